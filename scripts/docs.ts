@@ -1,0 +1,70 @@
+/**
+ * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md and all of docs/errors.md. With
+ * `--check` it writes nothing and fails when a page is out of date.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { ERRORS } from '../src/errors.ts'
+import { keyRows } from '../src/plans/schema.ts'
+
+const BEGIN = '<!-- keys: written by `npm run docs` -->'
+const END = '<!-- end of keys -->'
+
+const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\n/g, ' ')
+
+/** The table of all keys of a plan. */
+const keyTable = (): string => {
+  const lines = ['| in | key | meaning | example |', '|---|---|---|---|']
+  for (const { where, key, description, example } of keyRows()) {
+    lines.push(`| ${cell(where)} | \`${key}\` | ${cell(description)} | \`${cell(example)}\` |`)
+  }
+  return lines.join('\n')
+}
+
+/** The page of all errors. */
+const errorsPage = (): string => {
+  const lines = [
+    '# Errors',
+    '',
+    'Every error has a code that never changes. With `--json` it comes on stderr as `{"error":{"code","message","hint"}}`, and the exit code',
+    'of the command is the one below; over HTTP it is the status. Written by `npm run docs` from `src/errors.ts`.',
+    '',
+    '| code | what is wrong | what to do | exit | HTTP |',
+    '|---|---|---|---|---|',
+  ]
+  for (const [code, { message, hint, exit, http }] of Object.entries(ERRORS)) {
+    lines.push(`| \`${code}\` | ${cell(message)} | ${cell(hint)} | ${exit} | ${http} |`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The pages with what they should hold now. `read` gives the present text of a page by its path in the project. */
+export const pages = (read: (path: string) => string): ReadonlyMap<string, string> => {
+  const planFile = read('docs/plan-file.md')
+  const [before, rest] = planFile.split(BEGIN)
+  const after = rest?.split(END)[1]
+  if (before === undefined || after === undefined)
+    throw new Error('docs/plan-file.md has lost the markers of its table')
+  return new Map([
+    ['docs/plan-file.md', `${before}${BEGIN}\n\n${keyTable()}\n\n${END}${after}`],
+    ['docs/errors.md', errorsPage()],
+  ])
+}
+
+if (import.meta.main) {
+  const root = new URL('../', import.meta.url)
+  const read = (path: string): string => {
+    try {
+      return readFileSync(new URL(path, root), 'utf8')
+    } catch {
+      return ''
+    }
+  }
+  const old = [...pages(read)].filter(([path, text]) => read(path) !== text)
+  if (process.argv.includes('--check')) {
+    for (const [path] of old) process.stderr.write(`${path} is out of date: run \`npm run docs\`\n`)
+    process.exitCode = old.length === 0 ? 0 : 1
+  } else {
+    for (const [path, text] of old) writeFileSync(new URL(path, root), text)
+    for (const [path] of old) process.stdout.write(`wrote ${path}\n`)
+  }
+}

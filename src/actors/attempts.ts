@@ -1,0 +1,30 @@
+/**
+ * What the host asks about attempts, as one port. The process executor and the call handlers stand behind it, and in a simulation
+ * a scripted one.
+ */
+import type { AttemptEnded } from '../machines/job.ts'
+import type { StopReason } from '../states.ts'
+import type { Resident } from './directory.ts'
+
+/** One attempt of one job. */
+export type AttemptRef = Readonly<{ resident: Resident; job: string; attempt: number; generation: number }>
+
+/** What is told about an attempt. The host refuses what is stale, so telling twice is harmless. */
+export type AttemptNews =
+  | Omit<AttemptEnded, 'at' | 'draw'>
+  | Readonly<{ type: 'attempt.stopping'; attempt: number; generation: number; why: StopReason }>
+
+/** Who is told. */
+export type TellAttempt = (plan: string, job: string, news: AttemptNews) => void
+
+/** Performs what jobs ask about attempts. Nothing here throws: what goes wrong comes back as the end of the attempt. */
+export type Attempts = Readonly<{
+  /** Adopts the attempt, reads its end, or launches it. `recovered`: asked again after an interruption, not for the first time. */
+  ensure: (ref: AttemptRef, deadlineAt: number | null, recovered: boolean) => void
+  /** Sees to it that the attempt ends. `now` cuts the grace short. */
+  stop: (ref: AttemptRef, why: StopReason, now: boolean) => void
+  /** Ends every process that an ended plan has left. */
+  sweep: (plan: string) => void
+  /** Lets go; attempts that live in processes of their own go on. */
+  close: () => Promise<void>
+}>

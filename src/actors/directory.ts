@@ -1,0 +1,112 @@
+/**
+ * The directory: which plans are in memory, and the live actors of each. Everything in it can be thrown away and loaded again
+ * from the journal; nothing in it is the only copy of anything.
+ */
+import type { AnyStateMachine } from 'xstate'
+import { type Address, jobAddress, planAddress } from '../address.ts'
+import type { Definition } from '../definition.ts'
+import type { ActorRow, Journal, MailRow, PlanRow } from '../journal/journal.ts'
+import type { JsonObject } from '../json.ts'
+import { type BoardRow, type Graph, graphOf } from '../machines/board.ts'
+import { JOB_VERSION, jobMachine } from '../machines/job.ts'
+import { PLAN_VERSION, planMachine } from '../machines/plan.ts'
+import { isJobEnd } from '../states.ts'
+import type { FlatSystem, LiveActor } from './system.ts'
+
+/** A live actor, with what the next commit needs to know of it. */
+export type Entry = {
+  readonly address: Address
+  readonly kind: 'plan' | 'job'
+  readonly resident: Resident
+  /** The index of the job on its board; -1 for the plan. */
+  readonly index: number
+  actor: LiveActor
+  value: string
+  context: JsonObject
+  seq: number
+  /** The seq of its row in the journal. */
+  savedSeq: number
+}
+
+/** A plan in memory: its definition, its board, and its live actors. */
+export type Resident = {
+  readonly id: string
+  readonly row: PlanRow
+  readonly definition: Definition
+  readonly graph: Graph
+  readonly environment: Readonly<Record<string, string>>
+  readonly rows: BoardRow[]
+  readonly actors: Map<Address, Entry>
+  /** Addresses of embodied jobs whose actor has no row yet. */
+  readonly fresh: Set<Address>
+}
+
+/** A plan that was just read, and what waits for it. */
+export type Loaded = Readonly<{ resident: Resident; mail: readonly MailRow[] }>
+
+const MACHINES: Readonly<Record<Entry['kind'], Readonly<{ machine: AnyStateMachine; version: string }>>> = {
+  plan: { machine: planMachine, version: PLAN_VERSION },
+  job: { machine: jobMachine, version: JOB_VERSION },
+}
+
+/** The machine of a kind of actor, and its version. */
+export const machineOf = (kind: Entry['kind']): Readonly<{ machine: AnyStateMachine; version: string }> =>
+  MACHINES[kind]
+
+/** A plan that is not in the journal yet, or whose rows were just read. */
+export const resident = (
+  row: PlanRow,
+  definition: Definition,
+  graph: Graph,
+  rows: readonly BoardRow[],
+): Resident => ({
+  id: row.id,
+  row,
+  definition,
+  graph,
+  environment: JSON.parse(row.environment) as Record<string, string>,
+  rows: [...rows],
+  actors: new Map(),
+  fresh: new Set(),
+})
+
+/** The plan's own actor; undefined before its first step. */
+export const planEntry = (of: Resident): Entry | undefined => of.actors.get(planAddress(of.id))
+
+/** Brings one actor back from its row. Throws when the machine cannot take it. */
+export const restoreEntry = (system: FlatSystem, of: Resident, row: ActorRow): Entry => {
+  const { value, context } = JSON.parse(row.snapshot) as { value: string; context: JsonObject }
+  const job = row.kind === 'job' ? row.address.slice(row.address.indexOf('/') + 1) : null
+  return {
+    address: row.address,
+    kind: row.kind,
+    resident: of,
+    index: job === null ? -1 : (of.graph.index.get(job) ?? -1),
+    actor: system.restore(machineOf(row.kind).machine, row.address, { value, context }),
+    value,
+    context,
+    seq: row.seq,
+    savedSeq: row.seq,
+  }
+}
+
+/** Reads a plan with its board, its live actors and its mail. Jobs that have ended stay rows. Undefined: no such plan. */
+export const loadPlan = async (
+  journal: Journal,
+  system: FlatSystem,
+  id: string,
+): Promise<Loaded | undefined> => {
+  const [row, revision] = [await journal.plan(id), await journal.revision(id)]
+  if (!row || !revision) return undefined
+  const definition = JSON.parse(revision.definition) as Definition
+  const of = resident(row, definition, graphOf(definition), await journal.jobs(id))
+  const live = of.rows
+    .filter((job) => job.embodied && !isJobEnd(job.state))
+    .map((job) => jobAddress(id, job.name))
+  for (const address of [planAddress(id), ...live]) {
+    const actor = await journal.actor(address)
+    if (actor) of.actors.set(address, restoreEntry(system, of, actor))
+    else of.fresh.add(address)
+  }
+  return { resident: of, mail: await journal.mail(id) }
+}

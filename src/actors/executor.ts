@@ -1,0 +1,307 @@
+/**
+ * The daemon's side of attempts that are processes: asks the runner of the home to ensure and to stop them, and reports their
+ * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { createConnection, type Socket } from 'node:net'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  type AttemptRef,
+  type AttemptReport,
+  attemptDir,
+  FILES,
+  type FromRunner,
+  type LiveAttempt,
+  OUTPUTS_LIMIT_BYTES,
+  type ParsedOutputs,
+  PROTOCOL_VERSION,
+  parseAttemptKey,
+  parseOutputs,
+  planKeyPrefix,
+  readFromRunner,
+  type Spec,
+  type StopOrder,
+  type ToRunner,
+} from '../attempt.ts'
+import type { Clock } from '../clock.ts'
+import { markedProcesses } from '../process.ts'
+import { lineSender, onLines, socketPath } from '../socket.ts'
+
+/** The name of the runner's socket in its home. */
+export const RUNNER_SOCKET = 'runner.sock'
+
+/** A runner serves a few tens of milliseconds after its start; waits double from the first of these to the last. */
+const AGAIN_MS = { min: 10, max: 2_000 } as const
+/** A runner that does not serve after this is not waited for; another is started. The lock sees to it that one serves. */
+const SERVES_WITHIN_MS = 5_000
+/** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
+const RUNNER_HEAP_MB = 256
+/** The runner needs nothing of its starter's environment, and its jobs must not get any of it. */
+const RUNNER_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** What an executor needs. */
+export type Ports = Readonly<{
+  home: string
+  homeId: string
+  /** This boot's epoch: the runner obeys the highest. */
+  epoch: number
+  clock: Clock
+  /** The identity of this build, for the runner's records. */
+  build: string
+  /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
+  report: (end: AttemptReport) => void
+  log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
+}>
+
+/** Starts, adopts and stops attempts. Nothing here throws or waits but `live` and `close`. */
+export type ProcessExecutor = Readonly<{
+  /** Adopts the attempt, reads its end, or launches it, whichever its directory proves right. Idempotent. */
+  ensure: (spec: Spec) => void
+  /** Stops the attempt, or sees to it that it never starts. Idempotent; `graceMs: 0` cuts a running grace short. */
+  stop: (order: StopOrder) => void
+  /** Ends what ended attempts of a plan left behind. */
+  sweepPlan: (plan: string) => void
+  /** The attempts of this home whose processes live, of whatever plan. */
+  live: () => Promise<readonly LiveAttempt[]>
+  /** Lets go of the runner; attempts go on. Nothing is reported afterwards. Idempotent. */
+  close: () => Promise<void>
+}>
+
+/** What is asked of an attempt until its end has come. */
+type Asked = Readonly<{ ref: AttemptRef; spec?: Spec; order?: StopOrder }>
+type Connection = Readonly<{ socket: Socket; send: (message: ToRunner) => void }>
+type Question = (attempts: readonly LiveAttempt[]) => void
+
+/** Makes the executor of a home. It connects, and starts a runner, when it is first asked for something. */
+export const processExecutor = (ports: Ports): ProcessExecutor => {
+  const asked = new Map<string, Asked>()
+  const sweeps = new Set<string>()
+  const questions = new Map<number, Question>()
+  let lastQuestion = 0
+  let connection: Connection | undefined
+  let connecting = false
+  let closed = false
+  let againMs: number = AGAIN_MS.min
+  let cancelAgain: (() => void) | undefined
+  let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
+
+  const ensure = (spec: Spec): void => {
+    if (closed) return
+    const before = asked.get(spec.key)
+    asked.set(spec.key, { ...before, ref: spec, spec })
+    say({ type: 'ensure', spec })
+  }
+
+  const stop = (order: StopOrder): void => {
+    if (closed) return
+    const before = asked.get(order.key)
+    asked.set(order.key, { ref: order, ...before, order })
+    say({ type: 'stop', order })
+  }
+
+  const sweepPlan = (plan: string): void => {
+    if (closed) return
+    const prefix = planKeyPrefix(ports.homeId, plan)
+    // No runner is started to find nothing.
+    if (connection === undefined && markedProcesses(prefix).length === 0) return
+    sweeps.add(prefix)
+    say({ type: 'sweep', prefix })
+  }
+
+  const live = async (): Promise<readonly LiveAttempt[]> => {
+    const ask = connection
+    if (ask === undefined) return scanAttempts(ports.home, ports.homeId)
+    return await new Promise((resolve) => {
+      lastQuestion += 1
+      questions.set(lastQuestion, resolve)
+      ask.send({ type: 'live', id: lastQuestion })
+    })
+  }
+
+  const say = (message: ToRunner): void => {
+    if (connection === undefined) return connect()
+    holdOpen(connection.socket)
+    connection.send(message)
+  }
+
+  const connect = (): void => {
+    if (connecting || closed || connection !== undefined || cancelAgain !== undefined) return
+    connecting = true
+    let socket: Socket
+    try {
+      socket = createConnection(socketPath(ports.home, RUNNER_SOCKET))
+    } catch (error) {
+      connecting = false
+      ports.log('error', { error }, 'the runner cannot be reached')
+      return later()
+    }
+    // Followed by `close`, which decides.
+    socket.on('error', () => {})
+    socket.once('connect', () => connected(socket))
+    socket.once('close', () => disconnected(socket))
+  }
+
+  const connected = (socket: Socket): void => {
+    connecting = false
+    if (closed) return void socket.destroy()
+    connection = { socket, send: lineSender(socket) }
+    runner?.process.unref()
+    onLines(socket, (line) => heard(line))
+    connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
+    for (const each of asked.values()) ask(connection, each)
+    for (const prefix of sweeps) connection.send({ type: 'sweep', prefix })
+    holdOpen(socket)
+  }
+
+  /** An attempt that is to stop is not ensured: nobody knows what the runner before had heard, and it must not start now. */
+  const ask = ({ send }: Connection, { spec, order }: Asked): void => {
+    if (order !== undefined) send({ type: 'stop', order })
+    else if (spec !== undefined) send({ type: 'ensure', spec })
+  }
+
+  const disconnected = (socket: Socket): void => {
+    const served = connection?.socket === socket
+    connecting = false
+    if (served) connection = undefined
+    for (const answer of questions.values()) answer(scanAttempts(ports.home, ports.homeId))
+    questions.clear()
+    if (closed || (asked.size === 0 && sweeps.size === 0)) return
+    if (served)
+      ports.log('warn', { attempts: asked.size }, 'the runner is gone; its attempts are asked for again')
+    else startRunner()
+    later()
+  }
+
+  const later = (): void => {
+    cancelAgain = ports.clock.setTimeout(() => {
+      cancelAgain = undefined
+      connect()
+    }, againMs)
+    againMs = Math.min(againMs * 1.5, AGAIN_MS.max)
+  }
+
+  const startRunner = (): void => {
+    if (runner !== undefined && ports.clock.monotonic() - runner.startedAt < SERVES_WITHIN_MS) return
+    const extension = extname(fileURLToPath(import.meta.url))
+    const main = fileURLToPath(new URL(`../runner/main${extension}`, import.meta.url))
+    const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
+    let errors: number | undefined
+    try {
+      mkdirSync(ports.home, { recursive: true, mode: 0o700 })
+      errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
+      const socket = socketPath(ports.home, RUNNER_SOCKET)
+      const child = spawn(process.execPath, [...flags, main, ports.home, socket, ports.build], {
+        cwd: '/',
+        env: { PATH: RUNNER_PATH },
+        detached: true,
+        stdio: ['ignore', 'ignore', errors],
+      })
+      runner = { process: child, startedAt: ports.clock.monotonic() }
+      child.once('error', (error) => ports.log('error', { error }, 'the runner cannot be started'))
+      child.once('exit', (code, signal) => {
+        if (runner?.process === child) runner = undefined
+        if (code !== 0) ports.log('error', { code, signal }, 'the runner ended; runner.log says more')
+      })
+    } catch (error) {
+      ports.log('error', { error }, 'the runner cannot be started')
+    } finally {
+      if (errors !== undefined) closeSync(errors)
+    }
+  }
+
+  const heard = (line: string): void => {
+    const message = readFromRunner(line)
+    if (message === undefined)
+      return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
+    if (message.type === 'welcome') againMs = AGAIN_MS.min
+    else if (message.type === 'refused') refused(message)
+    else if (message.type === 'ended') ended(message.record)
+    else if (message.type === 'swept') sweeps.delete(message.prefix)
+    else {
+      questions.get(message.id)?.(message.attempts)
+      questions.delete(message.id)
+    }
+    if (connection !== undefined) holdOpen(connection.socket)
+  }
+
+  const refused = ({ why, message }: Extract<FromRunner, { type: 'refused' }>): void => {
+    ports.log('error', { why }, message)
+    // A newer daemon is in command: this one has been replaced and must not come back.
+    if (why === 'epoch') void close()
+  }
+
+  const ended = (record: AttemptReport['record']): void => {
+    const found = asked.get(record.key)
+    // The end of an attempt that an earlier daemon asked for; whoever wants it asks.
+    if (found === undefined || closed) return
+    asked.delete(record.key)
+    const { key, plan, job, attempt, generation, dir } = found.ref
+    const { outputs, warnings } = readOutputs(dir)
+    const all = [...(record.warnings ?? []), ...warnings]
+    ports.report({ key, plan, job, attempt, generation, dir, record, outputs, warnings: all })
+  }
+
+  /** A connection keeps this process alive only while something is asked. */
+  const holdOpen = (socket: Socket): void => {
+    if (asked.size > 0 || sweeps.size > 0 || questions.size > 0) socket.ref()
+    else socket.unref()
+  }
+
+  const close = async (): Promise<void> => {
+    if (closed) return
+    closed = true
+    cancelAgain?.()
+    runner?.process.unref()
+    const last = connection?.socket
+    if (last === undefined || last.destroyed) return
+    await new Promise<void>((resolve) => {
+      last.ref()
+      last.once('close', () => resolve())
+      // What was said in this turn goes out first; then the runner sees the end and hangs up too.
+      setImmediate(() => last.end())
+    })
+  }
+
+  return { ensure, stop, sweepPlan, live, close }
+}
+
+/** The attempts of a home whose processes live, found by their marker: also where no runner serves. */
+export const scanAttempts = (home: string, homeId: string): readonly LiveAttempt[] => {
+  const found = new Map<string, LiveAttempt>()
+  for (const { key, pid } of markedProcesses(`${homeId}/`)) {
+    const name = parseAttemptKey(key)
+    if (name === undefined || found.has(key)) continue
+    const { plan, job, attempt } = name
+    const exit = join(attemptDir(home, plan, job, attempt), FILES.exit)
+    // What an ended attempt left behind is no live attempt.
+    if (statSync(exit, { throwIfNoEntry: false }) !== undefined) continue
+    found.set(key, { key, plan, job, attempt, pid, startedAt: null })
+  }
+  return [...found.values()]
+}
+
+/** A little more than the limit is read, so that what lies past it is noticed. */
+const readOutputs = (dir: string): ParsedOutputs => {
+  const path = join(dir, FILES.outputs)
+  let file: number | undefined
+  try {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) return NO_OUTPUTS
+    // Without waiting for a writer, should the job have made a pipe of it.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    if (!fstatSync(file).isFile()) return { outputs: undefined, warnings: ['outputs: not a file'] }
+    const buffer = Buffer.allocUnsafe(Math.min(fstatSync(file).size, OUTPUTS_LIMIT_BYTES + 1))
+    let length = 0
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(file, buffer, length, buffer.length - length, length)
+    }
+    return parseOutputs(buffer.subarray(0, length))
+  } catch (error) {
+    return { outputs: undefined, warnings: [`outputs: cannot be read: ${(error as Error).message}`] }
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
+const NO_OUTPUTS: ParsedOutputs = { outputs: undefined, warnings: [] }

@@ -1,0 +1,156 @@
+/**
+ * Mailboxes: the undelivered messages of each address, in order, and who has any.
+ *
+ * A message is in one of three conditions. *Posted*: made by a step of this drain; it is taken in the drain or goes to the mail
+ * table with its commit. *Stored*: in the mail table. *Offered*: from outside; its source keeps it until the commit that took it.
+ */
+import type { Address } from '../address.ts'
+
+/** An event on its way: what it says, and what becomes of it. */
+export type Message = {
+  readonly event: Readonly<{ type: string; at?: number }> & Readonly<Record<string, unknown>>
+  /** The actor that posted it, for inspectors; null for one from outside. */
+  readonly from: Address | null
+  /** The position of the step that posted it. */
+  readonly postedBy: number | null
+  /** Its id in the mail table; null while it is not there. */
+  id: number | null
+  deliveries: number
+  /** Set for one from outside: told once what became of it, after the commit. */
+  readonly offer: Offer | null
+  /** Whether it must survive; a hint (a granted slot, `recovered`) is made again from rows instead. */
+  readonly durable: boolean
+  /** Whether an actor has had it, in this drain or before. */
+  taken: boolean
+}
+
+/** What became of a message from outside. */
+export type Receipt = Readonly<{
+  /** Whether a step took it. */
+  taken: boolean
+  /** The position of that step, or of the last step before. */
+  position: number
+  /** The state of the actor then; null where there is none. */
+  state: string | null
+}>
+
+/** Who offered a message, and waits to hear of it. */
+export type Offer = Readonly<{ settle: (receipt: Receipt) => void; fail: (error: unknown) => void }>
+
+/** The mailboxes of a host. */
+export type Mailboxes = Readonly<{
+  /** Puts a message last. */
+  put: (address: Address, message: Message) => void
+  /** Puts a message first: it was taken and could not be, or must come before all others. */
+  putFirst: (address: Address, message: Message) => void
+  /** The next address with something to take, in the order in which they became ready; undefined when all are idle. */
+  next: () => Address | undefined
+  /** Whether there is such an address. */
+  hasNext: () => boolean
+  /** Takes the first message of an address. The address is ready again while it has more. */
+  take: (address: Address) => Message | undefined
+  /** An address whose messages must wait, until it is let go. Idempotent. */
+  hold: (address: Address) => void
+  letGo: (address: Address) => void
+  /** The addresses with something waiting. */
+  addresses: () => Iterable<Address>
+  /** Removes and returns all messages of an address. */
+  clear: (address: Address) => readonly Message[]
+  depth: (address: Address) => number
+}>
+
+/** A queue whose first element is found without moving the others. */
+type Box = { messages: Message[]; head: number }
+
+const COMPACT_AT = 1024
+
+/** Mailboxes with nothing in them. */
+export const mailboxes = (): Mailboxes => {
+  const boxes = new Map<Address, Box>()
+  const held = new Set<Address>()
+  const listed = new Set<Address>()
+  let ready: Address[] = []
+  let head = 0
+
+  const wake = (address: Address): void => {
+    if (listed.has(address) || held.has(address)) return
+    listed.add(address)
+    ready.push(address)
+  }
+  const box = (address: Address): Box => {
+    let known = boxes.get(address)
+    if (!known) {
+      known = { messages: [], head: 0 }
+      boxes.set(address, known)
+    }
+    return known
+  }
+
+  return {
+    put: (address, message) => {
+      box(address).messages.push(message)
+      wake(address)
+    },
+    putFirst: (address, message) => {
+      const of = box(address)
+      if (of.head > 0) {
+        of.head -= 1
+        of.messages[of.head] = message
+      } else of.messages.unshift(message)
+      wake(address)
+    },
+    next: () => {
+      while (head < ready.length) {
+        const address = ready[head] as Address
+        head += 1
+        if (head > COMPACT_AT && head * 2 > ready.length) {
+          ready = ready.slice(head)
+          head = 0
+        }
+        listed.delete(address)
+        if (!held.has(address) && boxes.has(address)) return address
+      }
+      ready = []
+      head = 0
+      return undefined
+    },
+    hasNext: () => {
+      for (let at = head; at < ready.length; at += 1) {
+        const address = ready[at] as Address
+        if (!held.has(address) && boxes.has(address)) return true
+      }
+      return false
+    },
+    take: (address) => {
+      const of = boxes.get(address)
+      if (!of) return undefined
+      const message = of.messages[of.head]
+      of.head += 1
+      if (of.head >= of.messages.length) boxes.delete(address)
+      else {
+        if (of.head > COMPACT_AT && of.head * 2 > of.messages.length) {
+          of.messages = of.messages.slice(of.head)
+          of.head = 0
+        }
+        wake(address)
+      }
+      return message
+    },
+    hold: (address) => {
+      held.add(address)
+    },
+    letGo: (address) => {
+      if (held.delete(address) && boxes.has(address)) wake(address)
+    },
+    addresses: () => boxes.keys(),
+    clear: (address) => {
+      const of = boxes.get(address)
+      boxes.delete(address)
+      return of ? of.messages.slice(of.head) : []
+    },
+    depth: (address) => {
+      const of = boxes.get(address)
+      return of ? of.messages.length - of.head : 0
+    },
+  }
+}

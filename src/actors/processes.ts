@@ -1,0 +1,139 @@
+/**
+ * Attempts of `run` and `exec` jobs: what a job's definition says, as the runner takes it, and what the runner reports, as the job
+ * takes it.
+ */
+import { resolve } from 'node:path'
+import {
+  type AttemptReport,
+  attemptDir,
+  attemptKey,
+  LOG_LIMITS,
+  type Spec,
+  type StopWhy,
+} from '../attempt.ts'
+import type { Clock } from '../clock.ts'
+import type { JobDefinition } from '../definition.ts'
+import type { StopReason } from '../states.ts'
+import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
+import type { Needs } from './calls.ts'
+import type { ProcessExecutor } from './executor.ts'
+
+/** What process attempts need. */
+export type ProcessPorts = Readonly<{
+  home: string
+  homeId: string
+  clock: Clock
+  executor: (report: (end: AttemptReport) => void) => ProcessExecutor
+  needs: (ref: AttemptRef) => Promise<Needs>
+  tell: TellAttempt
+}>
+
+const WHY: Readonly<Record<StopReason, StopWhy>> = {
+  'stop-cancel': 'cancelled',
+  'stop-timeout': 'timeout',
+  'stop-stall': 'stall',
+  'stop-deadline': 'deadline',
+}
+
+/** What a job runs. */
+const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly string[] => {
+  if (kind === 'exec') return exec
+  return shell === 'bash' ? ['bash', '-euo', 'pipefail', '-c', run] : ['sh', '-eu', '-c', run]
+}
+
+/** The attempts of jobs that run as processes. */
+export const processAttempts = (ports: ProcessPorts): Attempts => {
+  const { clock, home, homeId, tell } = ports
+  const report = ({ plan, job, attempt, generation, record, outputs, warnings }: AttemptReport): void =>
+    tell(plan, job, {
+      type: 'attempt.ended',
+      attempt,
+      generation,
+      outcome: record.outcome,
+      code: record.code,
+      signal: record.signal,
+      startedAt: record.startedAt,
+      endedAt: record.endedAt,
+      pid: record.pid,
+      ...(record.error === undefined ? {} : { error: record.error }),
+      ...(warnings.length > 0 ? { warnings } : {}),
+      ...(record.leftovers > 0 ? { leftovers: record.leftovers } : {}),
+      ...(outputs ? { outputs } : {}),
+    })
+  const executor = ports.executor(report)
+  /** Attempts whose order is being prepared: what is asked of one attempt is done in the order in which it was asked. */
+  const preparing = new Map<string, Promise<void>>()
+
+  const refOf = ({ resident, job, attempt, generation }: AttemptRef) => ({
+    key: attemptKey(homeId, resident.id, job, attempt),
+    plan: resident.id,
+    job,
+    attempt,
+    generation,
+    dir: attemptDir(home, resident.id, job, attempt),
+  })
+  const specOf = (ref: AttemptRef, deadlineAt: number | null, needs: Needs | null): Spec => {
+    const { definition, environment, row } = ref.resident
+    const job = definition.jobs[ref.job] as JobDefinition
+    return {
+      ...refOf(ref),
+      ...LOG_LIMITS,
+      argv: argvOf(job),
+      cwd: resolve(row.base, job.cwd ?? '.'),
+      env: { ...environment, ...definition.env, ...job.env },
+      graceMs: job.graceMs,
+      ...(needs ? { needs: JSON.stringify(needs) } : {}),
+      ...(job.timeoutMs === undefined ? {} : { timeoutMs: job.timeoutMs }),
+      ...(job.stallMs === undefined ? {} : { stallMs: job.stallMs }),
+      ...(deadlineAt === null ? {} : { deadlineMs: Math.max(0, deadlineAt - clock.now()) }),
+    }
+  }
+  const inOrder = (key: string, act: () => Promise<void>): void => {
+    const done = (preparing.get(key) ?? Promise.resolve()).then(act).finally(() => {
+      if (preparing.get(key) === done) preparing.delete(key)
+    })
+    preparing.set(key, done)
+  }
+  /** What could not even be prepared has provably not begun. */
+  const neverStarted = (ref: AttemptRef, error: unknown): void => {
+    const { resident, job, attempt, generation } = ref
+    tell(resident.id, job, {
+      type: 'attempt.ended',
+      attempt,
+      generation,
+      outcome: 'never-started',
+      code: null,
+      signal: null,
+      startedAt: null,
+      endedAt: clock.now(),
+      pid: null,
+      error: String(error),
+    })
+  }
+
+  return {
+    ensure: (ref, deadlineAt) => {
+      const { definition } = ref.resident
+      const { key } = refOf(ref)
+      if (Object.keys(definition.jobs[ref.job]?.needs ?? {}).length === 0) {
+        executor.ensure(specOf(ref, deadlineAt, null))
+        return
+      }
+      inOrder(key, async () => {
+        try {
+          executor.ensure(specOf(ref, deadlineAt, await ports.needs(ref)))
+        } catch (error) {
+          neverStarted(ref, error)
+        }
+      })
+    },
+    stop: (ref, why, now) => {
+      const graceMs = now ? 0 : (ref.resident.definition.jobs[ref.job]?.graceMs ?? 0)
+      const order = { ...refOf(ref), graceMs, why: WHY[why] }
+      if (preparing.has(order.key)) inOrder(order.key, async () => executor.stop(order))
+      else executor.stop(order)
+    },
+    sweep: (plan) => executor.sweepPlan(plan),
+    close: () => executor.close(),
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * The projector: committed steps to whoever follows them. A listener that throws is dropped and hurts nobody.
+ */
+import type { StepRow } from '../journal/journal.ts'
+
+/** Hears of committed steps, in order. */
+export type Listener = (steps: readonly StepRow[]) => void
+
+/** Who follows the steps of a host. */
+export type Projector = Readonly<{
+  /** Shows steps to every listener. Never throws. */
+  show: (steps: readonly StepRow[]) => void
+  /** Follows from the next commit on; the answer ends it. */
+  listen: (listener: Listener) => () => void
+  /** How many follow. */
+  listeners: () => number
+}>
+
+/** A projector nobody follows. `dropped` hears of listeners that threw. */
+export const projector = (dropped: (error: unknown) => void): Projector => {
+  const listeners = new Set<Listener>()
+  return {
+    show: (steps) => {
+      for (const listener of [...listeners]) {
+        try {
+          listener(steps)
+        } catch (error) {
+          listeners.delete(listener)
+          dropped(error)
+        }
+      }
+    },
+    listen: (listener) => {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    listeners: () => listeners.size,
+  }
+}

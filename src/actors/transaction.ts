@@ -1,0 +1,135 @@
+/**
+ * What one drain has done so far and no commit has made durable: the open transaction. It is either written whole, or thrown away
+ * together with every plan it touched.
+ */
+import type { Address } from '../address.ts'
+import type {
+  ActorRow,
+  Batch,
+  DeadLetterRow,
+  MailRow,
+  OutputsRow,
+  PlanRow,
+  RevisionRow,
+  StepRow,
+} from '../journal/journal.ts'
+import type { Effect } from '../machines/effect.ts'
+import { type Entry, machineOf, type Resident } from './directory.ts'
+import type { Message, Receipt } from './mailbox.ts'
+import type { Step } from './step.ts'
+
+/** An effect and the actor that asked for it. */
+export type Asked = Readonly<{ entry: Entry; effect: Effect; recovered: boolean }>
+
+/** A drain's work before its commit. */
+export type Transaction = {
+  readonly steps: StepRow[]
+  /** Actors that took a step, with their seq in the journal. */
+  readonly actors: Set<Entry>
+  readonly jobs: Map<Resident, Set<number>>
+  readonly plans: { plan: PlanRow; revision: RevisionRow }[]
+  readonly outputs: OutputsRow[]
+  /** Durable messages that were put into a mailbox and are not in the mail table. */
+  readonly posted: [Address, Message][]
+  readonly taken: number[]
+  readonly failed: number[]
+  readonly dead: DeadLetterRow[]
+  readonly effects: Asked[]
+  readonly receipts: (() => void)[]
+  /** Messages from outside that were taken: after a failed commit they are offered again. */
+  readonly offered: [Address, Message][]
+  readonly touched: Set<Resident>
+  /** Addresses whose machine threw; they are replaced after the commit. */
+  readonly faulted: Set<Address>
+}
+
+/** A transaction in which nothing has happened. */
+export const transaction = (): Transaction => ({
+  steps: [],
+  actors: new Set(),
+  jobs: new Map(),
+  plans: [],
+  outputs: [],
+  posted: [],
+  taken: [],
+  failed: [],
+  dead: [],
+  effects: [],
+  receipts: [],
+  offered: [],
+  touched: new Set(),
+  faulted: new Set(),
+})
+
+/** Notes a row of the board that changed. */
+export const touchJob = (open: Transaction, of: Resident, index: number): void => {
+  open.touched.add(of)
+  const known = open.jobs.get(of)
+  if (known) known.add(index)
+  else open.jobs.set(of, new Set([index]))
+}
+
+/** Notes that a message has been dealt with, and what its source is told once that is durable. */
+export const consume = (open: Transaction, address: Address, message: Message, receipt: Receipt): void => {
+  message.taken = true
+  if (message.id !== null) open.taken.push(message.id)
+  const { offer } = message
+  if (!offer) return
+  open.offered.push([address, message])
+  open.receipts.push(() => offer.settle(receipt))
+}
+
+/** The row of one step. */
+export const stepRow = (entry: Entry, step: Step, from: string | null, position: number): StepRow => {
+  const { decision, event } = step
+  const reason = decision.context['reason']
+  const attempt = decision.context['attempt']
+  return {
+    position,
+    address: entry.address,
+    seq: entry.seq,
+    type: event.type,
+    event: JSON.stringify(event),
+    from,
+    to: decision.value,
+    reason: typeof reason === 'string' ? reason : null,
+    attempt: typeof attempt === 'number' ? attempt : null,
+    at: event.at,
+    version: machineOf(entry.kind).version,
+  }
+}
+
+const actorRow = (entry: Entry): ActorRow => {
+  const reason = entry.context['reason']
+  return {
+    address: entry.address,
+    kind: entry.kind,
+    plan: entry.resident.id,
+    state: entry.value,
+    reason: typeof reason === 'string' ? reason : null,
+    seq: entry.seq,
+    snapshot: JSON.stringify({ value: entry.value, context: entry.context }),
+    version: machineOf(entry.kind).version,
+  }
+}
+
+/** The batch that makes it durable. `mail` is what is posted and not taken. */
+export const batchOf = (open: Transaction, mail: readonly MailRow[]): Batch => ({
+  plans: open.plans,
+  steps: open.steps,
+  actors: [...open.actors].map((entry) => ({ row: actorRow(entry), was: entry.savedSeq })),
+  jobs: [...open.jobs].flatMap(([of, indexes]) => [...indexes].flatMap((index) => of.rows[index] ?? [])),
+  outputs: open.outputs,
+  mail: { added: mail, taken: open.taken, failed: open.failed },
+  dead: open.dead,
+})
+
+/** Whether there is anything to write. */
+export const isEmpty = (open: Transaction, mail: readonly MailRow[]): boolean =>
+  open.steps.length === 0 &&
+  open.plans.length === 0 &&
+  open.jobs.size === 0 &&
+  open.taken.length === 0 &&
+  open.failed.length === 0 &&
+  open.dead.length === 0 &&
+  mail.length === 0

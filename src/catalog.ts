@@ -1,0 +1,173 @@
+/**
+ * The catalog: what anybody may read of a home, in the shapes of the outside contract. It works on the journal alone, whether this
+ * process holds the home or only looks at it, and never touches an actor.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Address, jobAddress, planAddress } from './address.ts'
+import { attemptDir, FILES, readProcessRecord } from './attempt.ts'
+import type { Definition, JobDefinition } from './definition.ts'
+import { TenutoError } from './errors.ts'
+import type { JournalReader, PlanHead, StepRow } from './journal/journal.ts'
+import type { Json } from './json.ts'
+import { type LogChunk, readLog } from './log-file.ts'
+import {
+  type AttemptShape,
+  attemptShapes,
+  type Counts,
+  type EventShape,
+  eventShape,
+  type JobShape,
+  jobShape,
+  type PlanShape,
+  planShape,
+} from './views/shapes.ts'
+
+/** What a ref names: a plan, a job of it, or an attempt of that. */
+export type Target = Readonly<{ plan: string; job: string | null; attempt: number | null }>
+
+/** Which events to read. */
+export type EventQuery = Readonly<{ after: number; limit: number; plan?: string; job?: string }>
+
+/** Reads a home. All answers are as of the last commit. */
+export type Catalog = Readonly<{
+  /**
+   * What a user's `plan`, `plan/job` or `plan/job#2` names. A plan: exact id, then exact name (newest), then unique prefix of an id.
+   * @throws {TenutoError} `REF_NOT_FOUND`, `REF_AMBIGUOUS` with the candidates.
+   */
+  resolve: (ref: string) => Promise<Target>
+  /** Newest first; at most `limit` (50); `before` is the id of the last plan of the page before. */
+  plans: (
+    query?: Readonly<{ name?: string; states?: readonly string[]; limit?: number; before?: string }>,
+  ) => Promise<readonly PlanShape[]>
+  /** @throws {TenutoError} `REF_NOT_FOUND`. */
+  plan: (id: string) => Promise<PlanShape>
+  definition: (plan: string) => Promise<Definition>
+  /** In the order of the definition. */
+  jobs: (plan: string) => Promise<readonly JobShape[]>
+  /** @throws {TenutoError} `REF_NOT_FOUND`. */
+  job: (plan: string, job: string) => Promise<JobShape>
+  attempts: (plan: string, job: string) => Promise<readonly AttemptShape[]>
+  events: (query: EventQuery) => Promise<readonly EventShape[]>
+  /** Part of an attempt's log. An attempt without a log reads as empty. */
+  log: (plan: string, job: string, attempt: number, offset: number, limit: number) => Promise<LogChunk>
+  close: () => Promise<void>
+}>
+
+const CANDIDATES_MAX = 10
+const PLANS_PAGE = 50
+
+const missing = (ref: string): TenutoError => new TenutoError('REF_NOT_FOUND', { ref })
+
+/** The catalog of a home, on a reader of its journal. */
+export const catalog = (reader: JournalReader, home: string): Catalog => {
+  const definitions = new Map<string, Definition>()
+
+  const definition = async (plan: string): Promise<Definition> => {
+    const known = definitions.get(plan)
+    if (known) return known
+    const revision = await reader.revision(plan)
+    if (!revision) throw missing(plan)
+    const parsed = JSON.parse(revision.definition) as Definition
+    if (definitions.size > 16) definitions.clear()
+    definitions.set(plan, parsed)
+    return parsed
+  }
+  const head = async (plan: string): Promise<PlanHead> => {
+    const found = await reader.plan(plan)
+    if (!found) throw missing(plan)
+    return found
+  }
+  const context = async (address: Address): Promise<Readonly<Record<string, Json>>> => {
+    const row = await reader.actor(address)
+    return row ? (JSON.parse(row.snapshot) as { context: Record<string, Json> }).context : {}
+  }
+  const shape = async (of: PlanHead): Promise<PlanShape> => {
+    const counts: Counts = await reader.counts(of.id)
+    const generation = Number((await context(planAddress(of.id)))['generation'] ?? 1)
+    return planShape(of, counts, generation)
+  }
+  const resolvePlan = async (ref: string, whole: string): Promise<string> => {
+    const exact = await reader.plan(ref)
+    if (exact) return exact.id
+    const [named] = await reader.plans({ name: ref, limit: 1 })
+    if (named) return named.id
+    const candidates = ref === '' ? [] : await reader.plansByPrefix(ref, CANDIDATES_MAX)
+    if (candidates.length > 1) {
+      throw new TenutoError('REF_AMBIGUOUS', {
+        ref: whole,
+        candidates: candidates.map(({ id }) => id).join(', '),
+      })
+    }
+    const [only] = candidates
+    if (!only) throw missing(whole)
+    return only.id
+  }
+  const toJob = async (of: PlanHead, name: string): Promise<JobShape> => {
+    const row = await reader.job(of.id, name)
+    const kind = (await definition(of.id)).jobs[name]
+    if (!row || !kind) throw missing(`${of.id}/${name}`)
+    const outputs = (await reader.outputs(of.id, [name])).get(name)
+    const wakeAt = row.state === 'backoff' ? Number((await context(jobAddress(of.id, name)))['wakeAt']) : null
+    return jobShape(of, row, kind, outputs === undefined ? null : (JSON.parse(outputs) as Json), wakeAt)
+  }
+  const steps = ({ after, limit, plan, job }: EventQuery): Promise<readonly StepRow[]> =>
+    reader.steps({
+      after,
+      limit,
+      ...(plan === undefined ? {} : job === undefined ? { plan } : { address: jobAddress(plan, job) }),
+    })
+
+  return {
+    resolve: async (ref) => {
+      const [before = '', ...rest] = ref.split('/')
+      const plan = await resolvePlan(before, ref)
+      if (rest.length === 0) return { plan, job: null, attempt: null }
+      const [, job = '', n] = /^(.*?)(?:#([1-9][0-9]*))?$/.exec(rest.join('/')) ?? []
+      const row = await reader.job(plan, job)
+      if (!row || (n !== undefined && Number(n) > row.attempt)) throw missing(ref)
+      return { plan, job, attempt: n === undefined ? null : Number(n) }
+    },
+    plans: async (query = {}) => {
+      const heads = await reader.plans({ limit: PLANS_PAGE, ...query })
+      return Promise.all(heads.map(shape))
+    },
+    plan: async (id) => shape(await head(id)),
+    definition,
+    jobs: async (plan) => {
+      const of = await head(plan)
+      const { jobs } = await definition(plan)
+      const outputs = await reader.outputs(plan)
+      const rows = await reader.jobs(plan)
+      return Promise.all(
+        rows.map(async (row) => {
+          const given = outputs.get(row.name)
+          const wakeAt =
+            row.state === 'backoff' ? Number((await context(jobAddress(plan, row.name)))['wakeAt']) : null
+          return jobShape(
+            of,
+            row,
+            jobs[row.name] as JobDefinition,
+            given === undefined ? null : (JSON.parse(given) as Json),
+            wakeAt,
+          )
+        }),
+      )
+    },
+    job: async (plan, job) => toJob(await head(plan), job),
+    attempts: async (plan, job) => {
+      const told = attemptShapes(await steps({ after: 0, limit: Number.MAX_SAFE_INTEGER, plan, job }))
+      const last = told.at(-1)
+      if (!last || last.outcome !== null) return told
+      const record = await readFile(join(attemptDir(home, plan, job, last.n), FILES.process), 'utf8').then(
+        readProcessRecord,
+        () => undefined,
+      )
+      return record ? [...told.slice(0, -1), { ...last, pid: record.pid }] : told
+    },
+    events: async (query) => (await steps(query)).map(eventShape),
+    log: (plan, job, attempt, offset, limit) =>
+      readLog(join(attemptDir(home, plan, job, attempt), FILES.log), offset, limit),
+    close: () => reader.close(),
+  }
+}

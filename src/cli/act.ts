@@ -1,0 +1,43 @@
+/**
+ * The commands that change a plan or a job: `cancel`, `pause`, `continue`, `retry`, `skip`.
+ */
+import { TenutoError } from '../errors.ts'
+import { type Command, command, homeFlag, homeOf } from './home.ts'
+import { type Globals, screen } from './screen.ts'
+
+/** The flags of the acting commands. */
+export type ActFlags = Globals & Readonly<{ reason?: string; downstream?: boolean; failed?: boolean }>
+
+const DONE: Readonly<Record<Command['do'], string>> = {
+  cancel: 'is cancelled',
+  pause: 'is paused',
+  continue: 'goes on',
+  retry: 'will be tried again',
+  skip: 'is skipped',
+}
+
+/** Asks something of what a ref names; answers the exit code. */
+export const act = async (what: Command['do'], ref: string, flags: ActFlags): Promise<number> => {
+  const on = screen(flags)
+  if (flags.failed && flags.downstream)
+    throw new TenutoError('USAGE', { what: '--failed and --downstream exclude each other' })
+  const asked: Command =
+    what === 'retry'
+      ? {
+          do: 'retry',
+          ...(flags.failed ? { failed: true } : {}),
+          ...(flags.downstream ? { downstream: true } : {}),
+        }
+      : { do: what }
+  const done = await command(homeOf(flags), ref, asked, flags.reason)
+  const name = done.job === null ? done.plan : `${done.plan}/${done.job}`
+  if (on.json) on.answer(JSON.stringify({ ref: name, ...done.receipt }))
+  else {
+    const doing = done.held && what === 'cancel' ? 'is being cancelled' : DONE[what]
+    on.answer(done.receipt.changed ? `${name} ${doing}` : `${name}: it was so already`)
+  }
+  if (!done.held && (what === 'retry' || what === 'continue')) {
+    on.talk(`nothing runs yet; start it: tenuto resume ${done.plan}${homeFlag(flags)}`)
+  }
+  return 0
+}

@@ -1,0 +1,162 @@
+/**
+ * Following a plan to its end, or to where it cannot go on without a person; and what exit code that is.
+ */
+import { systemClock } from '../clock.ts'
+import { type JobProgress, type Progress, progressOf, progressStore, standstill } from '../views/progress.ts'
+import type { JobShape } from '../views/shapes.ts'
+import type { Source } from './home.ts'
+import type { Screen } from './screen.ts'
+import { failureLine, viewOf } from './views.ts'
+
+/** How following ended: the exit code, and the plan's state then. */
+export type Followed = Readonly<{ exit: number; state: string }>
+
+/** What bounds following. */
+export type FollowOptions = Readonly<{
+  /** Ends following with exit 8 after so long; the plan goes on. */
+  timeoutMs?: number
+  /** Aborted when this process lets go for another reason. */
+  signal?: AbortSignal
+  /** Shows what has happened since the plan was submitted, too. */
+  fromStart?: boolean
+  /** How the home is named in the commands that are suggested. */
+  homeFlag: string
+}>
+
+const EXIT_OF: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 9 }
+const LOG_LINES = 5
+const FAILURES_SHOWN = 5
+/** Attempts are read for the reason of a change when few jobs change at once; a thousand lines are read by nobody. */
+const DETAIL_JOBS_MAX = 200
+
+/** Follows a plan, showing it on the screen. */
+export const follow = async (
+  source: Source,
+  plan: string,
+  on: Screen,
+  options: FollowOptions,
+): Promise<Followed> => {
+  const shape = await source.catalog.plan(plan)
+  const jobs = await source.catalog.jobs(plan)
+  const progress = progressOf(shape, options.fromStart ? jobs.map(asSubmitted) : jobs)
+  if (options.fromStart) progress.state = 'running'
+  const history = options.fromStart ? 0 : await positionOf(source, plan, progress)
+  const view = viewOf(on, progress)
+  const store = progressStore(progress)
+  const over = new AbortController()
+  const timeout =
+    options.timeoutMs === undefined
+      ? () => {}
+      : systemClock.setTimeout(() => over.abort('timeout'), options.timeoutMs)
+  options.signal?.addEventListener('abort', () => over.abort('signal'))
+  let stuck = standstill(progress)
+  try {
+    if (stuck === undefined && EXIT_OF[progress.state] === undefined) {
+      for await (const event of source.events({ plan, after: history, signal: over.signal })) {
+        store.trigger.took({ event })
+        const { changes } = store.getSnapshot().context
+        for (const { job } of changes) if (job) await addDetail(source, progress, job)
+        view.event(event, changes)
+        stuck = standstill(progress)
+        if (stuck !== undefined || EXIT_OF[progress.state] !== undefined) break
+      }
+    }
+  } finally {
+    timeout()
+    view.close()
+  }
+  const exit =
+    EXIT_OF[progress.state] ??
+    (stuck === 'person' ? 10 : stuck === 'paused' ? 11 : over.signal.reason === 'timeout' ? 8 : 5)
+  await lastWords(source, progress, exit, on, options.homeFlag)
+  return { exit, state: progress.state }
+}
+
+/** A job before anything happened to it. */
+const asSubmitted = (job: JobShape): JobShape => ({
+  ...job,
+  state: 'held',
+  reason: 'needs',
+  attempt: 0,
+  wake_at: null,
+})
+
+/** Folds what has already happened, so that only what is new is shown; answers the position it ends at. */
+const positionOf = async (source: Source, plan: string, progress: Progress): Promise<number> => {
+  let position = 0
+  for await (const event of source.events({ plan, after: 0, follow: false })) {
+    position = event.position
+    if (event.type === 'slot.granted') {
+      const job = progress.jobs.get(event.job ?? '')
+      if (job) job.startedAt = Date.parse(event.at)
+    }
+  }
+  // The rows were read before the events: whatever came between is told again, and changes nothing twice.
+  const [now, jobs] = [await source.catalog.plan(plan), await source.catalog.jobs(plan)]
+  progress.state = now.state
+  progress.reason = now.reason
+  for (const { name, state, reason, attempt, wake_at } of jobs) {
+    const job = progress.jobs.get(name)
+    if (job) Object.assign(job, { state, reason, attempt, wakeAt: wake_at })
+  }
+  return position
+}
+
+/** How the last attempt ended and when the next begins, for a job that waits or has failed. */
+const addDetail = async (source: Source, progress: Progress, job: JobProgress): Promise<void> => {
+  if ((job.state !== 'backoff' && job.state !== 'failed') || progress.jobs.size > DETAIL_JOBS_MAX) return
+  const attempts = await source.catalog.attempts(progress.id, job.name)
+  job.last = attempts.findLast(({ outcome }) => outcome !== null)
+  job.wakeAt = job.state === 'backoff' ? (await source.catalog.job(progress.id, job.name)).wake_at : null
+}
+
+/** What failed, the end of what it said, and what can be done. */
+const lastWords = async (
+  source: Source,
+  progress: Progress,
+  exit: number,
+  on: Screen,
+  homeFlag: string,
+): Promise<void> => {
+  const { id } = progress
+  if (on.quiet || on.json) return
+  if (exit === 1) {
+    const failed = [...progress.jobs.values()].filter(({ state }) => state === 'failed')
+    for (const job of failed.slice(0, FAILURES_SHOWN)) {
+      const attempts = await source.catalog.attempts(id, job.name)
+      job.last = attempts.findLast(({ outcome }) => outcome !== null) ?? job.last
+      on.talk(`\n${on.marks.failed} ${failureLine(job)}`)
+      const error = attempts.at(-1)?.error
+      if (error) on.talk(`    ${error}`)
+      for (const line of await tail(source, id, job)) on.talk(`    ${line}`)
+      on.talk(`  see all of it: tenuto logs ${id}/${job.name}${homeFlag}`)
+    }
+    if (failed.length > FAILURES_SHOWN) on.talk(`\n… and ${failed.length - FAILURES_SHOWN} more failed`)
+    on.talk(`  try again what failed: tenuto retry ${id} --failed${homeFlag}`)
+  }
+  if (exit === 8)
+    on.talk(
+      `time is up; ${id} goes on.  follow: tenuto resume ${id}${homeFlag}  cancel: tenuto cancel ${id}${homeFlag}`,
+    )
+  if (exit === 10) {
+    for (const job of progress.jobs.values()) {
+      if (job.state !== 'waiting') continue
+      on.talk(
+        `${job.name} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : job.reason}`,
+      )
+      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${job.name}${homeFlag}`)
+    }
+    if (progress.state === 'quarantined')
+      on.talk(`${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}`)
+  }
+  if (exit === 11)
+    on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}, then tenuto resume ${id}${homeFlag}`)
+}
+
+const tail = async (source: Source, plan: string, job: JobProgress): Promise<readonly string[]> => {
+  if (job.attempt === 0) return []
+  const { size } = await source.catalog.log(plan, job.name, job.attempt, 0, 1)
+  const from = Math.max(0, size - 4096)
+  const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, 4096)
+  return Buffer.from(bytes).toString('utf8').trimEnd().split('\n').filter(Boolean).slice(-LOG_LINES)
+}

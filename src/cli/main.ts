@@ -1,0 +1,210 @@
+/**
+ * `tenuto`: the table of its commands, its exit codes, and the one place that prints errors. Each command's code is loaded when it
+ * is called.
+ */
+import { Command, CommanderError, Option } from 'commander'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { ActFlags } from './act.ts'
+import type { LogFlags } from './read.ts'
+import type { RunFlags } from './run.ts'
+import { complain, type Globals } from './screen.ts'
+
+/** Commands of later versions; each is refused by its name. */
+const LATER: Readonly<Record<string, string>> = {
+  up: '`tenuto run FILE` runs a plan in the foreground',
+  down: '`tenuto cancel REF` stops a plan',
+  status: '`tenuto ls` shows the plans',
+  daemon: '`tenuto ls` shows the plans',
+  watch: '`tenuto resume` follows what has not ended',
+  explain: '`tenuto show REF` says why a job waits',
+  tree: '`tenuto show REF` shows a plan with its jobs',
+  inspect: '`tenuto machines` draws the machines',
+  dead: '`tenuto events` shows what happened',
+  approve: '`tenuto show REF` says why a job waits',
+  reject: '`tenuto show REF` says why a job waits',
+  now: '`tenuto show REF` says when a job is tried again',
+  sweep: '`tenuto resume` takes up what has not ended',
+  doctor: '`tenuto version` says what this is',
+  gc: 'remove a home to remove all it holds',
+  service: '`tenuto run FILE` runs a plan in the foreground',
+  open: '`tenuto ls` shows the plans',
+}
+
+const asksJson = process.argv.includes('--json')
+
+/** Prints an error: what is wrong, with the value, and what to do. Answers the exit code. */
+const report = (error: unknown): number => {
+  const known = isTenutoError(error)
+    ? error
+    : new TenutoError('INTERNAL', { what: error instanceof Error ? error.message : String(error) }, error)
+  const errors = known.fields['errors'] as
+    | readonly {
+        file: string | null
+        line: number | null
+        column: number | null
+        path: string
+        message: string
+        hint: string | null
+      }[]
+    | undefined
+  if (asksJson) {
+    const docs = `docs/errors.md#${known.code.toLowerCase()}`
+    complain(
+      JSON.stringify({
+        error: {
+          code: known.code,
+          message: known.message,
+          hint: known.hint,
+          docs,
+          ...(errors ? { errors } : {}),
+        },
+      }),
+    )
+    return known.exit
+  }
+  if (errors) {
+    for (const { file, line, column, path, message, hint } of errors) {
+      const place = [file, line, column].filter((part) => part !== null).join(':')
+      complain(`${place}${path ? ` ${path}` : ''}: ${message}${hint ? ` (${hint})` : ''}`)
+    }
+    const count = Number(known.fields['count'] ?? errors.length)
+    if (count > errors.length) complain(`… and ${count - errors.length} more`)
+  } else complain(`tenuto: ${known.message}`)
+  complain(`  ${known.hint}`)
+  if (!isTenutoError(error) && error instanceof Error && process.argv.includes('-v'))
+    complain(error.stack ?? '')
+  return known.exit
+}
+
+const later = (what: string, remedy: string): never => {
+  throw new TenutoError('NOT_YET', { what, remedy })
+}
+
+const program = new Command('tenuto')
+  .description('A supervised, durable runtime for plans of jobs.')
+  .option('--home <dir>', 'the home to use')
+  .option('--json', 'answer in JSON')
+  .option('-q, --quiet', 'only the answer')
+  .option('-v, --verbose', 'say more')
+  .option('--no-color', 'no colours')
+  .option('--no-input', 'never ask a person')
+  .helpCommand(false)
+  .showHelpAfterError(false)
+  .exitOverride()
+  .configureOutput({ writeErr: () => {} })
+
+let exit = 0
+const does =
+  <A extends unknown[]>(act: (flags: Globals & Record<string, unknown>, ...values: A) => Promise<number>) =>
+  async (...all: unknown[]): Promise<void> => {
+    const command = all.at(-1) as Command
+    exit = await act(command.optsWithGlobals(), ...(all.slice(0, -2) as A))
+  }
+const sub = (usage: string, description: string): Command => {
+  const made = program
+    .command(usage)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+  for (const option of [
+    '--home <dir>',
+    '--json',
+    '-q, --quiet',
+    '-v, --verbose',
+    '--no-color',
+    '--no-input',
+  ]) {
+    made.addOption(new Option(option).hideHelp())
+  }
+  return made
+}
+const TIMEOUT = ['--timeout <duration>', 'stop following after so long (exit 8); the plan goes on'] as const
+
+sub('run <file>', 'run a plan file and follow it to its end')
+  .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')
+  .option('--max-parallel <n>', 'jobs at once, instead of what the plan says')
+  .option(...TIMEOUT)
+  .addOption(new Option('-i, --inputs <k=v...>').hideHelp())
+  .addOption(new Option('--detach').hideHelp())
+  .addOption(new Option('--allow-stale-build').hideHelp())
+  .action(
+    does(async (flags, file: string) => {
+      if (flags['inputs']) later('-i', 'write the value into the plan, or pass it as an environment variable')
+      if (flags['detach']) throw new TenutoError('NO_DAEMON', { home: flags.home ?? 'this home' })
+      return (await import('./run.ts')).run(file, flags as RunFlags)
+    }),
+  )
+sub('resume [ref]', 'take up what has not ended')
+  .option(...TIMEOUT)
+  .action(does(async (flags, ref?: string) => (await import('./run.ts')).resume(ref, flags as RunFlags)))
+sub('validate <files...>', 'check plan files').action(
+  does(async (flags, files: string[]) => (await import('./plan.ts')).validate(files, flags, report)),
+)
+sub('graph <file|ref>', 'draw a plan')
+  .option('--format <format>', 'tree, mermaid, dot or json')
+  .action(does(async (flags, of: string) => (await import('./plan.ts')).graph(of, flags)))
+sub('schema <what>', 'print the JSON Schema of plan files: tenuto schema plan').action(
+  does(async (flags, what: string) => (await import('./plan.ts')).schema(what, flags)),
+)
+sub('ls [what]', 'list plans, or jobs').action(
+  does(async (flags, what = 'plans') => (await import('./read.ts')).ls(what as string, flags)),
+)
+sub('show <ref>', 'show a plan, a job or an attempt').action(
+  does(async (flags, ref: string) => (await import('./read.ts')).show(ref, flags)),
+)
+sub('logs <ref>', 'what a job or a plan has written')
+  .option('-f, --follow', 'go on until it ends')
+  .option('--attempt <n>', 'of this attempt instead of the latest')
+  .action(does(async (flags, ref: string) => (await import('./read.ts')).logs(ref, flags as LogFlags)))
+sub('events [ref]', 'what happened, step by step')
+  .option('-f, --follow', 'go on with what happens')
+  .action(does(async (flags, ref?: string) => (await import('./read.ts')).events(ref, flags)))
+for (const [what, about] of [
+  ['cancel', 'stop a plan or a job'],
+  ['pause', 'start nothing more of a plan'],
+  ['continue', 'let a paused or quarantined plan go on'],
+  ['skip', 'end a job without running it'],
+] as const) {
+  sub(`${what} <ref>`, about)
+    .option('--reason <text>', 'why; kept with what happened')
+    .action(does(async (flags, ref: string) => (await import('./act.ts')).act(what, ref, flags as ActFlags)))
+}
+sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
+  .option('--downstream', 'with everything after it')
+  .option('--failed', 'all that did not succeed')
+  .option('--reason <text>', 'why; kept with what happened')
+  .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
+sub('machines [name]', 'draw the state machines of plans and jobs')
+  .option('--format <format>', 'mermaid or json')
+  .action(does(async (flags, name?: string) => (await import('./plan.ts')).machines(name, flags)))
+sub('version', 'say which build this is').action(
+  does(async (flags) => (await import('./plan.ts')).version(flags)),
+)
+
+/** What commander says of wrong usage, in our words. */
+const usage = (error: CommanderError): unknown => {
+  if (error.exitCode === 0) return undefined
+  const text = error.message.replace(/^error: /, '').replace(/\n/g, ' ')
+  return new TenutoError('USAGE', { what: text })
+}
+
+const main = async (): Promise<number> => {
+  const [name] = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+  const wanted = process.argv.slice(2)
+  if (wanted.length === 0) {
+    program.outputHelp()
+    return 2
+  }
+  const remedy =
+    name !== undefined && wanted.indexOf(name) === 0 && Object.hasOwn(LATER, name) ? LATER[name] : undefined
+  try {
+    if (remedy !== undefined) later(`\`tenuto ${name}\``, remedy)
+    await program.parseAsync(process.argv)
+    return exit
+  } catch (error) {
+    const wrong = error instanceof CommanderError ? usage(error) : error
+    return wrong === undefined ? 0 : report(wrong)
+  }
+}
+
+process.exitCode = await main()

@@ -1,0 +1,242 @@
+/**
+ * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
+ */
+import { systemClock } from '../clock.ts'
+import { jobEnvironment } from '../config.ts'
+import type { Definition } from '../definition.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import { parseDuration } from '../plans/duration.ts'
+import { type Followed, follow } from './follow.ts'
+import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
+import { type Globals, type Screen, screen } from './screen.ts'
+
+/** The flags of `run`. */
+export type RunFlags = Globals & Readonly<{ key?: string; maxParallel?: string; timeout?: string }>
+
+/** Two signals closer than this are one: a terminal and a parent often both send theirs. */
+const SAME_SIGNAL_MS = 300
+const CANCEL_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** When several plans were followed, the first of these that happened is the exit code. */
+const WORST_FIRST = [12, 1, 9, 10, 11, 8, 5, 0] as const
+
+/** Runs a plan file; answers the exit code. */
+export const run = async (file: string, flags: RunFlags): Promise<number> => {
+  const on = screen(flags)
+  const { readPlanFile } = await import('../plans/plan-file.ts')
+  const read = await readPlanFile(file)
+  const definition = limited(read.definition, flags.maxParallel)
+  const timeoutMs = durationOf(flags.timeout)
+  const { formatPlanError } = await import('../plans/problem.ts')
+  for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
+  const home = homeOf(flags)
+  const runtime = await hold(home, { resume: false, command: 'tenuto run' })
+  return holding(runtime, on, async () => {
+    const options = {
+      base: read.base,
+      environment: jobEnvironment(),
+      ...(flags.key === undefined ? {} : { key: flags.key }),
+    }
+    const handle = await runtime.submit(definition, options)
+    if (handle.replayed) await runtime.takeUp(handle.id)
+    return [await followHere(runtime, handle.id, on, flags, timeoutMs, !handle.replayed)]
+  })
+}
+
+/** Takes up what has not ended; answers the exit code. */
+export const resume = async (ref: string | undefined, flags: RunFlags): Promise<number> => {
+  const on = screen(flags)
+  const timeoutMs = durationOf(flags.timeout)
+  const home = homeOf(flags)
+  const holder = await holderOf(home)
+  if (holder) {
+    try {
+      const { catalog } = holder
+      const plans = ref === undefined ? await unsettled(catalog) : [(await catalog.resolve(ref)).plan]
+      if (plans.length === 0) return nothingToDo(on)
+      const ends: Followed[] = []
+      for (const plan of plans) ends.push(await followThere(sourceOf(holder), plan, on, flags, timeoutMs))
+      return worst(ends)
+    } finally {
+      holder.close()
+    }
+  }
+  const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
+  return holding(runtime, on, async () => {
+    const plans =
+      ref === undefined ? await unsettled(runtime.catalog) : [(await runtime.catalog.resolve(ref)).plan]
+    if (plans.length === 0) {
+      nothingToDo(on)
+      return []
+    }
+    for (const plan of plans) await runtime.takeUp(plan)
+    return Promise.all(
+      plans.map((plan) =>
+        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, flags, timeoutMs),
+      ),
+    )
+  })
+}
+
+const nothingToDo = (on: Screen): number => {
+  on.talk('nothing to resume: every plan of this home has ended')
+  return 0
+}
+
+type Plans = Readonly<{ plans: Runtime['catalog']['plans'] }>
+const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
+/** Oldest first. */
+const unsettled = async (of: Plans): Promise<readonly string[]> => {
+  const found: string[] = []
+  for (let before: string | undefined; ; ) {
+    const page = await of.plans({
+      states: UNSETTLED,
+      limit: 200,
+      ...(before === undefined ? {} : { before }),
+    })
+    found.unshift(...page.map(({ id }) => id).reverse())
+    before = page.at(-1)?.id
+    if (page.length < 200) return found
+  }
+}
+
+const worst = (ends: readonly Followed[]): number =>
+  WORST_FIRST.find((code) => ends.some(({ exit }) => exit === code)) ?? 0
+
+/** Serves the home while something is followed in this process, and lets go of it in the end. */
+const holding = async (
+  runtime: Runtime,
+  on: Screen,
+  act: () => Promise<readonly Followed[]>,
+): Promise<number> => {
+  // Other commands can wait for the socket a moment longer than the plan for its first attempt.
+  const serving = import('../http/server.ts').then(({ serveHome }) => serveHome(runtime))
+  serving.catch((error: unknown) =>
+    on.talk(`warning: other commands cannot reach this one: ${String(error)}`),
+  )
+  const broken = runtime.failed.then((error) => {
+    throw error
+  })
+  try {
+    return worst(await Promise.race([act(), broken]))
+  } finally {
+    broken.catch(() => {})
+    await serving.then(
+      ({ close }) => close(),
+      () => {},
+    )
+    await runtime.stop()
+  }
+}
+
+/** Follows a plan that runs in this process: signals cancel it, and its end is this command's answer. */
+const followHere = async (
+  runtime: Runtime,
+  plan: string,
+  on: Screen,
+  flags: RunFlags,
+  timeoutMs: number | undefined,
+  fromStart = false,
+): Promise<Followed> => {
+  await nameOthers(runtime, plan, on, flags)
+  const release = cancelOnSignals(runtime, plan, on)
+  try {
+    return await answered(
+      await follow(sourceOf(runtime), plan, on, {
+        homeFlag: homeFlag(flags),
+        fromStart,
+        ...bound(timeoutMs),
+      }),
+      plan,
+      on,
+    )
+  } finally {
+    release()
+  }
+}
+
+/** Follows a plan of another process: Ctrl-C only lets go of it. */
+const followThere = async (
+  source: ReturnType<typeof sourceOf>,
+  plan: string,
+  on: Screen,
+  flags: RunFlags,
+  timeoutMs: number | undefined,
+): Promise<Followed> => {
+  const gone = new AbortController()
+  const leave = (): void => {
+    on.talk(
+      `${plan} goes on.  follow: tenuto resume ${plan}${homeFlag(flags)}  cancel: tenuto cancel ${plan}${homeFlag(flags)}`,
+    )
+    gone.abort()
+  }
+  process.once('SIGINT', leave)
+  try {
+    const options = { homeFlag: homeFlag(flags), signal: gone.signal, ...bound(timeoutMs) }
+    const followed = await follow(source, plan, on, options)
+    return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
+  } finally {
+    process.off('SIGINT', leave)
+  }
+}
+
+const bound = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs })
+
+const answered = async (followed: Followed, plan: string, on: Screen): Promise<Followed> => {
+  on.answer(
+    on.json
+      ? JSON.stringify({ type: 'result', plan, state: followed.state, exit: followed.exit })
+      : `${plan} ${followed.state}`,
+  )
+  return followed
+}
+
+/** Attempts of other plans that still live in this home are named, so that nobody forgets them. */
+const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: RunFlags): Promise<void> => {
+  const others = (await unsettled(runtime.catalog)).filter((id) => id !== plan)
+  if (others.length === 0) return
+  const living = (await runtime.live()).filter((attempt) => attempt.plan !== plan)
+  const named = `${others.slice(0, 3).join(', ')}${others.length > 3 ? ` and ${others.length - 3} more` : ''}`
+  on.talk(
+    `${others.length} other plan(s) of this home have not ended (${named}), ${living.length} attempt(s) still run; go on: tenuto resume${homeFlag(flags)}`,
+  )
+}
+
+/** The first signal cancels in order, a later one at once; answers how to stop listening. */
+const cancelOnSignals = (runtime: Runtime, plan: string, on: Screen): (() => void) => {
+  let first: number | null = null
+  const cancel = (): void => {
+    const now = systemClock.monotonic()
+    if (first !== null && now - first < SAME_SIGNAL_MS) return
+    const urgent = first !== null
+    first ??= now
+    on.talk(urgent ? 'killing what still runs' : 'cancelling; what runs is asked to end (once more: kill it)')
+    runtime
+      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
+      .catch((error: unknown) => {
+        if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
+      })
+  }
+  for (const signal of CANCEL_SIGNALS) process.on(signal, cancel)
+  return () => {
+    for (const signal of CANCEL_SIGNALS) process.off(signal, cancel)
+  }
+}
+
+const limited = (definition: Definition, maxParallel: string | undefined): Definition => {
+  if (maxParallel === undefined) return definition
+  const value = Number(maxParallel)
+  if (!/^\d+$/.test(maxParallel) || value < 1) {
+    throw new TenutoError('USAGE', {
+      what: `--max-parallel ${maxParallel}: it must be a whole number of 1 or more`,
+    })
+  }
+  return { ...definition, maxParallel: value }
+}
+
+const durationOf = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
+  const ms = parseDuration(text)
+  if (ms === undefined)
+    throw new TenutoError('USAGE', { what: `--timeout ${text}: a duration has a unit, as in 30s or 10m` })
+  return ms
+}

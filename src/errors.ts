@@ -1,0 +1,177 @@
+/**
+ * Every error a user or a program can meet: code, sentence, remedy, exit code and HTTP status, in one table. The manual's list is
+ * generated from it.
+ */
+
+type Fields = Readonly<Record<string, unknown>>
+
+type Entry = Readonly<{
+  /** What is wrong; `{name}` is replaced by the field of that name. */
+  message: string
+  /** What to do. */
+  hint: string
+  exit: number
+  http: number
+}>
+
+/** The table. A code is stable for ever; its wording is not. */
+export const ERRORS = {
+  USAGE: { message: '{what}', hint: 'see `tenuto --help`', exit: 2, http: 400 },
+  NOT_YET: { message: '{what} is not in this version', hint: '{remedy}', exit: 2, http: 501 },
+  FILE_MISSING: { message: 'there is no file {path}', hint: 'check the path', exit: 2, http: 400 },
+  FILE_IS_FOLDER: { message: '{path} is a folder', hint: 'name the plan file in it', exit: 2, http: 400 },
+  FILE_UNREADABLE: {
+    message: '{path} cannot be read: {why}',
+    hint: 'check its permissions',
+    exit: 2,
+    http: 400,
+  },
+  FILE_TOO_BIG: {
+    message: '{path} has {bytes} bytes; a plan file may have {limit}',
+    hint: 'split the plan',
+    exit: 2,
+    http: 413,
+  },
+  PLAN_INVALID: {
+    message: 'the plan has {count} error(s); the first: {first}',
+    hint: 'mend the places named and try again; nothing was stored',
+    exit: 3,
+    http: 422,
+  },
+  REF_NOT_FOUND: {
+    message: 'nothing here is called {ref}',
+    hint: '`tenuto ls` lists the plans',
+    exit: 4,
+    http: 404,
+  },
+  REF_AMBIGUOUS: {
+    message: '{ref} may be {candidates}',
+    hint: 'give more of the id',
+    exit: 4,
+    http: 409,
+  },
+  NO_DAEMON: { message: 'no daemon serves {home}', hint: 'start one with `tenuto up`', exit: 5, http: 503 },
+  HOME_HELD: {
+    message: 'the home {home} is held by {holder}',
+    hint: 'use its daemon (`tenuto up` once for many plans), or another home with `--home DIR`',
+    exit: 5,
+    http: 409,
+  },
+  NO_ANSWER: {
+    message: 'whoever holds the home {home} does not answer',
+    hint: 'try again; `daemon.json` in it names the process to look at',
+    exit: 5,
+    http: 504,
+  },
+  ROUTE_UNKNOWN: {
+    message: 'there is no route {route}',
+    hint: 'check the path and the method, and that both sides are the same version of tenuto',
+    exit: 5,
+    http: 404,
+  },
+  SCHEMA_NEWER: {
+    message: 'the journal {path} has schema {found}; this version knows up to {known}',
+    hint: 'use the newer tenuto that wrote it; the file was not touched',
+    exit: 5,
+    http: 503,
+  },
+  BUILD_INCOMPLETE: {
+    message: 'the build in {path} cannot be read: {why}',
+    hint: 'run `npm run build`, or install tenuto again',
+    exit: 5,
+    http: 503,
+  },
+  NODE_TOO_OLD: {
+    message: 'tenuto needs Node 24 or newer; this is {version}',
+    hint: 'install Node 24',
+    exit: 5,
+    http: 503,
+  },
+  NOT_ALLOWED: { message: '{what}', hint: '{remedy}', exit: 6, http: 403 },
+  KEY_CONFLICT: {
+    message: 'the key {key} belongs to plan {plan}, which was submitted with another body',
+    hint: 'use another key, or submit the same plan',
+    exit: 7,
+    http: 409,
+  },
+  WRONG_STATE: { message: '{ref} is {state}; {what}', hint: '{remedy}', exit: 7, http: 409 },
+  UNKNOWN_HANDLER: {
+    message: 'job {job} calls {handler}, which this program has not registered',
+    hint: 'pass it in `handlers` of createRuntime',
+    exit: 3,
+    http: 422,
+  },
+  BODY_TOO_BIG: {
+    message: 'the request is larger than {limit} bytes',
+    hint: 'send less',
+    exit: 2,
+    http: 413,
+  },
+  SCHEMA_MISMATCH: {
+    message: 'the client asks for schema {asked}; the holder of this home serves {served}',
+    hint: 'use the same version of tenuto for both',
+    exit: 5,
+    http: 406,
+  },
+  STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
+  FENCED: {
+    message: 'this process has been replaced ({what})',
+    hint: 'another process holds this home now; nothing of this one was written',
+    exit: 5,
+    http: 503,
+  },
+  STORE_FULL: {
+    message: 'the journal {path} cannot be written: {why}',
+    hint: 'free disk space; nothing is lost',
+    exit: 12,
+    http: 503,
+  },
+  STORE_BROKEN: {
+    message: 'the journal {path} cannot be used: {why}',
+    hint: '`tenuto doctor` says more',
+    exit: 12,
+    http: 503,
+  },
+  STORE_CORRUPT: {
+    message: 'the journal {path} is damaged: {why}',
+    hint: 'restore a backup; the file was not changed and is never made anew',
+    exit: 12,
+    http: 503,
+  },
+  INTERNAL: {
+    message: 'unexpected: {what}',
+    hint: 'please report this with the output of `tenuto version`',
+    exit: 12,
+    http: 500,
+  },
+} as const satisfies Record<string, Entry>
+
+/** A code of the table. */
+export type ErrorCode = keyof typeof ERRORS
+
+const fill = (template: string, fields: Fields): string =>
+  template.replace(/\{(\w+)\}/g, (whole, name: string) => (name in fields ? String(fields[name]) : whole))
+
+/** An error of the table with its fields. */
+export class TenutoError extends Error {
+  override readonly name = 'TenutoError'
+  readonly code: ErrorCode
+  readonly hint: string
+  readonly fields: Fields
+  readonly exit: number
+  readonly http: number
+
+  constructor(code: ErrorCode, fields: Fields = {}, cause?: unknown) {
+    const entry: Entry = ERRORS[code]
+    super(fill(entry.message, fields), cause === undefined ? undefined : { cause })
+    this.code = code
+    this.hint = fill(entry.hint, fields)
+    this.fields = fields
+    this.exit = entry.exit
+    this.http = entry.http
+  }
+}
+
+/** Whether a value is an error of the table, with this code if one is given. */
+export const isTenutoError = (error: unknown, code?: ErrorCode): error is TenutoError =>
+  error instanceof TenutoError && (code === undefined || error.code === code)

@@ -1,0 +1,66 @@
+/**
+ * Errors on their way: an error of the table as the body of an answer, and the same error at the other end.
+ */
+import { ERRORS, type ErrorCode, isTenutoError, TenutoError } from '../errors.ts'
+
+/** The body of every answer that is an error. */
+export type Envelope = Readonly<{
+  error: Readonly<{
+    code: string
+    message: string
+    hint: string
+    request_id: string
+    /** The values in the message, for programs. */
+    fields: Readonly<Record<string, string | number | boolean | null>>
+    /** Of an invalid plan: each of its errors. */
+    errors?: readonly unknown[]
+  }>
+}>
+
+/** The body that tells of an error. */
+export const envelope = (error: TenutoError, requestId: string): Envelope => {
+  const { code, message, hint, fields } = error
+  const plain = Object.entries(fields).filter(
+    (field): field is [string, string | number | boolean | null] =>
+      field[1] === null || ['string', 'number', 'boolean'].includes(typeof field[1]),
+  )
+  const errors = fields['errors']
+  return {
+    error: {
+      code,
+      message,
+      hint,
+      request_id: requestId,
+      fields: Object.fromEntries(plain),
+      ...(Array.isArray(errors) ? { errors: errors as readonly unknown[] } : {}),
+    },
+  }
+}
+
+/** The error a body tells of; undefined when it is no envelope. Its words are those of whoever answered. */
+export const openEnvelope = (body: string): TenutoError | undefined => {
+  let error: Partial<Envelope['error']> | undefined
+  try {
+    error = (JSON.parse(body) as Partial<Envelope> | null)?.error
+  } catch {
+    return undefined
+  }
+  if (typeof error?.code !== 'string' || typeof error.message !== 'string') return undefined
+  const { code, message, hint = '', fields = {}, errors } = error
+  // A newer holder may know codes that we do not.
+  if (!isKnown(code)) return new TenutoError('INTERNAL', { what: message })
+  const known = new TenutoError(code, { ...fields, ...(errors === undefined ? {} : { errors }) })
+  known.message = message
+  return known.hint === hint ? known : Object.defineProperty(known, 'hint', { value: hint, enumerable: true })
+}
+
+/** Any error as one of the table; what the HTTP layer refuses is `USAGE`, what nobody expected `INTERNAL`. */
+export const told = (error: unknown): TenutoError => {
+  if (isTenutoError(error)) return error
+  const { statusCode, message } =
+    error instanceof Error ? (error as Error & { statusCode?: number }) : { message: String(error) }
+  const refused = statusCode !== undefined && statusCode >= 400 && statusCode < 500
+  return new TenutoError(refused ? 'USAGE' : 'INTERNAL', { what: message }, error)
+}
+
+const isKnown = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code)

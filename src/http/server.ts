@@ -1,0 +1,164 @@
+/**
+ * The socket of a home: whoever holds it serves it, so that others may read it and give commands while it is held. Only the home's
+ * user can open the socket; there is no token on it.
+ */
+import { chmodSync, rmSync } from 'node:fs'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { readBuild } from '../build.ts'
+import { systemClock } from '../clock.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import { homePaths } from '../home.ts'
+import { type Log, openLog } from '../log.ts'
+import type { Runtime } from '../runtime.ts'
+import { socketPath } from '../socket.ts'
+import { envelope, told } from './envelope.ts'
+import { readFields } from './fields.ts'
+import { type Streams, streams } from './streams.ts'
+import { BASE, HEADERS, SCHEMA, type VersionShape } from './wire.ts'
+
+/** A home that is served. */
+export type Served = Readonly<{
+  /** The path of its socket. */
+  path: string
+  /**
+   * Takes nothing more; answers what was asked; streams send what is committed and end; removes the socket. Comes before the
+   * runtime stops. Idempotent.
+   */
+  close: () => Promise<void>
+}>
+
+const BODY_BYTES_MAX = 5_000_000
+/** A name in a path, percent-encoded; a job's has at most 64 characters and what a compiler adds. */
+const PARAM_CHARACTERS_MAX = 3_000
+/** Connections at once; the next one is turned away. */
+const CONNECTIONS_MAX = 256
+/** How long a client that does not read delays the end of its server. */
+const CLOSE_MS = 1_000
+
+/**
+ * Serves a home on its socket, in the place of one that a dead holder left. Loads the server only now.
+ * @throws {TenutoError} `STOPPED` when the runtime has stopped meanwhile.
+ */
+export const serveHome = async (runtime: Runtime): Promise<Served> => {
+  const path = socketPath(runtime.home, 'sock')
+  const streaming = streams()
+  const app = await application(runtime, streaming)
+  // Nobody else can be listening: the home is ours.
+  rmSync(path, { force: true })
+  await app.listen({ path })
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    streaming.close()
+    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
+    await app.close()
+    cancel()
+    try {
+      runtime.describe({ sock: null })
+    } catch (error) {
+      // A runtime that has stopped describes itself no more.
+      if (!isTenutoError(error, 'STOPPED')) throw error
+    }
+  }
+  try {
+    chmodSync(path, 0o600)
+    runtime.describe({ sock: path })
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  return { path, close: () => (closed ??= close()) }
+}
+
+const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
+  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await Promise.all([
+    import('fastify'),
+    import('./plans.ts'),
+    import('./events.ts'),
+  ])
+  const build = readBuild()
+  const faults = faultLog(runtime.home)
+  let closing = false
+  const app = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+    // The answer of a server that closes is an envelope as well.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      const known = told(error)
+      // Its type depends on a route, and here there is none.
+      void (reply as unknown as FastifyReply).code(known.http).send(envelope(known, request.id))
+    },
+  })
+  app.server.maxConnections = CONNECTIONS_MAX
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onRequest', async ({ headers }, reply) => {
+    reply.headers({ [HEADERS.build]: build.sourceHash, [HEADERS.schema]: SCHEMA })
+    const asked = headers[HEADERS.acceptSchema]
+    if (asked !== undefined && asked !== SCHEMA)
+      throw new TenutoError('SCHEMA_MISMATCH', { asked, served: SCHEMA })
+    if (closing) throw new TenutoError('STOPPED')
+  })
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${url}` })
+  })
+  app.setErrorHandler(async (error, request, reply) => {
+    const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
+    if (known.code === 'INTERNAL') await faults(error, request.id)
+    return reply.code(known.http).send(envelope(known, request.id))
+  })
+  // Ours, because it takes an empty body, and leaves every key to the rules of plans.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => {
+    try {
+      return body === '' ? undefined : (JSON.parse(body) as unknown)
+    } catch (error) {
+      throw new TenutoError('USAGE', { what: `the body is no JSON: ${(error as Error).message}` }, error)
+    }
+  })
+
+  const version: VersionShape = {
+    version: build.version,
+    commit: build.commit,
+    dirty: build.dirty,
+    source_hash: build.sourceHash,
+    built_at: build.builtAt,
+    node: build.node,
+    schema: SCHEMA,
+    pid: process.pid,
+  }
+  app.get('/version', async ({ query }) => {
+    readFields('query', query, {})
+    return version
+  })
+  await app.register(
+    async (api) => {
+      readingRoutes(api, runtime, streaming)
+      submitRoute(api, runtime)
+      commandRoutes(api, runtime)
+      eventRoute(api, runtime, streaming)
+    },
+    { prefix: BASE },
+  )
+  return app
+}
+
+const isTooBig = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
+
+/** Logs what nobody expected, in the log of the home, opened when it first happens. */
+const faultLog = (home: string): ((error: unknown, requestId: string) => Promise<void>) => {
+  let log: Promise<Log> | undefined
+  return async (error, requestId) => {
+    log ??= openLog({ file: homePaths(home).log, level: 'error' })
+    const opened = await log
+    opened.error(
+      {
+        request_id: requestId,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      },
+      'a request failed',
+    )
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Streams of the API: events by position, logs by offset. They are pulled: a client that does not read is not read for, so that it
+ * costs a page of events and the buffers of its socket, and nobody waits for it. It may go and come back where it was.
+ */
+import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { pause } from '../clock.ts'
+import type { Runtime } from '../runtime.ts'
+import type { EventShape } from '../views/shapes.ts'
+import { frameText, OPENING } from './sse.ts'
+import { STREAM_TYPE } from './wire.ts'
+
+/** How one stream is told to end. */
+export type Ending = Readonly<{
+  /** Aborted when the client has gone, and when the server closes. */
+  signal: AbortSignal
+  /** Whether the server closes: what is there already is still sent. */
+  isClosing: () => boolean
+}>
+
+/** The streams of a server. */
+export type Streams = Readonly<{
+  /** Answers with a stream, until it ends, the client goes or the server closes. */
+  send: (reply: FastifyReply, of: (ending: Ending) => AsyncIterable<string>) => FastifyReply
+  /** Lets every stream send what is there and end. Idempotent. */
+  close: () => void
+}>
+
+/** No streams yet. */
+export const streams = (): Streams => {
+  const open = new Set<AbortController>()
+  let closing = false
+  return {
+    send: (reply, of) => {
+      const ending = new AbortController()
+      open.add(ending)
+      reply.raw.once('close', () => {
+        open.delete(ending)
+        ending.abort()
+      })
+      if (closing) ending.abort()
+      const text = of({ signal: ending.signal, isClosing: () => closing })
+      return reply
+        .type(STREAM_TYPE)
+        .header('cache-control', 'no-store')
+        .send(Readable.from(text, { objectMode: false }))
+    },
+    close: () => {
+      closing = true
+      for (const ending of open) ending.abort()
+    },
+  }
+}
+
+/** Which events a client wants. */
+export type EventChoice = Readonly<{
+  /** Set when it wants those of one plan only. */
+  plan?: string
+  wants: (event: EventShape) => boolean
+}>
+
+const PAGE = 500
+
+/** The events after a position, as text. When the server closes, everything committed is still sent. */
+export async function* eventText(
+  { catalog, events }: Pick<Runtime, 'catalog' | 'events'>,
+  { plan, wants }: EventChoice,
+  after: number,
+  { signal, isClosing }: Ending,
+): AsyncGenerator<string> {
+  const of = plan === undefined ? {} : { plan }
+  const isThere = after === 0 || (await catalog.events({ after: after - 1, limit: 1 }))[0]?.position === after
+  if (!isThere) {
+    yield frameText({ event: 'reset', data: JSON.stringify({ after }) })
+    return
+  }
+  yield OPENING
+  let position = after
+  for await (const event of events({ ...of, after, signal })) {
+    position = event.position
+    if (wants(event)) yield eventFrame(event)
+  }
+  while (isClosing()) {
+    const page = await catalog.events({ ...of, after: position, limit: PAGE })
+    if (page.length === 0) return
+    for (const event of page) {
+      position = event.position
+      if (wants(event)) yield eventFrame(event)
+    }
+  }
+}
+
+const eventFrame = (event: EventShape): string =>
+  frameText({ id: String(event.position), data: JSON.stringify(event) })
+
+/** How much of a log one event of its stream carries. */
+const LOG_CHUNK_BYTES = 48_000
+
+/** How often a log that grows is looked at. */
+const LOG_LOOK_MS = 250
+
+/** Which log. */
+export type LogOf = Readonly<{ plan: string; job: string; attempt: number; offset: number }>
+
+/** Whether an attempt may still write. Once false, its log does not grow any more. */
+export const isLive = async (
+  { catalog }: Pick<Runtime, 'catalog'>,
+  { plan, job, attempt }: LogOf,
+): Promise<boolean> => {
+  const now = await catalog.job(plan, job)
+  return now.attempt === attempt && (now.state === 'running' || now.state === 'stopping')
+}
+
+/**
+ * The log of an attempt from an offset, as text; its bytes in base64. The id of each event is the offset to go on from. When the
+ * attempt has ended and everything is sent, `end` says how it ended. When the server closes, what is there is still sent.
+ */
+export async function* logText(
+  runtime: Pick<Runtime, 'catalog' | 'events'>,
+  of: LogOf,
+  { signal, isClosing }: Ending,
+): AsyncGenerator<string> {
+  const { plan, job, attempt } = of
+  const over = new AbortController()
+  const until = AbortSignal.any([signal, over.signal])
+  let end: Promise<void> | undefined
+  const heard = (): void => {
+    end = undefined
+  }
+  end = endOf(runtime, of, until).then(heard, heard)
+  let { offset } = of
+  yield OPENING
+  try {
+    for (;;) {
+      // Asked before reading: what an attempt that has ended wrote is all there.
+      const live = await isLive(runtime, of)
+      const last = isClosing()
+      for (;;) {
+        const { bytes, next } = await runtime.catalog.log(plan, job, attempt, offset, LOG_CHUNK_BYTES)
+        if (next === offset) break
+        offset = next
+        yield frameText({ id: String(offset), event: 'chunk', data: Buffer.from(bytes).toString('base64') })
+      }
+      if (!live) {
+        const shape = (await runtime.catalog.attempts(plan, job)).find(({ n }) => n === attempt)
+        const data = JSON.stringify({ offset, outcome: shape?.outcome ?? null })
+        yield frameText({ id: String(offset), event: 'end', data })
+        return
+      }
+      if (last || (signal.aborted && !isClosing())) return
+      await Promise.race([pause(LOG_LOOK_MS, until), ...(end === undefined ? [] : [end])])
+    }
+  } finally {
+    over.abort()
+  }
+}
+
+/** Resolves when the job takes the step that ends the attempt, or with the signal. */
+const endOf = async (
+  runtime: Pick<Runtime, 'catalog' | 'events'>,
+  of: LogOf,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { plan, job, attempt } = of
+  const steps = await runtime.catalog.events({ plan, job, after: 0, limit: Number.MAX_SAFE_INTEGER })
+  const after = steps.at(-1)?.position ?? 0
+  if (signal.aborted || !(await isLive(runtime, of))) return
+  for await (const event of runtime.events({ plan, after, signal })) {
+    if (event.job === job && event.attempt === attempt && event.to !== 'running' && event.to !== 'stopping')
+      return
+  }
+}

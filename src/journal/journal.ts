@@ -1,0 +1,215 @@
+/**
+ * The journal: what happened, and what recovery reads. It stores JSON and knows no machine.
+ *
+ * One transaction per drain. Every commit asserts the epoch, moves each actor by compare-and-set on its seq, and writes steps,
+ * actors, board rows and mail together or not at all. There is one writer; it gives out positions and mail ids itself, gapless,
+ * from where `open` says the file stands.
+ */
+import type { Address } from '../address.ts'
+
+/** One submitted plan. Never changes after its insert. */
+export type PlanRow = Readonly<{
+  id: string
+  name: string
+  /** The submitter's idempotency key; unique where it is not null. */
+  key: string | null
+  /** The hash of the definition it was submitted with. */
+  hash: string
+  /** Canonical JSON of the inputs. */
+  inputs: string
+  /** JSON: the environment of the submitter, by the allow-list. */
+  environment: string
+  /** The folder in which its jobs run unless they say otherwise. */
+  base: string
+  submittedAt: number
+}>
+
+/** One revision of a plan's definition, from 1. A run reads this and never the plan file. */
+export type RevisionRow = Readonly<{ plan: string; revision: number; hash: string; definition: string }>
+
+/** A place on the board: not released; released or in an attempt; settled. */
+export type BoardPlace = 'held' | 'released' | 'settled'
+
+/** One job on the board of its plan. */
+export type JobRow = Readonly<{
+  plan: string
+  name: string
+  /** The order of the job in its definition, from 0. */
+  index: number
+  place: BoardPlace
+  state: string
+  reason: string | null
+  unmet: number
+  generation: number
+  /** The number of the latest attempt; 0 before the first. */
+  attempt: number
+  /** Epoch milliseconds of the last change of state. */
+  since: number
+  /** Whether an actor row exists at its address. */
+  embodied: boolean
+}>
+
+/** The outputs of a job's last succeeded attempt; null clears them. */
+export type OutputsRow = Readonly<{ plan: string; name: string; outputs: string | null }>
+
+/** The latest state of an actor. */
+export type ActorRow = Readonly<{
+  address: Address
+  kind: 'plan' | 'job'
+  plan: string
+  state: string
+  reason: string | null
+  seq: number
+  /** JSON of the machine's snapshot. */
+  snapshot: string
+  /** The machine's version. */
+  version: string
+}>
+
+/** One step of one actor. `position` is its place across all actors, `seq` its place in the actor's life. */
+export type StepRow = Readonly<{
+  position: number
+  address: Address
+  seq: number
+  type: string
+  /** JSON of the event. */
+  event: string
+  from: string | null
+  to: string
+  reason: string | null
+  attempt: number | null
+  at: number
+  version: string
+}>
+
+/** One undelivered message. */
+export type MailRow = Readonly<{
+  id: number
+  address: Address
+  /** JSON of the event. */
+  event: string
+  /** The position of the step that posted it; null for one from outside. */
+  postedBy: number | null
+  deliveries: number
+  at: number
+}>
+
+/** A message its actor could not take. */
+export type DeadLetterRow = Readonly<{
+  id: number
+  address: Address
+  event: string
+  error: string
+  at: number
+}>
+
+/** Everything one drain changes. Applied whole or not at all. */
+export type Batch = Readonly<{
+  plans: readonly Readonly<{ plan: PlanRow; revision: RevisionRow }>[]
+  /** Positions continue where the last commit ended, without a gap. */
+  steps: readonly StepRow[]
+  /** The actor as it is after the drain; `was` is its seq before it, 0 for a new one. */
+  actors: readonly Readonly<{ row: ActorRow; was: number }>[]
+  jobs: readonly JobRow[]
+  outputs: readonly OutputsRow[]
+  mail: Readonly<{
+    added: readonly MailRow[]
+    /** Ids of taken messages. */
+    taken: readonly number[]
+    /** Ids whose delivery failed once more. */
+    failed: readonly number[]
+  }>
+  dead: readonly DeadLetterRow[]
+}>
+
+/** Where a freshly opened journal stands. */
+export type Opening = Readonly<{
+  /** This boot's epoch; one more than that of the boot before. */
+  epoch: number
+  /** The last position given; 0 in an empty journal. */
+  position: number
+  /** The highest mail id ever given. */
+  mail: number
+  dead: number
+  /** Whether the boot before stopped cleanly; true in a new journal. */
+  clean: boolean
+  /** A random id drawn when the journal was made; marks the processes of this home. */
+  home: string
+}>
+
+/** What is known about this boot, for the record. */
+export type Boot = Readonly<{ bootId: string; pid: number; build: string; at: number }>
+
+/** A plan with the present state of its actor. `state` is `running` until its first step. */
+export type PlanHead = PlanRow &
+  Readonly<{
+    state: string
+    reason: string | null
+    seq: number
+    /** When its first step was taken, and its latest; null before the first. */
+    startedAt: number | null
+    since: number | null
+  }>
+
+/** What anybody may read; a reader takes no lock. All lists are in the order named. */
+export type JournalReader = Readonly<{
+  /** Newest first. */
+  plans: (
+    query?: Readonly<{ name?: string; states?: readonly string[]; limit?: number; before?: string }>,
+  ) => Promise<readonly PlanHead[]>
+  plan: (id: string) => Promise<PlanHead | undefined>
+  planByKey: (key: string) => Promise<PlanHead | undefined>
+  /** Plans whose id starts so; newest first; at most `limit`. */
+  plansByPrefix: (prefix: string, limit: number) => Promise<readonly PlanHead[]>
+  /** The latest revision. */
+  revision: (plan: string) => Promise<RevisionRow | undefined>
+  /** In the order of the definition. */
+  jobs: (plan: string) => Promise<readonly JobRow[]>
+  job: (plan: string, name: string) => Promise<JobRow | undefined>
+  /** How many jobs of a plan are in each state; states nobody is in are left out. */
+  counts: (plan: string) => Promise<Readonly<Record<string, number>>>
+  /** By name; names without outputs are left out. All jobs of the plan when `names` is not given. */
+  outputs: (plan: string, names?: readonly string[]) => Promise<ReadonlyMap<string, string>>
+  actor: (address: Address) => Promise<ActorRow | undefined>
+  /** The actors of a plan. */
+  actors: (plan: string) => Promise<readonly ActorRow[]>
+  /**
+   * Steps after a position, in order of position; of one actor, of all, or of one plan: its own and its jobs', which lie between its
+   * own first and, once it has ended, its own last.
+   */
+  steps: (
+    query: Readonly<{ after: number; limit: number; plan?: string; address?: Address }>,
+  ) => Promise<readonly StepRow[]>
+  /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
+  mail: (plan?: string) => Promise<readonly MailRow[]>
+  /** Newest first. */
+  deadLetters: (limit: number) => Promise<readonly DeadLetterRow[]>
+  close: () => Promise<void>
+}>
+
+/** The journal as its one holder sees it. */
+export type Journal = JournalReader &
+  Readonly<{
+    opening: Opening
+    /** Where the journal stands now: what the next commit continues. After a commit whose end was not seen, this tells. */
+    head: () => Promise<Readonly<{ position: number; mail: number; dead: number }>>
+    /**
+     * Applies a batch in one durable transaction.
+     * @throws {TenutoError} `FENCED` when epoch or a seq is not what the batch says: this process has been replaced;
+     * `STORE_FULL` when nothing was written and it may be tried again; `STORE_BROKEN` when this process must not try again.
+     */
+    commit: (batch: Batch) => Promise<void>
+    /** Closes; `clean` records an orderly stop. Idempotent. */
+    stop: (clean: boolean) => Promise<void>
+  }>
+
+/** A batch that changes nothing; the base of every other. */
+export const EMPTY_BATCH: Batch = {
+  plans: [],
+  steps: [],
+  actors: [],
+  jobs: [],
+  outputs: [],
+  mail: { added: [], taken: [], failed: [] },
+  dead: [],
+}

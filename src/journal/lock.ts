@@ -1,0 +1,123 @@
+/**
+ * Who may hold a home: one process at a time, by an exclusive transaction held open on a lock database. The kernel gives the lock
+ * back when the process ends, however it ends. `daemon.json` says who it is; it is a hint, the lock is the truth.
+ */
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { TenutoError } from '../errors.ts'
+import { makeHome } from '../home.ts'
+import { resultCode, storeError } from './driver.ts'
+
+/** What `daemon.json` says. */
+export type HolderRecord = Readonly<{
+  /** The process that holds the lock. */
+  pid: number
+  /** The process that starts it again when it dies; null when there is none. */
+  parent_pid: number | null
+  /** What it does: `tenuto run`, `tenuto up`. */
+  command: string
+  /** ISO 8601 UTC. */
+  started_at: string
+  boot_id: string
+  /** Scheme, host and port; null without TCP. */
+  url: string | null
+  /** The path of its socket; null until it listens. */
+  sock: string | null
+  /** The source hash of its build. */
+  build: string
+}>
+
+/** A home that is held. */
+export type Hold = Readonly<{
+  /** Says more about the holder, once it is known. */
+  describe: (more: Partial<Pick<HolderRecord, 'url' | 'sock'>>) => void
+  /** Removes `daemon.json` and gives the home up. Idempotent. */
+  release: () => void
+}>
+
+/** Long enough for a holder that is dying to die, and for one that is new to write its record. */
+const PATIENCE_MS = 250
+const BUSY = 5
+
+/** Held locks. A handle that nobody refers to is collected, and its lock is lost with it. */
+const held = new Set<DatabaseSync>()
+
+/**
+ * Takes the home, making it if there is none, and writes `daemon.json`. Comes before the journal and the socket.
+ * @throws {TenutoError} `HOME_HELD` naming the holder; `NOT_ALLOWED` when the folder cannot be a home.
+ */
+export const holdHome = (home: string, holder: HolderRecord): Hold => {
+  const paths = makeHome(home)
+  const lock = take(
+    paths.lock,
+    () => new TenutoError('HOME_HELD', { home: paths.home, ...holderOf(paths.daemon) }),
+  )
+  held.add(lock)
+  let record = holder
+  const write = (): void => {
+    const draft = `${paths.daemon}.new`
+    writeFileSync(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+    renameSync(draft, paths.daemon)
+  }
+  const release = (): void => {
+    if (!held.has(lock)) return
+    rmSync(paths.daemon, { force: true })
+    held.delete(lock)
+    lock.close()
+  }
+  try {
+    write()
+  } catch (error) {
+    release()
+    throw error
+  }
+  return {
+    describe: (more) => {
+      if (!held.has(lock)) throw new TenutoError('STOPPED')
+      record = { ...record, ...more }
+      write()
+    },
+    release,
+  }
+}
+
+/** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
+export const readHolder = (daemonFile: string): HolderRecord | undefined => {
+  try {
+    const record: unknown = JSON.parse(readFileSync(daemonFile, 'utf8'))
+    return isRecord(record) ? record : undefined
+  } catch {
+    // A hint that cannot be read is no hint.
+    return undefined
+  }
+}
+
+const take = (file: string, refuse: () => TenutoError): DatabaseSync => {
+  const database = new DatabaseSync(file, { timeout: PATIENCE_MS })
+  try {
+    chmodSync(file, 0o600)
+    database.exec('BEGIN EXCLUSIVE')
+    return database
+  } catch (error) {
+    database.close()
+    const code = resultCode(error)
+    throw code !== undefined && (code & 0xff) === BUSY ? refuse() : storeError(file, error)
+  }
+}
+
+const holderOf = (daemonFile: string): Readonly<{ holder: string; pid?: number }> => {
+  const record = readHolder(daemonFile)
+  if (!record || !lives(record.pid)) return { holder: 'another process' }
+  return { holder: `pid ${record.pid} (${record.command}, since ${record.started_at})`, pid: record.pid }
+}
+
+const isRecord = (value: unknown): value is HolderRecord =>
+  typeof value === 'object' && value !== null && 'pid' in value && Number.isSafeInteger(value.pid)
+
+const lives = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Reading a journal's file. A reader takes no lock and holds no transaction between two calls, so that it never keeps the
+ * write-ahead log from being folded back; it works beside a holder, and after a dead one.
+ */
+import { existsSync } from 'node:fs'
+import { TenutoError } from '../errors.ts'
+import {
+  type Driver,
+  type OpenDriver,
+  openNodeSqlite,
+  type Row,
+  type Statement,
+  storeError,
+  type Value,
+} from './driver.ts'
+import type { JournalReader } from './journal.ts'
+import { inspectFile, SCHEMA } from './migrate.ts'
+import {
+  ACTOR_COLUMNS,
+  actorOf,
+  deadLetterOf,
+  HEAD_COLUMNS,
+  headOf,
+  JOB_COLUMNS,
+  jobOf,
+  mailOf,
+  revisionOf,
+  STEP_COLUMNS,
+  stepOf,
+} from './rows.ts'
+
+/** What a home without a journal reads as. */
+export const emptyReader: JournalReader = {
+  plans: async () => [],
+  plan: async () => undefined,
+  planByKey: async () => undefined,
+  plansByPrefix: async () => [],
+  revision: async () => undefined,
+  jobs: async () => [],
+  job: async () => undefined,
+  counts: async () => ({}),
+  outputs: async () => new Map(),
+  actor: async () => undefined,
+  actors: async () => [],
+  steps: async () => [],
+  mail: async () => [],
+  deadLetters: async () => [],
+  close: async () => {},
+}
+
+/**
+ * Opens a journal's file read-only. A file that is not there reads as empty, and nothing is made.
+ * @throws {TenutoError} `SCHEMA_NEWER`; `STORE_CORRUPT`; `STORE_BROKEN`, also when the schema is older, which only a holder mends.
+ */
+export const sqliteReader = async (
+  file: string,
+  open: OpenDriver = openNodeSqlite,
+): Promise<JournalReader> => {
+  if (!existsSync(file)) return emptyReader
+  let driver: Driver | undefined
+  try {
+    driver = open(file, 'read')
+    const found = inspectFile(driver, file, SCHEMA)
+    if (found < SCHEMA.version) {
+      const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
+      throw new TenutoError('STORE_BROKEN', { path: file, why })
+    }
+    return readerOn(driver, file)
+  } catch (error) {
+    driver?.close()
+    throw storeError(file, error)
+  }
+}
+
+const HEADS = `SELECT ${HEAD_COLUMNS} FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id`
+
+/**
+ * The steps of a plan lie between its own first and, once it has ended, its own last. An index by plan would cost every step a
+ * quarter more, for readers that mostly ask for what has just happened.
+ */
+const STEPS_OF_PLAN = `
+  SELECT ${STEP_COLUMNS} FROM step WHERE plan = ?1
+    AND position > max(?2, coalesce((SELECT position FROM step WHERE address = 'plan:' || ?1 AND seq = 1), 1) - 1)
+    AND position <= coalesce(
+      (SELECT s.position FROM actor a JOIN step s ON s.address = a.address AND s.seq = a.seq
+        WHERE a.address = 'plan:' || ?1 AND a.state IN ('succeeded', 'failed', 'cancelled')),
+      9223372036854775807)
+  ORDER BY position LIMIT ?3`
+
+/** Reads through a connection that somebody opened; closing the reader closes it. Rows come as they are in the file. */
+export const readerOn = (driver: Driver, path: string): JournalReader => {
+  const statements = new Map<string, Statement>()
+  let open = true
+
+  /** The texts are few and fixed, so that each is prepared once. */
+  const all = <R>(sql: string, values: Value[], decode: (row: Row) => R): R[] => {
+    if (!open) throw new TenutoError('STOPPED')
+    try {
+      let statement = statements.get(sql)
+      if (!statement) statements.set(sql, (statement = driver.prepare(sql)))
+      return statement.all(...values).map(decode)
+    } catch (error) {
+      throw storeError(path, error)
+    }
+  }
+  const one = <R>(sql: string, values: Value[], decode: (row: Row) => R): R | undefined =>
+    all(sql, values, decode)[0]
+  const step = (row: Row) => stepOf(path, row)
+  const actor = (row: Row) => actorOf(path, row)
+
+  return {
+    plans: async ({ name, states, limit = -1, before } = {}) => {
+      const terms = ['true']
+      const values: Value[] = []
+      if (name !== undefined) {
+        terms.push('p.name = ?')
+        values.push(name)
+      }
+      if (states !== undefined) {
+        terms.push("coalesce(a.state, 'running') IN (SELECT value FROM json_each(?))")
+        values.push(JSON.stringify(states))
+      }
+      if (before !== undefined) {
+        terms.push('p.number < (SELECT number FROM plan WHERE id = ?)')
+        values.push(before)
+      }
+      const sql = `${HEADS} WHERE ${terms.join(' AND ')} ORDER BY p.number DESC LIMIT ?`
+      return all(sql, [...values, bound(limit)], headOf)
+    },
+    plan: async (id) => one(`${HEADS} WHERE p.id = ?`, [id], headOf),
+    planByKey: async (key) => one(`${HEADS} WHERE p.key = ?`, [key], headOf),
+    plansByPrefix: async (prefix, limit) =>
+      all(
+        `${HEADS} WHERE p.id >= ? AND p.id < ? ORDER BY p.number DESC LIMIT ?`,
+        [prefix, `${prefix}\u{10ffff}`, bound(limit)],
+        headOf,
+      ),
+    revision: async (plan) =>
+      one(
+        'SELECT plan, revision, hash, definition FROM plan_revision WHERE plan = ? ORDER BY revision DESC LIMIT 1',
+        [plan],
+        revisionOf,
+      ),
+    jobs: async (plan) =>
+      all(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? ORDER BY place_in_plan, name`, [plan], jobOf),
+    job: async (plan, name) =>
+      one(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? AND name = ?`, [plan, name], jobOf),
+    counts: async (plan) =>
+      Object.fromEntries(
+        all('SELECT state, count(*) FROM job WHERE plan = ? GROUP BY state', [plan], ([state, count]) => [
+          state as string,
+          count as number,
+        ]),
+      ),
+    outputs: async (plan, names) => {
+      const some = names === undefined ? '' : 'AND name IN (SELECT value FROM json_each(?))'
+      const sql = `SELECT name, outputs FROM output WHERE plan = ? ${some} ORDER BY name`
+      const values = names === undefined ? [plan] : [plan, JSON.stringify(names)]
+      return new Map(all(sql, values, ([name, outputs]) => [name as string, outputs as string]))
+    },
+    actor: async (address) => one(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ?`, [address], actor),
+    actors: async (plan) =>
+      all(
+        `SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ? OR (address > ? AND address < ?) ORDER BY address`,
+        addressesOf(plan),
+        actor,
+      ),
+    steps: async ({ after, limit, plan, address }) => {
+      if (plan !== undefined && address === undefined) {
+        return all(STEPS_OF_PLAN, [plan, after, bound(limit)], step)
+      }
+      const by = address === undefined ? '' : 'address = ? AND'
+      const sql = `SELECT ${STEP_COLUMNS} FROM step WHERE ${by} position > ? ORDER BY position LIMIT ?`
+      return all(sql, [...(address === undefined ? [] : [address]), after, bound(limit)], step)
+    },
+    mail: async (plan) => {
+      const of = plan === undefined ? '' : 'WHERE address = ? OR (address > ? AND address < ?)'
+      const sql = `SELECT id, address, event, posted_by, deliveries, at FROM mail ${of} ORDER BY id`
+      return all(sql, plan === undefined ? [] : addressesOf(plan), mailOf)
+    },
+    deadLetters: async (limit) =>
+      all(
+        'SELECT id, address, event, error, at FROM dead_letter ORDER BY id DESC LIMIT ?',
+        [bound(limit)],
+        deadLetterOf,
+      ),
+    close: async () => {
+      if (!open) return
+      open = false
+      driver.close()
+    },
+  }
+}
+
+/** SQLite reads a negative limit as none. */
+const bound = (limit: number): number => (Number.isFinite(limit) ? limit : -1)
+
+/** The plan's own address, and the two texts between which lie those of its jobs ("0" follows "/"). */
+const addressesOf = (plan: string): Value[] => [`plan:${plan}`, `job:${plan}/`, `job:${plan}0`]

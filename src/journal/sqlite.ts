@@ -1,0 +1,279 @@
+/**
+ * The journal on a file: SQLite in WAL mode, one writer, one transaction for each commit. What `commit` has answered is on the
+ * medium (`full`) or at least survives the death of this process (`normal`).
+ */
+import { parseAddress } from '../address.ts'
+import { TenutoError } from '../errors.ts'
+import { base32, systemRandom } from '../ids.ts'
+import { headAfter } from './batch.ts'
+import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
+import type { Batch, Boot, Journal, Opening } from './journal.ts'
+import { inspectFile, makeFile, migrate, SCHEMA, type Schema } from './migrate.ts'
+import { readerOn } from './reader.ts'
+import { ACTOR_COLUMNS, actorValues, JOB_COLUMNS, jobValues, STEP_COLUMNS, stepValues } from './rows.ts'
+
+/** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
+export type Durability = 'full' | 'normal'
+
+/** How a journal's file is opened. */
+export type SqliteOptions = Readonly<{
+  file: string
+  boot: Boot
+  durability: Durability
+  /** Another driver. */
+  open?: OpenDriver
+  /** Another schema. */
+  schema?: Schema
+}>
+
+/** Older ones can damage a file in WAL mode that two connections use (https://www.sqlite.org/wal.html#walresetbug). */
+const SQLITE_MIN = [3, 51, 3] as const
+/** Folding the log back seldom writes a page that many commits changed once: 32 MB of log more than double what 4 MB give. */
+const WAL_FOLD_PAGES = 8_000
+const WAL_MAX_BYTES = 64 * 2 ** 20
+const BOOTS_KEPT = 1_000
+
+/**
+ * Opens the journal, makes it if there is none, brings an older schema up, and begins this boot's epoch. The caller holds the
+ * lock of the home.
+ * @throws {TenutoError} `SCHEMA_NEWER`, the file untouched; `STORE_CORRUPT`; `STORE_BROKEN`; `STORE_FULL`.
+ */
+export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> => {
+  const { file, boot, durability, open = openNodeSqlite, schema = SCHEMA } = options
+  try {
+    makeFile(open, file, base32(10, systemRandom), schema)
+    return openFile(open, file, boot, durability, schema)
+  } catch (error) {
+    throw storeError(file, error)
+  }
+}
+
+const openFile = (
+  open: OpenDriver,
+  file: string,
+  boot: Boot,
+  durability: Durability,
+  schema: Schema,
+): Journal => {
+  const found = closing(open(file, 'read'), (driver) => inspectFile(driver, file, schema))
+  const driver = open(file, 'write')
+  try {
+    configure(driver, file, durability)
+    checkAfterCrash(driver, file)
+    migrate(driver, file, found, schema)
+    return journalOn(driver, file, begin(driver, boot))
+  } catch (error) {
+    driver.close()
+    throw error
+  }
+}
+
+const closing = <R>(driver: Driver, use: (driver: Driver) => R): R => {
+  try {
+    return use(driver)
+  } finally {
+    driver.close()
+  }
+}
+
+/** Sets what durability rests on, and reads each setting back: SQLite ignores what it does not know. */
+const configure = (driver: Driver, path: string, durability: Durability): void => {
+  const version = String(driver.prepare('SELECT sqlite_version()').get()?.[0])
+  if (older(version)) {
+    throw new TenutoError('STORE_BROKEN', {
+      path,
+      why: `SQLite ${version} is older than ${SQLITE_MIN.join('.')}`,
+    })
+  }
+  for (const [name, value] of settings(durability)) {
+    driver.exec(`PRAGMA ${name} = ${value}`)
+    const is = driver.prepare(`PRAGMA ${name}`).get()?.[0]
+    // Where memory mapping is compiled out, there is nothing to read back.
+    if (is !== value && !(name === 'mmap_size' && is === undefined)) {
+      throw new TenutoError('STORE_BROKEN', { path, why: `PRAGMA ${name} is ${is}, not ${value}` })
+    }
+  }
+}
+
+const settings = (durability: Durability): readonly (readonly [string, string | number])[] => [
+  ['journal_mode', 'wal'],
+  ['synchronous', durability === 'full' ? 2 : 1],
+  ['fullfsync', 1],
+  ['checkpoint_fullfsync', 1],
+  ['foreign_keys', 1],
+  ['trusted_schema', 0],
+  ['cell_size_check', 1],
+  ['mmap_size', 0],
+  ['wal_autocheckpoint', WAL_FOLD_PAGES],
+  ['journal_size_limit', WAL_MAX_BYTES],
+]
+
+const older = (version: string): boolean => {
+  const parts = version.split('.').map(Number)
+  for (const [i, least] of SQLITE_MIN.entries()) {
+    const part = parts[i] ?? 0
+    if (part !== least) return part < least
+  }
+  return false
+}
+
+/** A boot that did not end cleanly may have died with the machine: the structure of the file is looked over once. */
+const checkAfterCrash = (driver: Driver, path: string): void => {
+  const last = driver.prepare('SELECT clean FROM boot ORDER BY epoch DESC LIMIT 1').get()
+  if (last === undefined || last[0] === 1) return
+  const why = driver.prepare('PRAGMA quick_check(1)').get()?.[0]
+  if (why !== 'ok') throw new TenutoError('STORE_CORRUPT', { path, why: String(why) })
+}
+
+const begin = (driver: Driver, boot: Boot): Opening =>
+  transaction(driver, () => {
+    const [epoch, position, mail, dead, home] = driver
+      .prepare('UPDATE meta SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, position, mail, dead, home')
+      .all()[0] as readonly [number, number, number, number, string]
+    const last = driver.prepare('SELECT clean FROM boot WHERE epoch = ?').get(epoch - 1)
+    driver
+      .prepare('INSERT INTO boot (epoch, boot_id, pid, build, at, clean) VALUES (?, ?, ?, ?, ?, 0)')
+      .run(epoch, boot.bootId, boot.pid, boot.build, boot.at)
+    driver.prepare('DELETE FROM boot WHERE epoch <= ?').run(epoch - BOOTS_KEPT)
+    return Object.freeze({ epoch, position, mail, dead, home, clean: last === undefined || last[0] === 1 })
+  })
+
+/** Runs `act` in one transaction; whatever fails, the connection is out of it afterwards. */
+const transaction = <R>(driver: Driver, act: () => R): R => {
+  driver.exec('BEGIN IMMEDIATE')
+  try {
+    const result = act()
+    driver.exec('COMMIT')
+    return result
+  } catch (error) {
+    // SQLite itself has rolled back after some errors (disk full, I/O).
+    if (driver.inTransaction()) driver.exec('ROLLBACK')
+    throw error
+  }
+}
+
+const journalOn = (driver: Driver, file: string, opening: Opening): Journal => {
+  const write = writerOn(driver, opening.epoch)
+  const reader = readerOn(driver, file)
+  const readHead = driver.prepare('SELECT position, mail, dead FROM meta WHERE id = 1 AND epoch = ?')
+  let head = { position: opening.position, mail: opening.mail, dead: opening.dead }
+  let open = true
+  /** After an I/O error or damage a later commit may be reported that is not there: nothing is tried again in this process. */
+  let broken: TenutoError | undefined
+  const usable = (): void => {
+    if (!open) throw new TenutoError('STOPPED')
+    if (broken) throw broken
+  }
+
+  return {
+    ...reader,
+    opening,
+    head: async () => {
+      usable()
+      try {
+        const row = readHead.get(opening.epoch)
+        if (!row) throw ended(opening.epoch)
+        const [position, mail, dead] = row as readonly [number, number, number]
+        head = { position, mail, dead }
+        return head
+      } catch (error) {
+        throw storeError(file, error)
+      }
+    },
+    commit: async (batch) => {
+      usable()
+      const next = headAfter(head, batch)
+      try {
+        transaction(driver, () => write(batch, next))
+        head = next
+      } catch (cause) {
+        const error = storeError(file, cause)
+        if (error instanceof TenutoError && (error.code === 'STORE_BROKEN' || error.code === 'STORE_CORRUPT'))
+          broken = error
+        throw error
+      }
+    },
+    stop: async (clean) => {
+      if (!open) return
+      open = false
+      try {
+        if (clean && !broken) driver.prepare('UPDATE boot SET clean = 1 WHERE epoch = ?').run(opening.epoch)
+      } catch (error) {
+        throw storeError(file, error)
+      } finally {
+        await reader.close()
+      }
+    },
+    close: async () => {
+      open = false
+      await reader.close()
+    },
+  }
+}
+
+const ended = (epoch: number): TenutoError => new TenutoError('FENCED', { what: `epoch ${epoch} has ended` })
+
+/** Writes batches, inside a transaction of the caller; its statements are prepared once. */
+const writerOn = (
+  driver: Driver,
+  epoch: number,
+): ((batch: Batch, next: { position: number; mail: number; dead: number }) => void) => {
+  const marks = (columns: string) => columns.replace(/\w+/g, '?')
+  const insert = (table: string, columns: string) =>
+    driver.prepare(`INSERT INTO ${table} (${columns}) VALUES (${marks(columns)})`)
+  const moveHead = driver.prepare(
+    'UPDATE meta SET position = ?, mail = ?, dead = ? WHERE id = 1 AND epoch = ?',
+  )
+  const addPlan = insert('plan', 'id, name, key, hash, inputs, environment, base, submitted_at')
+  const addRevision = insert('plan_revision', 'plan, revision, hash, definition')
+  const addStep = insert('step', STEP_COLUMNS)
+  const addActor = insert('actor', ACTOR_COLUMNS)
+  const moveActor = driver.prepare(
+    'UPDATE actor SET state = ?, reason = ?, seq = ?, snapshot = ?, version = ?, crc = ? WHERE address = ? AND seq = ?',
+  )
+  const putJob = driver.prepare(
+    `INSERT INTO job (${JOB_COLUMNS}) VALUES (${marks(JOB_COLUMNS)}) ON CONFLICT (plan, name) DO UPDATE SET
+     place_in_plan = excluded.place_in_plan, place = excluded.place, state = excluded.state, reason = excluded.reason,
+     unmet = excluded.unmet, generation = excluded.generation, attempt = excluded.attempt, since = excluded.since,
+     embodied = excluded.embodied`,
+  )
+  const putOutputs = driver.prepare(
+    'INSERT INTO output (plan, name, outputs) VALUES (?, ?, ?) ON CONFLICT (plan, name) DO UPDATE SET outputs = excluded.outputs',
+  )
+  const dropOutputs = driver.prepare('DELETE FROM output WHERE plan = ? AND name = ?')
+  const addMail = insert('mail', 'id, address, event, posted_by, deliveries, at')
+  const failMail = driver.prepare('UPDATE mail SET deliveries = deliveries + 1 WHERE id = ?')
+  const takeMail = driver.prepare('DELETE FROM mail WHERE id = ?')
+  const addDead = insert('dead_letter', 'id, address, event, error, at')
+
+  /** One row must have changed; none means that somebody else was here. */
+  const fence = (changed: number, what: string): void => {
+    if (changed !== 1) throw new TenutoError('FENCED', { what })
+  }
+
+  return (batch, next) => {
+    if (moveHead.run(next.position, next.mail, next.dead, epoch) !== 1) throw ended(epoch)
+    for (const { plan, revision } of batch.plans) {
+      const { id, name, key, hash, inputs, environment, base, submittedAt } = plan
+      addPlan.run(id, name, key, hash, inputs, environment, base, submittedAt)
+      addRevision.run(revision.plan, revision.revision, revision.hash, revision.definition)
+    }
+    for (const row of batch.steps) addStep.run(...stepValues(row, parseAddress(row.address).plan))
+    for (const { row, was } of batch.actors) {
+      const values = actorValues(row)
+      if (was === 0) addActor.run(...values)
+      else fence(moveActor.run(...values.slice(3), row.address, was), `${row.address} is not at seq ${was}`)
+    }
+    for (const row of batch.jobs) putJob.run(...jobValues(row))
+    for (const { plan, name, outputs } of batch.outputs) {
+      if (outputs === null) dropOutputs.run(plan, name)
+      else putOutputs.run(plan, name, outputs)
+    }
+    for (const { id, address, event, postedBy, deliveries, at } of batch.mail.added) {
+      addMail.run(id, address, event, postedBy, deliveries, at)
+    }
+    for (const id of batch.mail.failed) fence(failMail.run(id), `mail ${id} is not there`)
+    for (const id of batch.mail.taken) fence(takeMail.run(id), `mail ${id} is not there`)
+    for (const { id, address, event, error, at } of batch.dead) addDead.run(id, address, event, error, at)
+  }
+}

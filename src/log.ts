@@ -1,0 +1,29 @@
+/**
+ * The log: what an operator would tell a colleague, as JSON lines. Messages are constant, values stand in fields. Secrets and the
+ * output of jobs never go here.
+ */
+import type { Logger } from 'pino'
+
+/** A logger; `child` binds fields such as `address`, `seq`, `attempt`. */
+export type Log = Logger
+
+/** How much is told. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+const SECRETS = ['token', 'authorization', 'environment', 'env'].flatMap((name) => [name, `*.${name}`])
+
+/** Opens the root logger on a file, which it appends to and closes to others, or on stderr. Every line is written at once. */
+export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>): Promise<Log> => {
+  const { pino } = await import('pino')
+  const destination = pino.destination({ dest: to.file ?? 2, append: true, sync: true, mode: 0o600 })
+  return pino(
+    {
+      level: to.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      redact: { paths: SECRETS, censor: '[secret]' },
+    },
+    destination,
+  )
+}

@@ -1,0 +1,47 @@
+/**
+ * A compiled plan as a plan file would say it, everything spelled out.
+ */
+import { formatDuration } from './duration.ts'
+
+const RENAMED: Readonly<Record<string, string>> = {
+  timeoutMs: 'timeout',
+  deadlineMs: 'deadline',
+  stallMs: 'stall',
+  graceMs: 'grace',
+  delayMs: 'delay',
+  maxDelayMs: 'maxDelay',
+}
+
+type Loose = Readonly<Record<string, unknown>>
+
+const isMap = (value: unknown): value is Loose =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const respell = (map: Loose, leaveOut: string): Loose =>
+  Object.fromEntries(
+    Object.entries(map)
+      .filter(([key]) => key !== leaveOut)
+      .map(([key, value]) => {
+        const name = Object.hasOwn(RENAMED, key) ? RENAMED[key] : undefined
+        if (name !== undefined) return [name, typeof value === 'number' ? formatDuration(value) : value]
+        return [key, key === 'retry' && isMap(value) ? respell(value, '') : value]
+      }),
+  )
+
+/**
+ * The plan that compiles to this definition. What is no definition stays recognisably wrong, so that compiling the answer names its
+ * faults: a definition that came from elsewhere is checked this way, by the same rules as a file.
+ */
+export const planSource = (definition: unknown): unknown => {
+  if (!isMap(definition)) return definition
+  const { version, jobs, ...rest } = definition
+  return {
+    plan: version === 1 ? 'v1' : version,
+    ...rest,
+    jobs: isMap(jobs)
+      ? Object.fromEntries(
+          Object.entries(jobs).map(([name, job]) => [name, isMap(job) ? respell(job, 'kind') : job]),
+        )
+      : jobs,
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Operating-system processes as others see them: who they are, whether they live, which attempt they belong to. A zombie is
+ * dead. What cannot be read because the process is gone means gone; any other failure to look is thrown, never taken for dead.
+ */
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { type Identity, MARKER } from './attempt.ts'
+
+const linux = process.platform === 'linux'
+
+/** A process of this machine that is no zombie. */
+export type Seen = Readonly<{ pid: number; group: number; start: string }>
+
+/** A process that carries the marker of an attempt. */
+export type Marked = Readonly<{ pid: number; key: string }>
+
+let boot: string | undefined
+
+/** The id of this boot of the machine. */
+export const bootId = (): string => {
+  boot ??= (
+    linux
+      ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')
+      : execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], { encoding: 'utf8' })
+  ).trim()
+  return boot
+}
+
+/** The identity of a living process; undefined when there is none. */
+export const identityOf = (pid: number): Identity | undefined => {
+  const seen = look(pid)
+  return seen && { pid, start: seen.start, boot: bootId() }
+}
+
+/** Whether exactly this process lives: same pid, same start, same boot. */
+export const isAlive = (identity: Identity): boolean =>
+  identity.boot === bootId() && look(identity.pid)?.start === identity.start
+
+/** The living members of a process group. */
+export const groupMembers = (group: number): readonly Seen[] =>
+  seenProcesses().filter((seen) => seen.group === group)
+
+/** The living processes whose marker begins with `prefix`, this one not counted. Costs one look at every process. */
+export const markedProcesses = (prefix: string): readonly Marked[] =>
+  (linux ? environments() : environmentsByPs()).filter(({ key }) => key.startsWith(prefix))
+
+/** Sends a signal; whether there was anybody to get it. A negative pid names a group. */
+export const sendSignal = (pid: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch (error) {
+    // EPERM: somebody is there and may not be signalled (a set-uid program).
+    return codeOf(error) === 'EPERM'
+  }
+}
+
+const look = (pid: number): Seen | undefined => (linux ? lookAtProc(pid) : seenByPs(['-p', String(pid)])[0])
+
+const seenProcesses = (): readonly Seen[] => {
+  if (!linux) return seenByPs(['-A'])
+  return pids().flatMap((pid) => lookAtProc(pid) ?? [])
+}
+
+const pids = (): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => name.charCodeAt(0) <= 0x39 && name.charCodeAt(0) >= 0x30)
+    .map(Number)
+
+/** proc_pid_stat(5): after the command in brackets, which may hold anything, come state, parent, group; start is field 22. */
+const lookAtProc = (pid: number): Seen | undefined => {
+  const stat = readProc(`/proc/${pid}/stat`)
+  if (stat === undefined) return undefined
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const state = fields[0]
+  if (state === 'Z' || state === 'X') return undefined
+  return { pid, group: Number(fields[2]), start: fields[19] ?? '' }
+}
+
+const environments = (): readonly Marked[] =>
+  pids().flatMap((pid) => {
+    if (pid === process.pid) return []
+    const environment = readProc(`/proc/${pid}/environ`)
+    const at = environment === undefined ? -1 : `\0${environment}`.indexOf(`\0${MARKER}=`)
+    if (environment === undefined || at < 0) return []
+    const from = at + MARKER.length + 1
+    const end = environment.indexOf('\0', from)
+    return [{ pid, key: environment.slice(from, end < 0 ? undefined : end) }]
+  })
+
+/** Undefined where the process is gone or belongs to somebody else, who then is none of ours. */
+const readProc = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
+    throw error
+  }
+}
+
+/** macOS has no /proc. Best effort: `ps` shows the environment of one's own processes, joined by spaces. */
+const environmentsByPs = (): readonly Marked[] =>
+  ps(['-A', '-E', '-ww', '-o', 'pid=,command=']).flatMap((line) => {
+    const pid = Number.parseInt(line, 10)
+    const key = new RegExp(` ${MARKER}=(\\S+)`).exec(line)?.[1]
+    return key === undefined || pid === process.pid ? [] : [{ pid, key }]
+  })
+
+const seenByPs = (which: readonly string[]): readonly Seen[] =>
+  ps([...which, '-o', 'pid=,pgid=,stat=,lstart=']).flatMap((line) => {
+    const [pid, group, state, ...start] = line.trim().split(/\s+/)
+    return state === undefined || state.startsWith('Z')
+      ? []
+      : [{ pid: Number(pid), group: Number(group), start: start.join(' ') }]
+  })
+
+const ps = (args: readonly string[]): readonly string[] => {
+  try {
+    const text = execFileSync('ps', args, {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return text.split('\n').filter((line) => line.trim() !== '')
+  } catch (error) {
+    // `ps` ends with 1 when nothing fits.
+    if ((error as { status?: number }).status === 1) return []
+    throw error
+  }
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

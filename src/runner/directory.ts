@@ -1,0 +1,110 @@
+/**
+ * The files of an attempt directory as the runner writes and reads them. Each is written so that a crash at any point leaves
+ * something the next runner can classify. Nothing is forced to disk: a power cut is told by the boot id.
+ */
+import { lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type AttemptRef,
+  type Claim,
+  type ExitRecord,
+  FILES,
+  type Identity,
+  type ProcessRecord,
+  type Range,
+  RECORD_VERSION,
+  readClaim,
+  readExitRecord,
+  readHole,
+  readProcessRecord,
+} from '../attempt.ts'
+
+const PRIVATE = 0o600
+
+/** Creates the claim, with the directory around it; whether this call made it. */
+export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boolean => {
+  mkdirSync(join(ref.dir, FILES.artifacts), { recursive: true, mode: 0o700 })
+  try {
+    const text = JSON.stringify({ v: RECORD_VERSION, key: ref.key, ...claim } satisfies Claim)
+    writeFileSync(join(ref.dir, FILES.claim), text, { flag: 'wx', mode: PRIVATE })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Who has decided about the attempt; undefined when the claim is missing or was cut off by a crash. */
+export const claimOf = (dir: string): Claim | undefined => read(dir, FILES.claim, readClaim)
+
+/** Says that from now on the attempt may have had effects. */
+export const writeIntent = (dir: string): void =>
+  writeFileSync(join(dir, FILES.intent), '', { mode: PRIVATE })
+
+/** Whether the attempt may have had effects. */
+export const hasIntent = (dir: string): boolean =>
+  statSync(join(dir, FILES.intent), { throwIfNoEntry: false }) !== undefined
+
+/** Writes what the attempt may read about its needs. */
+export const writeNeeds = (dir: string, json: string): void =>
+  writeFileSync(join(dir, FILES.needs), json, { mode: PRIVATE })
+
+/** Records the main process. */
+export const writeProcess = (
+  dir: string,
+  key: string,
+  identity: Identity,
+  startedAt: number,
+  startedMono: number,
+): void => {
+  const record: ProcessRecord = { v: RECORD_VERSION, key, ...identity, startedAt, startedMono }
+  writeFileSync(join(dir, FILES.process), JSON.stringify(record), { mode: PRIVATE })
+}
+
+/** The main process as it was recorded. */
+export const processOf = (dir: string): ProcessRecord | undefined =>
+  read(dir, FILES.process, readProcessRecord)
+
+/** Records the end: beside, then renamed, so that nobody ever reads half of it. Makes the directory again if it was removed. */
+export const writeExit = (dir: string, record: ExitRecord): void => {
+  try {
+    replace(dir, FILES.exit, JSON.stringify(record))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    replace(dir, FILES.exit, JSON.stringify(record))
+  }
+}
+
+/** How the attempt ended; undefined when no end is recorded. */
+export const exitOf = (dir: string): ExitRecord | undefined => read(dir, FILES.exit, readExitRecord)
+
+/** Records which bytes of the log are left out. */
+export const writeHole = (dir: string, hole: Range): void => replace(dir, FILES.hole, JSON.stringify(hole))
+
+/** Which bytes of the log are left out. */
+export const holeOf = (dir: string): Range | undefined => read(dir, FILES.hole, readHole)
+
+/** What the file system says about the log; undefined when there is no such file, or a link. */
+export const logOf = (
+  dir: string,
+): Readonly<{ bytes: number; diskBytes: number; inode: number }> | undefined => {
+  const found = lstatSync(join(dir, FILES.log), { throwIfNoEntry: false })
+  return found?.isFile() ? { bytes: found.size, diskBytes: found.blocks * 512, inode: found.ino } : undefined
+}
+
+const replace = (dir: string, name: string, text: string): void => {
+  const beside = join(dir, `${name}.tmp`)
+  writeFileSync(beside, text, { mode: PRIVATE })
+  renameSync(beside, join(dir, name))
+}
+
+const read = <T>(dir: string, name: string, parse: (text: string) => T | undefined): T | undefined => {
+  try {
+    return parse(readFileSync(join(dir, name), 'utf8'))
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The runner: one process per home that starts, watches and records its attempts and outlives the daemon. Started by the
+ * executor as `main HOME SOCKET BUILD`; of several started at once exactly one serves, the others leave.
+ */
+import { strict as assert } from 'node:assert'
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { identityOf } from '../process.ts'
+import { watchAttempts } from './attempts.ts'
+import { cancelLater, every, type Later, later, wallText } from './clock.ts'
+import { openDoor } from './connections.ts'
+
+/** How long it stays with nothing to watch and no daemon. */
+const IDLE_MS = 5_000
+/** How often it looks whether its home is still there. */
+const HOME_LOOK_MS = 1_000
+/** Beyond this the file of its own troubles is set aside; one older one is kept. */
+const OWN_LOG_BYTES_MAX = 1_000_000
+
+const [home, socket, build] = process.argv.slice(2)
+assert(home !== undefined && socket !== undefined && build !== undefined, 'usage: main HOME SOCKET BUILD')
+
+const ownLog = join(home, 'runner.log')
+const log = (message: string): void => {
+  try {
+    const size = statSync(ownLog, { throwIfNoEntry: false })?.size ?? 0
+    if (size > OWN_LOG_BYTES_MAX) renameSync(ownLog, `${ownLog}.1`)
+    appendFileSync(ownLog, `${wallText()} ${process.pid} ${message}\n`, { mode: 0o600 })
+  } catch {
+    // A full disk or a home that is gone: there is nowhere left to say it.
+  }
+}
+
+/** The right to serve: a lock the kernel releases when its holder dies, however. Undefined when another runner has it. */
+const takeLock = (path: string): DatabaseSync | undefined => {
+  const lock = new DatabaseSync(path)
+  try {
+    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock.close()
+    if ((error as { errcode?: number }).errcode === 5) return undefined
+    throw error
+  }
+}
+
+mkdirSync(home, { recursive: true, mode: 0o700 })
+const lockPath = join(home, 'runner.lock')
+const lock = takeLock(lockPath)
+if (lock === undefined) process.exit(0)
+const inodeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino
+const lockInode = inodeOf(lockPath)
+
+const self = identityOf(process.pid)
+assert(self !== undefined, 'a running process finds itself')
+const door = openDoor({
+  build,
+  log,
+  take: (request, answer) => {
+    if (request.type === 'ensure') attempts.ensure(request.spec)
+    else if (request.type === 'stop') attempts.stop(request.order)
+    else if (request.type === 'live') answer({ type: 'live', id: request.id, attempts: attempts.live() })
+    else {
+      const { prefix } = request
+      attempts
+        .sweep(prefix)
+        .then((leftovers) => answer({ type: 'swept', prefix, leftovers }))
+        .catch((error: unknown) => log(`sweep of ${prefix}: ${String(error)}`))
+    }
+    leaveWhenIdle()
+  },
+  changed: () => leaveWhenIdle(),
+})
+const attempts = watchAttempts({
+  self,
+  epoch: door.epoch,
+  log,
+  ended: (record) => {
+    door.tell({ type: 'ended', record })
+    leaveWhenIdle()
+  },
+})
+
+let leaving: Later | undefined
+const isIdle = () => attempts.isIdle() && !door.isConnected()
+const leaveWhenIdle = (): void => {
+  if (!isIdle()) {
+    cancelLater(leaving)
+    leaving = undefined
+  } else leaving ??= later(leave, IDLE_MS)
+}
+
+/** The socket goes while the lock is held, so that it is never a successor's. */
+const leave = (): void => {
+  if (inodeOf(lockPath) === lockInode) rmSync(socket, { force: true })
+  lock.close()
+  process.exit(0)
+}
+
+const lookAtHome = (): void => {
+  if (inodeOf(lockPath) === lockInode) return
+  attempts.abandon()
+  if (attempts.isIdle()) process.exit(0)
+}
+
+// Ctrl-C and a closed terminal are for the daemon. A machine that shuts down ends the jobs, and their ends are to be recorded.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (signal === 'SIGTERM' && isIdle()) leave()
+  })
+}
+process.on('uncaughtException', (error) => {
+  // The next runner adopts what lives; going on in an unknown state could do worse.
+  log(`stopped by ${error.stack ?? error.message}`)
+  process.exit(70)
+})
+
+rmSync(socket, { force: true })
+door.server.listen(socket, () => chmodSync(socket, 0o600))
+every(lookAtHome, HOME_LOOK_MS)
+leaveWhenIdle()

@@ -1,0 +1,513 @@
+/**
+ * The runtime: the one place that puts the parts together. It holds a home, takes plans in, and follows them to their end.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import type { AttemptNews, Attempts } from './actors/attempts.ts'
+import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
+import { processExecutor } from './actors/executor.ts'
+import { type Host, type HostCounts, host } from './actors/host.ts'
+import { readNeeds } from './actors/needs.ts'
+import { processAttempts } from './actors/processes.ts'
+import { projector } from './actors/projector.ts'
+import { routedAttempts } from './actors/routed.ts'
+import { type Address, jobAddress, planAddress } from './address.ts'
+import { attemptKey, type LiveAttempt } from './attempt.ts'
+import { readBuild } from './build.ts'
+import { type Catalog, catalog } from './catalog.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { jobEnvironment } from './config.ts'
+import { type Definition, definitionHash } from './definition.ts'
+import { TenutoError } from './errors.ts'
+import { homePaths } from './home.ts'
+import { planId, type Random, systemRandom } from './ids.ts'
+import type { Journal, PlanHead, StepRow } from './journal/journal.ts'
+import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
+import { emptyReader, sqliteReader } from './journal/reader.ts'
+import { type Durability, sqliteJournal } from './journal/sqlite.ts'
+import { openLog } from './log.ts'
+import { bootId } from './process.ts'
+import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
+import { type EventShape, eventShape, type JobShape } from './views/shapes.ts'
+
+export type { Catalog } from './catalog.ts'
+export { diagrams } from './machines/diagram.ts'
+
+/** How a runtime is made. */
+export type RuntimeOptions = Readonly<{
+  /** The folder that holds everything of this runtime; default `.tenuto`. Made when it is not there. */
+  home?: string
+  /** Attempts at once, across all plans; default unlimited (each plan has a limit of its own). At least 1. */
+  maxParallel?: number
+  /** `full` (default): every commit is on the medium before anybody hears of it. `normal`: a power cut may lose the last moments. */
+  durability?: Durability
+  /** Whether plans of the home that have not ended are taken up at once; default true. */
+  resume?: boolean
+  /** Whether attempts are started; default true. Without, plans can be changed and stopped, and nothing new begins. */
+  starts?: boolean
+  /** The handlers of `call` jobs, by name. */
+  handlers?: Readonly<Record<string, Handler>>
+  /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
+  inspect?: Parameters<Host['inspect']>[0]
+  /** What this process calls itself in `daemon.json`; default `a program`. */
+  command?: string
+  /** Other ports, for tests: a clock that is moved, a journal in memory, attempts that follow a script. */
+  ports?: Partial<Ports>
+}>
+
+/** The ports a runtime stands on. */
+export type Ports = Readonly<{
+  clock: Clock
+  random: Random
+  journal: () => Promise<Journal>
+  attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
+}>
+
+/** How a plan is submitted. */
+export type SubmitOptions = Readonly<{
+  /** Idempotency key: the same plan submitted again under it is the same plan. */
+  key?: string
+  /** The folder its jobs run in; default the working folder of this process. */
+  base?: string
+  /** The environment its jobs get, before what the plan says; default this process's, by the allow-list. */
+  environment?: Readonly<Record<string, string>>
+}>
+
+/** How a plan ended. */
+export type Settled = Readonly<{
+  state: 'succeeded' | 'failed' | 'cancelled'
+  reason: string | null
+  jobs: Readonly<Record<string, JobShape>>
+}>
+
+/** A plan of this home. */
+export type PlanHandle = Readonly<{
+  id: string
+  /** Whether `submit` found it under its key instead of making it. */
+  replayed: boolean
+  /** Resolves when the plan has ended. Rejects when the runtime stops first. */
+  settled: () => Promise<Settled>
+  cancel: (options?: CommandOptions) => Promise<void>
+}>
+
+/** Who asked for something, and why; kept with the step. */
+export type CommandOptions = Readonly<{ by?: string; why?: string }>
+
+/** What an operator may ask of a plan or a job. */
+export type Command =
+  | Readonly<{ do: 'cancel'; now?: boolean }>
+  | Readonly<{ do: 'pause' }>
+  | Readonly<{ do: 'continue' }>
+  | Readonly<{ do: 'skip' }>
+  | Readonly<{ do: 'retry'; downstream?: boolean; failed?: boolean }>
+
+/** What became of a command: the position of the commit it is in. `changed` false: things were so already. */
+export type CommandReceipt = Readonly<{ position: number; changed: boolean }>
+
+/** Which events to follow. */
+export type EventsQuery = Readonly<{
+  /** Starts after this position; 0 starts at the beginning. */
+  after?: number
+  plan?: string
+  /** Whether to go on with what is still to come; default true. */
+  follow?: boolean
+  signal?: AbortSignal
+}>
+
+/** A home that is held, and its plans. */
+export type Runtime = Readonly<{
+  home: string
+  /** Resolves when the plan is durable. Submits made together share a commit. */
+  submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
+  /**
+   * A plan of this home, by id, name or prefix, or by the key it was submitted with.
+   * @throws {TenutoError} `REF_NOT_FOUND`, `REF_AMBIGUOUS`.
+   */
+  plan: (ref: string | Readonly<{ key: string }>) => Promise<PlanHandle>
+  /** Committed steps, in order, without a gap; ends when the runtime stops or the signal is aborted. */
+  events: (query?: EventsQuery) => AsyncIterable<EventShape>
+  /**
+   * Asks something of a plan, or of one of its jobs. Resolves after the commit that took it. Idempotent.
+   * @throws {TenutoError} `WRONG_STATE`, `REF_NOT_FOUND`.
+   */
+  command: (
+    plan: string,
+    job: string | null,
+    command: Command,
+    options?: CommandOptions,
+  ) => Promise<CommandReceipt>
+  /** Takes up a plan that has not ended; false when there is no such plan. */
+  takeUp: (plan: string) => Promise<boolean>
+  catalog: Catalog
+  counts: () => HostCounts
+  /** Processes of this home that live now, of whatever plan. */
+  live: () => Promise<readonly LiveAttempt[]>
+  /** Says more about this holder in `daemon.json`. */
+  describe: Hold['describe']
+  /** Resolves with the error when the runtime can do nothing more: it was replaced, or its store is broken. */
+  failed: Promise<unknown>
+  /** Finishes the commit in flight and gives the home up; attempts in processes go on. Idempotent. */
+  stop: () => Promise<void>
+}>
+
+/** The states in which a plan wants to be taken up. */
+export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
+
+const EVENTS_PAGE = 500
+
+type Parts = Readonly<{ journal: Journal; hold: Hold | null; log: Awaited<ReturnType<typeof openLog>> }>
+
+const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> => {
+  const build = readBuild().sourceHash ?? 'unknown'
+  const clock = options.ports?.clock ?? systemClock
+  const paths = homePaths(home)
+  const given = options.ports?.journal
+  if (given) return { journal: await given(), hold: null, log: await openLog({ level: 'silent' }) }
+  const record: HolderRecord = {
+    pid: process.pid,
+    parent_pid: null,
+    command: options.command ?? 'a program',
+    started_at: new Date(clock.now()).toISOString(),
+    boot_id: bootId(),
+    url: null,
+    sock: null,
+    build,
+  }
+  const hold = holdHome(home, record)
+  try {
+    const log = await openLog({ file: paths.log, level: 'info' })
+    const boot = { bootId: record.boot_id, pid: process.pid, build, at: clock.now() }
+    const journal = await sqliteJournal({
+      file: paths.journal,
+      boot,
+      durability: options.durability ?? 'full',
+    })
+    return { journal, hold, log }
+  } catch (error) {
+    hold.release()
+    throw error
+  }
+}
+
+/**
+ * Takes a home and begins to run it.
+ * @throws {TenutoError} `HOME_HELD` when another process has it; `SCHEMA_NEWER`, `STORE_CORRUPT`, `STORE_BROKEN`.
+ * @example
+ * const runtime = await createRuntime({ home: '.tenuto', handlers: { thumb: async ({ input }) => ({ made: input }) } })
+ * const plan = await runtime.submit(definePlan({ name: 'thumbs', jobs: { a: { call: 'thumb', with: 1 } } }))
+ * await plan.settled()
+ * await runtime.stop()
+ */
+export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runtime> => {
+  const home = resolve(options.home ?? '.tenuto')
+  const { maxParallel = Number.POSITIVE_INFINITY, handlers = {} } = options
+  if (!(maxParallel >= 1))
+    throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
+  const clock = options.ports?.clock ?? systemClock
+  const random = options.ports?.random ?? systemRandom
+  const { journal, hold, log } = await openParts(home, options)
+  const homeId = journal.opening.home
+  const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
+  const reading = catalog(journal, home)
+  const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
+  let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
+
+  const realAttempts: Ports['attempts'] = (tell) => {
+    const calls = callAttempts({
+      handlers,
+      clock,
+      keyOf: (plan, job, attempt) => attemptKey(homeId, plan, job, attempt),
+      needs,
+      tell,
+      warn: (fields, message) => log.warn(fields, message),
+    })
+    const executor = (report: Parameters<typeof processExecutor>[0]['report']) => {
+      const made = processExecutor({
+        home,
+        homeId,
+        epoch: journal.opening.epoch,
+        clock,
+        build: readBuild().sourceHash ?? 'unknown',
+        report,
+        log: (level, fields, message) => log[level](fields, message),
+      })
+      liveAttempts = made.live
+      return made
+    }
+    return routedAttempts(processAttempts({ home, homeId, clock, executor, needs, tell }), calls)
+  }
+
+  let fail: (error: unknown) => void = () => {}
+  const failed = new Promise<unknown>((resolve) => {
+    fail = resolve
+  })
+  const actors = host({
+    journal,
+    clock,
+    random,
+    attempts: (tell) => starting(options.starts ?? true, (options.ports?.attempts ?? realAttempts)(tell)),
+    maxParallel: (options.starts ?? true) ? maxParallel : 0,
+    log,
+    show: shown.show,
+    fail: (error) => {
+      log.error({ error: String(error) }, 'the runtime can do nothing more')
+      fail(error)
+      for (const wake of stopWakes) wake()
+    },
+  })
+  if (options.inspect) actors.inspect(options.inspect)
+  let stopping: Promise<void> | null = null
+  const stopWakes = new Set<() => void>()
+
+  // Plans.
+
+  const keyed = new Map<string, Promise<PlanHandle>>()
+  const admit = async (definition: Definition, options: SubmitOptions): Promise<PlanHandle> => {
+    checkHandlers(definition, handlers)
+    const hash = definitionHash(definition)
+    if (options.key !== undefined) {
+      const known = await journal.planByKey(options.key)
+      if (known) return replay(known, hash, options.key)
+    }
+    let id = planId(definition.name, random)
+    while ((await journal.plan(id)) !== undefined || actors.residents.has(id))
+      id = planId(definition.name, random)
+    const base = options.base ?? process.cwd()
+    const row = {
+      id,
+      name: definition.name,
+      key: options.key ?? null,
+      hash,
+      inputs: '{}',
+      environment: JSON.stringify(options.environment ?? jobEnvironment()),
+      base: isAbsolute(base) ? base : resolve(base),
+      submittedAt: clock.now(),
+    }
+    await actors.submit({ row, definition })
+    return handle(id, false)
+  }
+  const replay = (known: PlanHead, hash: string, key: string): PlanHandle => {
+    if (known.hash !== hash) throw new TenutoError('KEY_CONFLICT', { key, plan: known.id })
+    return handle(known.id, true)
+  }
+  const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+    const { key } = options
+    if (key === undefined) return admit(definition, options)
+    // Two submits under one key take turns, so that the second finds what the first made.
+    const turn = (keyed.get(key) ?? Promise.resolve()).then(
+      () => admit(definition, options),
+      () => admit(definition, options),
+    )
+    keyed.set(key, turn)
+    const leave = (): void => {
+      if (keyed.get(key) === turn) keyed.delete(key)
+    }
+    turn.then(leave, leave)
+    return turn
+  }
+
+  const settled = async (id: string): Promise<Settled> => {
+    for await (const event of events({ plan: id, after: 0 })) {
+      if (event.job !== undefined || !isPlanEnd(event.to)) continue
+      const now = await reading.plan(id)
+      if (!isPlanEnd(now.state)) continue
+      const jobs = Object.fromEntries((await reading.jobs(id)).map((job) => [job.name, job]))
+      return { state: now.state, reason: now.reason, jobs }
+    }
+    throw new TenutoError('STOPPED')
+  }
+  const handle = (id: string, replayed: boolean): PlanHandle => ({
+    id,
+    replayed,
+    settled: () => settled(id),
+    cancel: async (by) => {
+      await command(id, null, { do: 'cancel' }, by)
+    },
+  })
+
+  // Events.
+
+  async function* events({
+    after = 0,
+    plan,
+    follow = true,
+    signal,
+  }: EventsQuery = {}): AsyncGenerator<EventShape> {
+    let position = after
+    let wake = (): void => {}
+    let news = false
+    const rouse = (): void => {
+      news = true
+      wake()
+    }
+    const mine = ({ address }: StepRow): boolean =>
+      plan === undefined || address === planAddress(plan) || address.startsWith(`job:${plan}/`)
+    const unlisten = shown.listen((steps) => {
+      if (steps.some(mine)) rouse()
+    })
+    const over = (): boolean => signal?.aborted === true || stopping !== null
+    stopWakes.add(rouse)
+    signal?.addEventListener('abort', rouse)
+    try {
+      for (;;) {
+        news = false
+        const page = stopping
+          ? []
+          : await journal.steps({
+              after: position,
+              limit: EVENTS_PAGE,
+              ...(plan === undefined ? {} : { plan }),
+            })
+        for (const step of page) {
+          position = step.position
+          yield eventShape(step)
+          if (over()) return
+        }
+        if (page.length === EVENTS_PAGE) continue
+        if (!follow || over()) return
+        if (news) continue
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          if (news || over()) resolve()
+        })
+      }
+    } finally {
+      unlisten()
+      stopWakes.delete(rouse)
+      signal?.removeEventListener('abort', rouse)
+    }
+  }
+
+  // Commands.
+
+  const command = async (
+    plan: string,
+    job: string | null,
+    asked: Command,
+    by: CommandOptions = {},
+  ): Promise<CommandReceipt> => {
+    const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
+    const { address, event } = message(plan, job, asked, before.state)
+    const receipt = await actors.offer(address, { ...event, at: clock.now(), ...by })
+    if (receipt.taken) return { position: receipt.position, changed: true }
+    const { state, reason } = job === null ? await reading.plan(plan) : await reading.job(plan, job)
+    if (isSoAlready(asked, state, reason)) return { position: receipt.position, changed: false }
+    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, state)
+  }
+
+  const runtime: Runtime = {
+    home,
+    submit,
+    plan: async (ref) => {
+      if (typeof ref === 'string') return handle((await reading.resolve(ref)).plan, false)
+      const known = await journal.planByKey(ref.key)
+      if (!known) throw new TenutoError('REF_NOT_FOUND', { ref: `key ${ref.key}` })
+      return handle(known.id, true)
+    },
+    events,
+    command,
+    takeUp: (plan) => actors.takeUp(plan),
+    catalog: reading,
+    counts: actors.counts,
+    live: () => liveAttempts(),
+    describe: (more) => hold?.describe(more),
+    failed,
+    stop: () => {
+      stopping ??= (async () => {
+        for (const wake of stopWakes) wake()
+        await actors.stop()
+        await journal.stop(true)
+        hold?.release()
+      })()
+      return stopping
+    },
+  }
+  if (options.resume ?? true) {
+    for (const { id } of await journal.plans({ states: UNSETTLED })) await actors.takeUp(id)
+  }
+  return runtime
+}
+
+/** Attempts that are only ever stopped, where nothing may start. */
+const starting = (starts: boolean, attempts: Attempts): Attempts =>
+  starts ? attempts : { ...attempts, ensure: () => {} }
+
+const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {
+  for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
+    if (kind === 'call' && !Object.hasOwn(handlers, call))
+      throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
+  }
+}
+
+/** Where a command goes, and as what. */
+const message = (
+  plan: string,
+  job: string | null,
+  asked: Command,
+  state: string,
+): Readonly<{ address: Address; event: { type: string } & Record<string, unknown> }> => {
+  const to = job === null ? planAddress(plan) : jobAddress(plan, job)
+  switch (asked.do) {
+    case 'cancel':
+      return { address: to, event: { type: 'cancel.requested', ...(asked.now ? { now: true } : {}) } }
+    case 'pause':
+    case 'continue':
+    case 'skip':
+      return { address: to, event: { type: `${asked.do}.requested` } }
+    case 'retry': {
+      // A job that waits decides itself; an ended one is opened again by its plan, which knows what follows it.
+      if (job !== null && state === 'waiting') return { address: to, event: { type: 'retry.requested' } }
+      const retry = { job: asked.failed ? null : job, downstream: asked.downstream === true }
+      return { address: planAddress(plan), event: { type: 'retry.requested', retry } }
+    }
+  }
+}
+
+/** Whether what was asked for is the case already. */
+const isSoAlready = (asked: Command, state: string, reason: string | null): boolean => {
+  switch (asked.do) {
+    case 'cancel':
+      return (
+        state === 'cancelled' || state === 'cancelling' || (state === 'stopping' && reason === 'stop-cancel')
+      )
+    case 'pause':
+      return state === 'paused'
+    case 'continue':
+      return state === 'running'
+    case 'skip':
+      return state === 'skipped'
+    case 'retry':
+      return state === 'queued' || state === 'held' || state === 'running'
+  }
+}
+
+const wrongState = (ref: string, asked: Command, state: string): TenutoError => {
+  const can: Readonly<Record<Command['do'], Readonly<{ what: string; remedy: string }>>> = {
+    cancel: {
+      what: 'it has ended and cannot be cancelled',
+      remedy: `\`tenuto show ${ref}\` says how it ended`,
+    },
+    pause: { what: 'only a running plan can be paused', remedy: `\`tenuto show ${ref}\` says where it is` },
+    continue: {
+      what: 'only a paused or quarantined plan can be continued',
+      remedy: `to run again what failed: \`tenuto retry ${ref} --failed\``,
+    },
+    skip: {
+      what: 'only a job that has not ended and has no attempt running can be skipped',
+      remedy: `\`tenuto cancel ${ref}\` first`,
+    },
+    retry: {
+      what: 'there is nothing to retry: it has not ended, or another job it needs has failed for good',
+      remedy: 'retry the plan with `--failed`',
+    },
+  }
+  return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do] })
+}
+
+/** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
+export const readHome = async (home: string): Promise<Catalog> => {
+  const paths = homePaths(home)
+  return catalog(await sqliteReader(paths.journal), paths.home)
+}
+
+/** The catalog of a home that does not exist. */
+export const emptyCatalog = (home: string): Catalog => catalog(emptyReader, home)

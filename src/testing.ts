@@ -1,0 +1,7 @@
+/**
+ * For tests of programs that embed Tenuto: time that is moved, a journal in memory, chance that repeats.
+ */
+
+export { seededRandom } from './ids.ts'
+export { type MemoryDisk, memoryDisk, memoryJournal, memoryReader } from './journal/memory.ts'
+export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'

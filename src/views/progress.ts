@@ -1,0 +1,161 @@
+/**
+ * What a follower knows of a plan: its jobs by name, kept up by events. Pure; the views draw it.
+ */
+import { createStore } from '@xstate/store'
+import type { AttemptShape, EventShape, JobShape, PlanShape } from './shapes.ts'
+
+/** A job as a follower knows it. */
+export type JobProgress = {
+  readonly name: string
+  readonly needs: readonly string[]
+  state: string
+  reason: string | null
+  attempt: number
+  /** Epoch milliseconds of its last change of state. */
+  since: number
+  /** When its latest attempt began; null before the first. */
+  startedAt: number | null
+  wakeAt: string | null
+  last: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
+}
+
+/** A plan as a follower knows it. */
+export type Progress = {
+  readonly id: string
+  readonly name: string
+  readonly createdAt: number
+  state: string
+  reason: string | null
+  readonly jobs: ReadonlyMap<string, JobProgress>
+}
+
+/** What is known before the first event. */
+export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress => ({
+  id: plan.id,
+  name: plan.name,
+  createdAt: Date.parse(plan.created_at),
+  state: plan.state,
+  reason: plan.reason,
+  jobs: new Map(
+    jobs.map((job) => [
+      job.name,
+      {
+        name: job.name,
+        needs: Object.keys(job.needs),
+        state: job.state,
+        reason: job.reason,
+        attempt: job.attempt,
+        since: Date.parse(job.since),
+        startedAt: job.state === 'running' ? Date.parse(job.since) : null,
+        wakeAt: job.wake_at,
+        last: undefined,
+      },
+    ]),
+  ),
+})
+
+/** One thing that changed: a job, or the plan when `job` is null. */
+export type Change = Readonly<{
+  at: string
+  job: JobProgress | null
+  state: string
+  reason: string | null
+  attempt: number
+  /** How long the attempt took that just ended. */
+  tookMs: number | null
+}>
+
+/** Takes one event; answers what changed of what people want to see, in order. */
+export const advance = (progress: Progress, event: EventShape): readonly Change[] => {
+  const at = Date.parse(event.at)
+  if (event.job === undefined) {
+    const changes = (event.ended ?? []).flatMap(({ job, state, reason }) =>
+      endJob(progress, event.at, job, state, reason),
+    )
+    const moved = progress.state !== event.to
+    progress.state = event.to
+    progress.reason = event.reason ?? null
+    return moved
+      ? [
+          ...changes,
+          { at: event.at, job: null, state: event.to, reason: progress.reason, attempt: 0, tookMs: null },
+        ]
+      : changes
+  }
+  const job = progress.jobs.get(event.job)
+  if (!job) return []
+  const before = job.state
+  const tookMs =
+    before === 'running' || before === 'stopping'
+      ? job.startedAt === null
+        ? null
+        : at - job.startedAt
+      : null
+  job.state = event.to
+  job.reason = event.reason ?? null
+  job.attempt = event.attempt ?? job.attempt
+  if (event.type === 'slot.granted') job.startedAt = at
+  if (before === event.to) return []
+  job.since = at
+  return [{ at: event.at, job, state: job.state, reason: job.reason, attempt: job.attempt, tookMs }]
+}
+
+const endJob = (
+  progress: Progress,
+  at: string,
+  name: string,
+  state: string,
+  reason: string | null,
+): readonly Change[] => {
+  const job = progress.jobs.get(name)
+  if (!job || job.state === state) return []
+  job.state = state
+  job.reason = reason
+  job.since = Date.parse(at)
+  return [{ at, job, state, reason, attempt: job.attempt, tookMs: null }]
+}
+
+const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
+
+/** Whether a job has ended. */
+export const hasEnded = ({ state }: Pick<JobProgress, 'state'>): boolean => ENDS.has(state)
+
+/** The needs of a job that have not ended. */
+export const openNeeds = (progress: Progress, job: JobProgress): readonly string[] =>
+  job.needs.filter((name) => {
+    const need = progress.jobs.get(name)
+    return need !== undefined && !hasEnded(need)
+  })
+
+/** How many jobs are in each state. */
+export const countStates = (progress: Progress): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const { state } of progress.jobs.values()) counts.set(state, (counts.get(state) ?? 0) + 1)
+  return counts
+}
+
+/**
+ * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan. Undefined while anything moves:
+ * running attempts end first, and a retry that is due comes by itself.
+ */
+export const standstill = (progress: Progress): 'person' | 'paused' | undefined => {
+  const states = countStates(progress)
+  if (states.has('running') || states.has('stopping')) return undefined
+  if (progress.state === 'quarantined') return 'person'
+  if (progress.state === 'paused') return 'paused'
+  if (progress.state !== 'running' || states.has('queued') || states.has('backoff')) return undefined
+  return states.has('waiting') ? 'person' : undefined
+}
+
+/** A plan as a store: it takes committed events, and says what the last of them changed. */
+export const progressStore = (progress: Progress) =>
+  createStore({
+    context: { progress, changes: [] as readonly Change[] },
+    on: {
+      // The jobs are changed in place: a copy for each event would cost the size of the plan.
+      took: (context, { event }: { event: EventShape }) => ({
+        ...context,
+        changes: advance(progress, event),
+      }),
+    },
+  })

@@ -1,0 +1,196 @@
+/**
+ * Plans, jobs, attempts and events as every client sees them: in the CLI's JSON, over HTTP, in events and pages. Pure functions
+ * from rows of the journal; times are ISO 8601 UTC.
+ */
+import type { JobRow, PlanHead, StepRow } from '../journal/journal.ts'
+import type { Json, JsonObject } from '../json.ts'
+
+/** How many jobs are in each state; states nobody is in are left out. */
+export type Counts = Readonly<Record<string, number>>
+
+/** A plan. */
+export type PlanShape = Readonly<{
+  id: string
+  name: string
+  state: string
+  reason: string | null
+  generation: number
+  created_at: string
+  started_at: string | null
+  ended_at: string | null
+  counts: Counts
+  key: string | null
+}>
+
+/** A job. `needs` says of each need what is asked of it. */
+export type JobShape = Readonly<{
+  plan: string
+  name: string
+  kind: string
+  state: string
+  reason: string | null
+  generation: number
+  attempt: number
+  needs: Readonly<Record<string, string>>
+  since: string
+  /** When a backoff ends; null otherwise. */
+  wake_at: string | null
+  optional: boolean
+  outputs: Json
+}>
+
+/** One try of a job. `outcome` is null while it runs. */
+export type AttemptShape = Readonly<{
+  n: number
+  generation: number
+  outcome: string | null
+  code: number | null
+  signal: string | null
+  started_at: string | null
+  ended_at: string | null
+  pid: number | null
+  error: string | null
+  warnings: readonly string[]
+  leftovers: number
+}>
+
+/** One step, as the world may see it. */
+export type EventShape = Readonly<{
+  position: number
+  at: string
+  plan: string
+  job?: string
+  attempt?: number
+  address: string
+  seq: number
+  type: string
+  from: string | null
+  to: string
+  reason?: string
+  /** Jobs that this step of their plan ended without their ever having begun. */
+  ended?: readonly Readonly<{ job: string; state: string; reason: string | null }>[]
+}>
+
+/** A moment in epoch milliseconds as ISO 8601 UTC. */
+export const iso = (at: number): string => new Date(at).toISOString()
+const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
+
+/** What a plan is called before and after `/`, in an address of it or of one of its jobs. */
+const placeOf = (address: string): Readonly<{ plan: string; job?: string }> => {
+  const slash = address.indexOf('/')
+  return address.startsWith('plan:') || slash < 0
+    ? { plan: address.slice(address.indexOf(':') + 1) }
+    : { plan: address.slice(4, slash), job: address.slice(slash + 1) }
+}
+
+/** A step as an event. */
+export const eventShape = (step: StepRow): EventShape => ({
+  position: step.position,
+  at: iso(step.at),
+  ...placeOf(step.address),
+  ...(step.attempt === null || step.attempt === 0 ? {} : { attempt: step.attempt }),
+  address: step.address,
+  seq: step.seq,
+  type: step.type,
+  from: step.from,
+  to: step.to,
+  ...(step.reason === null ? {} : { reason: step.reason }),
+  ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
+})
+const endedOf = (event: string): Pick<EventShape, 'ended'> => {
+  const { ended } = JSON.parse(event) as Pick<EventShape, 'ended'>
+  return ended === undefined ? {} : { ended }
+}
+
+const ENDS = new Set(['succeeded', 'failed', 'cancelled'])
+
+/** A plan with what is known of its jobs. */
+export const planShape = (head: PlanHead, counts: Counts, generation: number): PlanShape => ({
+  id: head.id,
+  name: head.name,
+  state: head.state,
+  reason: head.reason,
+  generation,
+  created_at: iso(head.submittedAt),
+  started_at: isoOrNull(head.startedAt),
+  ended_at: ENDS.has(head.state) ? isoOrNull(head.since) : null,
+  counts,
+  key: head.key,
+})
+
+/** Why a job waits. A queued job of a plan that is not running waits for the plan. */
+const reasonIn = (plan: Pick<PlanHead, 'state'>, row: JobRow): string | null => {
+  if (row.state !== 'queued') return row.reason
+  if (plan.state === 'paused') return 'paused'
+  if (plan.state === 'quarantined') return 'quarantined'
+  return row.reason
+}
+
+/** A job of a plan. */
+export const jobShape = (
+  plan: Pick<PlanHead, 'state'>,
+  row: JobRow,
+  definition: Readonly<{ kind: string; needs: Readonly<Record<string, string>>; optional?: true }>,
+  outputs: Json,
+  wakeAt: number | null,
+): JobShape => ({
+  plan: row.plan,
+  name: row.name,
+  kind: definition.kind,
+  state: row.state,
+  reason: reasonIn(plan, row),
+  generation: row.generation,
+  attempt: row.attempt,
+  needs: definition.needs,
+  since: iso(row.since),
+  wake_at: isoOrNull(wakeAt),
+  optional: definition.optional === true,
+  outputs,
+})
+
+/** The attempts that the steps of one job tell of, in order. */
+export const attemptShapes = (steps: readonly StepRow[]): readonly AttemptShape[] => {
+  const attempts = new Map<number, AttemptShape>()
+  let generation = 1
+  for (const step of steps) {
+    const event = JSON.parse(step.event) as JsonObject & { input?: { generation?: number } }
+    if (step.type === 'created') generation = event.input?.generation ?? generation
+    if (step.type === 'reopened') generation = Number(event['generation'])
+    const n = step.attempt ?? 0
+    if (step.type === 'slot.granted') attempts.set(n, { ...BEGUN, n, generation, started_at: iso(step.at) })
+    if (step.type === 'attempt.ended') {
+      const known = attempts.get(Number(event['attempt'])) ?? {
+        ...BEGUN,
+        n: Number(event['attempt']),
+        generation,
+      }
+      attempts.set(known.n, {
+        ...known,
+        outcome: String(event['outcome']),
+        code: (event['code'] as number | null) ?? null,
+        signal: (event['signal'] as string | null) ?? null,
+        started_at: isoOrNull((event['startedAt'] as number | null) ?? null) ?? known.started_at,
+        ended_at: iso((event['endedAt'] as number | null) ?? step.at),
+        pid: (event['pid'] as number | null) ?? null,
+        error: (event['error'] as string | undefined) ?? null,
+        warnings: (event['warnings'] as readonly string[] | undefined) ?? [],
+        leftovers: (event['leftovers'] as number | undefined) ?? 0,
+      })
+    }
+  }
+  return [...attempts.values()].sort((a, b) => a.n - b.n)
+}
+
+const BEGUN: AttemptShape = {
+  n: 0,
+  generation: 1,
+  outcome: null,
+  code: null,
+  signal: null,
+  started_at: null,
+  ended_at: null,
+  pid: null,
+  error: null,
+  warnings: [],
+  leftovers: 0,
+}

@@ -1,0 +1,208 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { FILES, readExitRecord } from '../../src/attempt.ts'
+import { fileThere, openHome, pidsOf, processGone } from '../runner/home.ts'
+
+test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { ensure, ended, live, logs } = executor()
+  const spec = shell('echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; exit 0')
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+  const [main] = marked(spec.key)
+  const first = await runnerPid()
+
+  process.kill(first, 'SIGKILL')
+  await fileThere(join(home, 'runner.sock'))
+  await adopted(home, spec.key)
+
+  expect(await live()).toEqual([
+    expect.objectContaining({ key: spec.key, pid: main, plan: 'plan', attempt: 1 }),
+  ])
+  expect(await runnerPid()).not.toBe(first)
+  writeFileSync(join(home, 'go'), '')
+  expect((await ended(spec.key)).record).toMatchObject({
+    outcome: 'lost',
+    code: null,
+    pid: main,
+    durationMs: null,
+  })
+  expect(readFileSync(join(home, 'ledger'), 'utf8')).toBe('x\n')
+  expect(logs.some((line) => line.includes('asked for again'))).toBe(true)
+})
+
+test('an adopted attempt is stopped with its family, and its timeout goes on from its start', async () => {
+  const { shell, executor, runnerPid, stopOf, home, marked } = openHome()
+  const { ensure, ended, stop } = executor()
+  const deaf = 'trap "" TERM; (setsid sleep 100 &) ; : > $TENUTO_JOB; while :; do sleep 0.05; done'
+  const late = shell(deaf, { timeoutMs: 1_500, graceMs: 100 })
+  const stopped = shell(deaf)
+  ensure(late)
+  ensure(stopped)
+  await Promise.all([fileThere(join(home, late.job)), fileThere(join(home, stopped.job))])
+
+  process.kill(await runnerPid(), 'SIGKILL')
+  await Promise.all([adopted(home, late.key), adopted(home, stopped.key)])
+  stop(stopOf(stopped, { graceMs: 100 }))
+  const [timeout, cancelled] = await Promise.all([ended(late.key), ended(stopped.key)])
+
+  expect(timeout?.record.outcome).toBe('timeout')
+  const lastedMs = (timeout?.record.endedAt ?? 0) - (timeout?.record.startedAt ?? 0)
+  expect(lastedMs).toBeGreaterThanOrEqual(1_500)
+  expect(cancelled?.record.outcome).toBe('cancelled')
+  expect(marked()).toEqual([])
+})
+
+test('an attempt that ended while no runner lived is lost', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const before = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done')
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const [main] = marked(spec.key)
+  const pid = await runnerPid()
+  await before.close()
+  process.kill(pid, 'SIGKILL')
+  writeFileSync(join(home, 'go'), '')
+  await processGone(main as number)
+
+  const { record } = await executor(2).run(spec)
+
+  expect(record).toMatchObject({ outcome: 'lost', startedAt: null })
+})
+
+test('attempts go on without a daemon: the end, and a timeout, are told to the next one', async () => {
+  const { shell, executor, home } = openHome()
+  const before = executor(1)
+  const ends = shell(': > there; sleep 0.3; exit 7')
+  const late = shell('sleep 100', { timeoutMs: 300 })
+  before.ensure(ends)
+  before.ensure(late)
+  await fileThere(join(home, 'there'))
+
+  await before.close()
+  await Promise.all([fileThere(join(ends.dir, FILES.exit)), fileThere(join(late.dir, FILES.exit))])
+  const after = executor(2)
+  const [first, second] = await Promise.all([after.run(ends), after.run(late)])
+
+  expect(first?.record).toMatchObject({ outcome: 'exit', code: 7 })
+  expect(second?.record).toMatchObject({ outcome: 'timeout', signal: 'SIGTERM' })
+  expect(before.reports).toEqual([])
+})
+
+test('a daemon that comes back adopts through the runner that kept watching, and sees the true end', async () => {
+  const { shell, executor, home } = openHome()
+  const before = executor(1)
+  const spec = shell('echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; exit 5')
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  await before.close()
+
+  const after = executor(2)
+  after.ensure(spec)
+  writeFileSync(join(home, 'go'), '')
+
+  expect((await after.ended(spec.key)).record).toMatchObject({ outcome: 'exit', code: 5 })
+  expect(readFileSync(join(home, 'ledger'), 'utf8')).toBe('x\n')
+})
+
+test('the daemon with the highest epoch is obeyed; the older one lets go and stays away', async () => {
+  const { shell, executor, home } = openHome()
+  const old = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done')
+  old.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const young = executor(2)
+  const first = await young.run(shell('true'))
+
+  const older = executor(1)
+  older.ensure(shell('echo x >> ledger'))
+  young.ensure(spec)
+  writeFileSync(join(home, 'go'), '')
+  const end = await young.ended(spec.key)
+
+  expect(first.record.outcome).toBe('succeeded')
+  expect(end.record.outcome).toBe('succeeded')
+  expect(old.reports).toEqual([])
+  expect(old.logs.join()).toContain('a daemon with epoch 2 has taken over')
+  await young.run(shell('sleep 0.1'))
+  expect(older.logs.join()).toContain('epoch 1 is older')
+  expect(existsSync(join(home, 'ledger'))).toBe(false)
+})
+
+test('the live attempts of a home are found with a runner and without one', async () => {
+  const { shell, executor, runnerPid, home } = openHome()
+  const one = executor()
+  const spec = shell(': > there; exec sleep 100')
+  expect(await one.live()).toEqual([])
+  one.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const watched = await one.live()
+  const pid = await runnerPid()
+  await one.close()
+  process.kill(pid, 'SIGKILL')
+  await processGone(pid)
+
+  const scanned = await executor(2).live()
+
+  expect(watched).toEqual([expect.objectContaining({ key: spec.key, job: spec.job })])
+  expect(scanned).toEqual([{ ...watched[0], startedAt: null }])
+})
+
+test('a plan that never had a process is swept without a runner', async () => {
+  const { executor, home } = openHome()
+  const { sweepPlan, close } = executor()
+
+  sweepPlan('plan')
+  await close()
+
+  expect(existsSync(join(home, 'runner.log'))).toBe(false)
+})
+
+test('several executors that start at once are served by one runner', async () => {
+  const { shell, executor, home } = openHome()
+  const executors = [executor(1), executor(2), executor(3), executor(4)]
+  const last = executors[3]
+  for (const each of executors) each.ensure(shell('true'))
+  const { record } = await (last as NonNullable<typeof last>).run(shell('sleep 0.5'))
+
+  expect(record.outcome).toBe('succeeded')
+  expect(pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))).toHaveLength(1)
+})
+
+test('a runner whose home is gone ends its attempts, makes nothing anew, and leaves', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const one = executor()
+  one.ensure(
+    shell('trap "" HUP; : > there; exec sleep 100', {
+      cwd: '/tmp',
+      env: { PATH: '/usr/bin:/bin', AT: home },
+    }),
+  )
+  const pid = await runnerPid()
+  await one.live()
+  await one.close()
+
+  rmSync(home, { recursive: true, force: true })
+  await processGone(pid)
+
+  expect(marked()).toEqual([])
+  expect(existsSync(home)).toBe(false)
+})
+
+test('a record on disk is what is told, word for word', async () => {
+  const { shell, executor } = openHome()
+  const spec = shell('exit 3')
+  const { record } = await executor().run(spec)
+
+  expect(readExitRecord(readFileSync(join(spec.dir, FILES.exit), 'utf8'))).toEqual(record)
+})
+
+/** Resolves when the runner of a home has written that it adopted an attempt. */
+const adopted = async (home: string, key: string): Promise<void> => {
+  const path = join(home, 'runner.log')
+  while (!(existsSync(path) && readFileSync(path, 'utf8').includes(`${key}: adopted`))) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}

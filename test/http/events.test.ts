@@ -1,0 +1,237 @@
+import { connect as connectSocket } from 'node:net'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { frames } from '../../src/http/sse.ts'
+import { seededRandom } from '../../src/ids.ts'
+import { definePlan } from '../../src/plans/define-plan.ts'
+import type { Runtime } from '../../src/runtime.ts'
+import type { EventShape } from '../../src/views/shapes.ts'
+import { cuttingProxy } from './cutting-proxy.ts'
+import { ask, connect, folder, gates, hold, until } from './served.ts'
+
+const API = '/api/v1'
+const noop = () => ({})
+
+const fan = (name: string, width: number) =>
+  definePlan({
+    name,
+    maxParallel: 100,
+    jobs: Object.fromEntries(Array.from({ length: width }, (_, index) => [`job-${index}`, { call: 'noop' }])),
+  })
+const settles = ({ job, to }: EventShape) => job === undefined && to === 'succeeded'
+const positions = (events: readonly EventShape[]) => events.map(({ position }) => position)
+const upTo = (last: number, first = 1) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index)
+
+test('a follower sees every event from its position on, the old and the new', async () => {
+  const gate = gates()
+  const { client, runtime, submit } = await hold({ handlers: { gate: gate.handler } })
+  const id = await submit(
+    definePlan({ name: 'one', jobs: { a: { call: 'gate' }, b: { call: 'gate', needs: ['a'] } } }),
+  )
+  await gate.begun('a')
+
+  const all = until(client.events(), settles)
+  const late = until(client.events({ after: 3, plan: id }), settles)
+  gate.open('a')
+  gate.open('b')
+
+  const local = await until(runtime.events(), settles)
+  expect(await all).toEqual(local)
+  expect(await late).toEqual(local.slice(3))
+  expect(positions(local)).toEqual(upTo(local.length))
+})
+
+test('without following, a list of any length ends where the journal does', async () => {
+  const { client, runtime, submit } = await hold({ handlers: { noop } })
+  const id = await submit(fan('fan', 120))
+  await (await runtime.plan(id)).settled()
+
+  const listed: EventShape[] = []
+  for await (const event of client.events({ after: 7, follow: false })) listed.push(event)
+
+  expect(listed).toEqual(await runtime.catalog.events({ after: 7, limit: 10_000 }))
+  expect(listed.length).toBeGreaterThan(400)
+  expect(await client.catalog.events({ after: 10, limit: 250, plan: id })).toEqual(listed.slice(3, 253))
+  expect(await client.catalog.events({ after: 0, limit: 50, plan: id, job: 'job-7' })).toEqual(
+    await runtime.catalog.events({ after: 0, limit: 50, plan: id, job: 'job-7' }),
+  )
+})
+
+test('topics choose: plans themselves, one plan with its jobs, or several', async () => {
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  const [one, two, three] = [
+    await submit(fan('one', 2)),
+    await submit(fan('two', 2)),
+    await submit(fan('three', 2)),
+  ]
+  for (const id of [one, two, three]) await (await runtime.plan(id)).settled()
+  const all = await runtime.catalog.events({ after: 0, limit: 1000 })
+  const listed = async (query: string) => {
+    const path = `GET ${API}/events?limit=200&${query}`
+    const { json } = await ask(served.path, path, { headers: { accept: 'application/json' } })
+    return (json as { items: EventShape[] }).items
+  }
+
+  expect(await listed('')).toEqual(all)
+  expect(await listed('topics=plans')).toEqual(all.filter(({ job }) => job === undefined))
+  expect(await listed(`topics=plan:${two}`)).toEqual(all.filter(({ plan }) => plan === two))
+  expect(await listed(`plan=${two}`)).toEqual(all.filter(({ plan }) => plan === two))
+  expect(await listed(`topics=plan:${one},plan:${three}`)).toEqual(all.filter(({ plan }) => plan !== two))
+  expect(await listed(`topics=plans,plan:${one}`)).toEqual(
+    all.filter(({ plan, job }) => job === undefined || plan === one),
+  )
+})
+
+test('a stream says its positions as ids and goes on after the last one its client had', async () => {
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 3)))).settled()
+  const stream = ask(served.path, `GET ${API}/events?after=1`, { headers: { 'last-event-id': '4' } })
+  // Closing lets streams send what is there and ends them.
+  await streaming(served.path)
+  await served.close()
+
+  const { headers, text } = await stream
+  const all = await runtime.catalog.events({ after: 0, limit: 1000 })
+  const sent = []
+  for await (const frame of frames(pieces(text))) sent.push(frame)
+  expect(headers['content-type']).toContain('text/event-stream')
+  expect(sent).toEqual(
+    all.slice(4).map((event) => ({ id: String(event.position), data: JSON.stringify(event) })),
+  )
+})
+
+test('a connection that is cut anywhere, again and again, costs no event and repeats none', async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  const random = seededRandom(seed)
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  const far = folder()
+  const proxy = await cuttingProxy(
+    join(far, 'sock'),
+    served.path,
+    25,
+    () => 400 + Math.floor(random() * 8_000),
+  )
+  const client = await connect(far)
+
+  const seen = until(client.events({ after: 0 }), settles)
+  const id = await submit(fan('fan', 150))
+  await (await runtime.plan(id)).settled()
+
+  expect(positions(await seen), `seed ${seed}`).toEqual(upTo((await seen).length))
+  expect(proxy.cuts(), `seed ${seed}`).toBeGreaterThan(5)
+})
+
+test('a follower outlives its holder: it goes on with the next one, without a hole', async () => {
+  const home = folder()
+  const first = await hold({ home, handlers: { noop } })
+  let ended = 0
+  const twoEnded = Promise.withResolvers<void>()
+  const seen = until(
+    (async function* () {
+      for await (const event of first.client.events()) {
+        if (settles(event) && (ended += 1) === 1) twoEnded.resolve()
+        yield event
+      }
+    })(),
+    () => ended === 2,
+  )
+  await first.submit(fan('one', 5))
+  await twoEnded.promise
+
+  await first.served.close()
+  await first.runtime.stop()
+  const second = await hold({ home, handlers: { noop } })
+  await second.submit(fan('two', 5))
+
+  expect(positions(await seen)).toEqual(upTo((await seen).length))
+})
+
+test('a holder that closes first sends what is committed, and then its followers say that nobody serves', async () => {
+  const { served, runtime, client, submit, home } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 800)))).settled()
+  const last = (await runtime.catalog.events({ after: 0, limit: 10_000 })).length
+  const seen: number[] = []
+  const following = (async () => {
+    for await (const { position } of client.events()) {
+      if (seen.push(position) === 1) void served.close()
+    }
+  })()
+
+  await expect(following).rejects.toMatchObject({ code: 'NO_DAEMON', exit: 5, fields: { home } })
+  expect(seen).toEqual(upTo(last))
+})
+
+test('following ends at once when its signal is aborted, before and while it waits', async () => {
+  const { client, submit } = await hold({ handlers: { noop } })
+  await submit(fan('fan', 1))
+  const controller = new AbortController()
+  const seen: EventShape[] = []
+  for await (const event of client.events({ signal: controller.signal })) {
+    seen.push(event)
+    if (settles(event)) controller.abort()
+  }
+  for await (const _ of client.events({ signal: controller.signal })) throw new Error('it was aborted before')
+
+  expect(seen.some(settles)).toBe(true)
+})
+
+test('a position the journal does not have is refused, not waited for', async () => {
+  const { served, client, submit, runtime } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 1)))).settled()
+
+  const { text } = await ask(served.path, `GET ${API}/events?after=99999`)
+
+  expect(text).toBe('event: reset\ndata: {"after":99999}\n\n')
+  await expect(until(client.events({ after: 99999 }), () => true)).rejects.toMatchObject({ code: 'USAGE' })
+})
+
+test('a client that reads nothing costs a page, delays nobody, and misses nothing when it reads again', async () => {
+  const pulled: number[] = []
+  const counted = (runtime: Runtime): Runtime => ({
+    ...runtime,
+    events: async function* (query) {
+      const stream = pulled.push(0) - 1
+      for await (const event of runtime.events(query)) {
+        pulled[stream] = (pulled[stream] ?? 0) + 1
+        yield event
+      }
+    },
+  })
+  const { served, client, runtime, submit } = await hold({ handlers: { noop } }, counted)
+  const stuck = connectSocket(served.path)
+  await new Promise<void>((resolve) => stuck.once('connect', resolve))
+  stuck.pause()
+  stuck.write(`GET ${API}/events HTTP/1.1\r\nhost: x\r\n\r\n`)
+  const stuckStream = streaming(served.path, () => pulled.length === 1)
+  await stuckStream
+
+  const seen = until(client.events(), settles)
+  const id = await submit(fan('fan', 2_500))
+  await (await runtime.plan(id)).settled()
+
+  const total = (await seen).length
+  expect(positions(await seen)).toEqual(upTo(total))
+  expect(pulled).toEqual([expect.any(Number), total])
+  expect(pulled[0]).toBeLessThan(total / 2)
+  expect(total).toBeGreaterThan(7_500)
+
+  let text = ''
+  stuck.setEncoding('utf8')
+  for await (const piece of stuck as AsyncIterable<string>) {
+    text += piece
+    if (text.includes(`id: ${total}\n`)) break
+  }
+  const ids = [...text.matchAll(/^id: ([0-9]+)$/gm)].map(([, position]) => Number(position))
+  expect(ids).toEqual(upTo(total))
+})
+
+/** Resolves when the server has taken what was asked before, and a condition holds. */
+const streaming = async (path: string, holds: () => boolean = () => true): Promise<void> => {
+  do await ask(path, 'GET /version')
+  while (!holds())
+}
+
+async function* pieces(text: string): AsyncGenerator<string> {
+  yield text
+}

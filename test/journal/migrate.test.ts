@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, test } from 'vitest'
+import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
+import { SCHEMA, type Schema } from '../../src/journal/migrate.ts'
+import { emptyReader, sqliteReader } from '../../src/journal/reader.ts'
+import { sqliteJournal } from '../../src/journal/sqlite.ts'
+import { BOOT, batch, everything, jobAddress, moved, planOf } from './batches.ts'
+import { folder } from './folder.ts'
+
+const P = 'p-aaaaaa'
+
+const open = (file: string, schema: Schema = SCHEMA) =>
+  sqliteJournal({ file, boot: BOOT, durability: 'full', schema })
+
+/** A journal with one plan, closed in order. */
+const written = async (): Promise<string> => {
+  const file = join(folder(), 'journal.db')
+  const journal = await open(file)
+  await journal.commit(batch({ plans: [planOf(P)], ...moved(0, jobAddress(P, 'a'), 0) }))
+  await journal.stop(true)
+  return file
+}
+
+const userVersion = (file: string): unknown => {
+  const database = new DatabaseSync(file)
+  const row = database.prepare('PRAGMA user_version').get()
+  database.close()
+  return row?.['user_version']
+}
+
+const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
+  await assert.rejects(promise, (error) => isTenutoError(error, code))
+}
+
+test('a new file has its schema and is closed to others; no draft is left', async () => {
+  const file = await written()
+
+  expect(userVersion(file)).toBe(SCHEMA.version)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  expect(readdirSync(join(file, '..')).filter((name) => name.includes('new'))).toEqual([])
+})
+
+test('a draft that a dead process left behind is no obstacle', async () => {
+  const file = join(folder(), 'journal.db')
+  writeFileSync(`${file}.new`, 'half a file')
+
+  await (await open(file)).stop(true)
+
+  expect(userVersion(file)).toBe(SCHEMA.version)
+})
+
+test('an older schema is brought up step by step, after a copy of the file as it was', async () => {
+  const file = await written()
+  const before = await sqliteReader(file).then((reader) => everything(reader, [P]))
+  const newer: Schema = {
+    version: SCHEMA.version + 2,
+    create: '',
+    migrations: [
+      { from: SCHEMA.version, sql: 'CREATE TABLE extra (a TEXT) STRICT' },
+      { from: SCHEMA.version + 1, sql: "INSERT INTO extra VALUES ('second')" },
+    ],
+  }
+
+  const journal = await open(file, newer)
+
+  expect(await everything(journal, [P])).toEqual(before)
+  await journal.stop(true)
+  expect(userVersion(file)).toBe(newer.version)
+  const copy = await sqliteReader(`${file}.schema-${SCHEMA.version}`)
+  expect(await everything(copy, [P])).toEqual(before)
+  await copy.close()
+  expect(statSync(`${file}.schema-${SCHEMA.version}`).mode & 0o777).toBe(0o600)
+  await (await open(file, newer)).stop(true)
+})
+
+test('a migration that fails changes nothing; the older version still opens the file', async () => {
+  const file = await written()
+  const bad = (sql: string): Schema => ({
+    version: SCHEMA.version + 2,
+    create: '',
+    migrations: [
+      { from: SCHEMA.version, sql: 'CREATE TABLE extra (a TEXT) STRICT; DROP TABLE mail' },
+      { from: SCHEMA.version + 1, sql },
+    ],
+  })
+
+  await failsWith('STORE_BROKEN', open(file, bad('INSERT INTO nowhere VALUES (1)')))
+  await failsWith('STORE_BROKEN', open(file, { ...bad(''), version: SCHEMA.version + 3 }))
+
+  expect(userVersion(file)).toBe(SCHEMA.version)
+  const journal = await open(file)
+  expect(await journal.mail()).toEqual([])
+  await journal.stop(true)
+})
+
+test('a newer schema is refused and not a byte is touched, also where its write-ahead log was not folded back', async () => {
+  const file = await written()
+  const writer = new DatabaseSync(file)
+  writer.exec('PRAGMA user_version = 7')
+  const crashed = join(folder(), 'journal.db')
+  for (const end of ['', '-wal']) copyFileSync(file + end, crashed + end)
+  writer.close()
+
+  for (const one of [file, crashed]) {
+    const bytes = () => ['', '-wal'].map((end) => existsSync(one + end) && readFileSync(one + end, 'base64'))
+    const before = bytes()
+
+    for (const opening of [open(one), sqliteReader(one)]) {
+      await assert.rejects(opening, (error) => {
+        assert(isTenutoError(error, 'SCHEMA_NEWER'))
+        assert.deepEqual([error.fields['found'], error.fields['known']], [7, SCHEMA.version])
+        return true
+      })
+    }
+
+    const after = bytes()
+    expect(after[0]).toEqual(before[0])
+    expect(after[1] || '').toEqual(before[1] || '')
+  }
+})
+
+test('what is no journal is refused, never made anew', async () => {
+  const file = await written()
+  const noise = Buffer.alloc(20_000, 'noise')
+  const damages: readonly (() => void)[] = [
+    () => truncateSync(file),
+    () => writeFileSync(file, noise),
+    () => {
+      truncateSync(file)
+      const other = new DatabaseSync(file)
+      other.exec('CREATE TABLE theirs (a)')
+      other.close()
+    },
+  ]
+  for (const damage of damages) {
+    damage()
+    const before = readFileSync(file, 'base64')
+
+    await failsWith('STORE_CORRUPT', open(file))
+    await failsWith('STORE_CORRUPT', sqliteReader(file))
+
+    expect(readFileSync(file, 'base64')).toBe(before)
+  }
+})
+
+test('a journal that is gone while its write-ahead log is there is damage', async () => {
+  const file = join(folder(), 'journal.db')
+  writeFileSync(`${file}-wal`, 'the last commits')
+
+  await failsWith('STORE_CORRUPT', open(file))
+
+  expect(existsSync(file)).toBe(false)
+})
+
+test('a missing file reads as empty, and reading makes nothing', async () => {
+  const home = folder()
+
+  const reader = await sqliteReader(join(home, 'none', 'journal.db'))
+
+  expect(reader).toBe(emptyReader)
+  expect(await everything(reader, [P])).toEqual({
+    plans: [],
+    steps: [],
+    mail: [],
+    dead: [],
+    each: [{ jobs: [], outputs: [], actors: [], steps: [], mail: [] }].map((each) => ({
+      plan: undefined,
+      revision: undefined,
+      actor: undefined,
+      ...each,
+    })),
+  })
+  await reader.close()
+  expect(readdirSync(home)).toEqual([])
+})

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, onTestFinished, test } from 'vitest'
+import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
+import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/driver.ts'
+import type { Journal } from '../../src/journal/journal.ts'
+import { sqliteReader } from '../../src/journal/reader.ts'
+import { type Durability, sqliteJournal } from '../../src/journal/sqlite.ts'
+import { BOOT, batch, everything, jobAddress, jobOf, moved, planAddress, planOf } from './batches.ts'
+import { start } from './child.ts'
+import { folder } from './folder.ts'
+import { journalSuite } from './journal.suite.ts'
+
+journalSuite('sqlite', () => {
+  const home = mkdtempSync(join(tmpdir(), 'tenuto-journal-'))
+  const file = join(home, 'journal.db')
+  return {
+    open: () => sqliteJournal({ file, boot: BOOT, durability: 'full' }),
+    reader: () => sqliteReader(file),
+    remove: () => rmSync(home, { recursive: true }),
+  }
+})
+
+const P = 'p-aaaaaa'
+const Q = 'q-bbbbbb'
+const A = jobAddress(P, 'a')
+const change = batch({ plans: [planOf(P)], ...moved(0, A, 0), jobs: [jobOf(P, 'a', 0)] })
+
+const openIn = async (home: string, open: OpenDriver = openNodeSqlite, durability: Durability = 'full') => {
+  const journal = await sqliteJournal({ file: join(home, 'journal.db'), boot: BOOT, durability, open })
+  onTestFinished(() => journal.close())
+  return journal
+}
+
+/** A journal and the connection it writes with. */
+const withConnection = async (home: string, durability: Durability = 'full') => {
+  let connection: Driver | undefined
+  const journal = await openIn(
+    home,
+    (file, access) => {
+      connection = openNodeSqlite(file, access)
+      return connection
+    },
+    durability,
+  )
+  assert(connection)
+  return { journal, connection }
+}
+
+const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
+  await assert.rejects(promise, (error) => {
+    assert(isTenutoError(error, code), String(error))
+    return true
+  })
+}
+
+test.each([
+  ['full', 2],
+  ['normal', 1],
+] as const)('durability %s is what the connection says of itself', async (durability, synchronous) => {
+  const { connection } = await withConnection(folder(), durability)
+
+  const pragma = (name: string) => connection.prepare(`PRAGMA ${name}`).get()?.[0]
+
+  expect(pragma('journal_mode')).toBe('wal')
+  expect(pragma('synchronous')).toBe(synchronous)
+  expect(pragma('busy_timeout')).toBe(5_000)
+  for (const name of ['fullfsync', 'checkpoint_fullfsync', 'foreign_keys', 'cell_size_check']) {
+    expect([name, pragma(name)]).toEqual([name, 1])
+  }
+  for (const name of ['trusted_schema', 'mmap_size']) expect([name, pragma(name)]).toEqual([name, 0])
+})
+
+test.each([
+  ['PRAGMA synchronous', 0],
+  ['PRAGMA journal_mode', 'delete'],
+  ['SELECT sqlite_version()', '3.51.2'],
+])('a connection on which %s says %s is refused', async (sql, value) => {
+  const lying: OpenDriver = (file, access) => {
+    const driver = openNodeSqlite(file, access)
+    const prepare: Driver['prepare'] = (text) => {
+      const statement = driver.prepare(text)
+      return text === sql ? { ...statement, get: () => [value] } : statement
+    }
+    return { ...driver, prepare }
+  }
+
+  await failsWith('STORE_BROKEN', openIn(folder(), lying))
+})
+
+test('kill -9 in a commit loop loses nothing that was acknowledged', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  let acknowledged = 0
+  for (const commits of [1, 60, 7, 200, 23]) {
+    const child = start('commit-loop.ts', [file])
+    for (let i = 0; i < commits; i += 1) acknowledged = Number((await child.lines.next()).value)
+    await child.kill()
+    for (let line = await child.lines.next(); !line.done; line = await child.lines.next())
+      acknowledged = Number(line.value)
+
+    const reader = await sqliteReader(file)
+    const steps = await reader.steps({ after: 0, limit: 100_000 })
+    await reader.close()
+    // The last commit may be there without its acknowledgement.
+    expect([acknowledged, acknowledged + 1]).toContain(steps.length)
+    expect(steps.every(({ position, seq }, i) => position === i + 1 && seq === i + 1)).toBe(true)
+  }
+  const journal = await openIn(home)
+  expect(journal.opening).toMatchObject({ epoch: 6, clean: false })
+  expect(await journal.mail()).toHaveLength(journal.opening.position)
+  expect((await journal.actor(jobAddress('p-aaaaaa', 'loop')))?.seq).toBe(journal.opening.position)
+})
+
+test('a full disk fails the commit without a trace; when there is room, the same commit works', async () => {
+  const { journal, connection } = await withConnection(folder())
+  const big = batch({ ...change, outputs: [{ plan: P, name: 'a', outputs: 'x'.repeat(200_000) }] })
+  const before = await everything(journal, [P])
+
+  connection.exec('PRAGMA max_page_count = 1')
+  for (let i = 0; i < 3; i += 1) await failsWith('STORE_FULL', journal.commit(big))
+
+  expect(await everything(journal, [P])).toEqual(before)
+  connection.exec('PRAGMA max_page_count = 1000000')
+  await journal.commit(big)
+  expect((await journal.outputs(P)).get('a')).toHaveLength(200_000)
+})
+
+test('a file that may not be written, or that another connection writes, fails the commit; afterwards it works', async () => {
+  const home = folder()
+  const { journal, connection } = await withConnection(home)
+
+  connection.exec('PRAGMA query_only = 1')
+  await failsWith('STORE_FULL', journal.commit(change))
+  connection.exec('PRAGMA query_only = 0; PRAGMA busy_timeout = 0')
+  const other = new DatabaseSync(join(home, 'journal.db'))
+  other.exec('BEGIN IMMEDIATE')
+  await failsWith('STORE_FULL', journal.commit(change))
+  other.close()
+
+  expect(await journal.plans()).toEqual([])
+  await journal.commit(change)
+  expect(await journal.actor(A)).toBeDefined()
+})
+
+test('after an I/O error nothing is tried again, and the failed commit is not there after the next boot', async () => {
+  const home = folder()
+  let failing = false
+  const broken: OpenDriver = (file, access) => {
+    const driver = openNodeSqlite(file, access)
+    const exec: Driver['exec'] = (sql) => {
+      if (failing && sql === 'COMMIT') throw Object.assign(new Error('disk I/O error'), { errcode: 1034 })
+      driver.exec(sql)
+    }
+    return { ...driver, exec }
+  }
+  const journal = await openIn(home, broken)
+
+  failing = true
+  await failsWith('STORE_BROKEN', journal.commit(change))
+  failing = false
+  await failsWith('STORE_BROKEN', journal.commit(change))
+  await journal.stop(true)
+
+  const next = await openIn(home)
+  expect(next.opening).toMatchObject({ position: 0, clean: false })
+  await next.commit(change)
+})
+
+/** Changes one bit of every place in the file at which this text stands. */
+const flip = (file: string, text: string): void => {
+  const bytes = readFileSync(file)
+  let places = 0
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1), places += 1) {
+    bytes[at + 2] = (bytes[at + 2] ?? 0) ^ 1
+  }
+  assert(places > 0, `${text} is not in the file`)
+  writeFileSync(file, bytes)
+}
+
+test('a flipped bit in a row is told by the address of its actor; the rest stays readable', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  const journal = await openIn(home)
+  const good = jobAddress(Q, 'b')
+  const one = moved(0, A, 0, 1, { snapshot: '{"value":"actorMark"}' })
+  const two = moved(1, good, 0)
+  await journal.commit(
+    batch({
+      plans: [planOf(P), planOf(Q)],
+      steps: [...one.steps.map((step) => ({ ...step, event: '{"type":"stepMark"}' })), ...two.steps],
+      actors: [...one.actors, ...two.actors],
+    }),
+  )
+  await journal.stop(true)
+
+  flip(file, 'actorMark')
+  flip(file, 'stepMark')
+
+  const next = await openIn(home)
+  const told = (error: unknown) => {
+    assert(isTenutoError(error, 'STORE_CORRUPT'))
+    assert.equal(error.fields['address'], A)
+    assert.match(error.message, /row of job:p-aaaaaa\/a seq 1/)
+    return true
+  }
+  await assert.rejects(next.actor(A), told)
+  await assert.rejects(next.actors(P), told)
+  await assert.rejects(next.steps({ after: 0, limit: 10, plan: P }), told)
+  expect(await next.plans()).toHaveLength(2)
+  expect(await next.actors(Q)).toHaveLength(1)
+  expect(await next.steps({ after: 1, limit: 10 })).toEqual(two.steps)
+  await next.commit(batch(moved(2, good, 1)))
+})
+
+test('a broken structure is found at the boot after a crash, and the file is left as it is', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  const journal: Journal = await openIn(home)
+  const names = Array.from({ length: 200 }, (_, i) => `j${i}`)
+  await journal.commit(batch({ plans: [planOf(P)], jobs: names.map((name, i) => jobOf(P, name, i)) }))
+  await journal.close()
+  const bytes = readFileSync(file)
+  const page = Math.floor(bytes.indexOf('j100') / 4_096)
+  bytes.fill(0xaa, page * 4_096, page * 4_096 + 512)
+  writeFileSync(file, bytes)
+
+  await failsWith('STORE_CORRUPT', openIn(home))
+
+  expect(readFileSync(file).equals(bytes)).toBe(true)
+})
+
+test('a reader works beside a holder, sees what was committed, and never keeps the log from being folded back', async () => {
+  const home = folder()
+  const { journal, connection } = await withConnection(home)
+  const reader = await sqliteReader(join(home, 'journal.db'))
+  const plan = planAddress(P)
+  await journal.commit(batch({ plans: [planOf(P)] }))
+
+  for (let i = 0; i < 50; i += 1) {
+    await journal.commit(batch(moved(i, plan, i)))
+    expect((await reader.plan(P))?.seq).toBe(i + 1)
+  }
+
+  expect(connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()).toEqual([0, 0, 0])
+  expect(await reader.steps({ after: 0, limit: 100 })).toHaveLength(50)
+  await reader.close()
+  await reader.close()
+  await failsWith('STOPPED', reader.plans())
+})

@@ -1,0 +1,108 @@
+/**
+ * The build script on a tree of its own: the few files it needs, with the packages of this checkout.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { packageRoot, readBuildFile, sourceHash } from '../../src/build.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+test('a build compiles, copies what is not TypeScript, and carries its identity', async () => {
+  const root = checkout()
+  mkdirSync(join(root, 'src', 'pages'))
+  writeFileSync(join(root, 'src', 'pages', 'page.html'), '<p>')
+
+  const { code } = await build(root)
+
+  expect(code).toBe(0)
+  expect(readBuildFile(join(root, 'dist'))).toMatchObject({
+    kind: 'built',
+    commit: null,
+    dirty: null,
+    sourceHash: sourceHash(root),
+    builtAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    node: process.versions.node,
+  })
+  expect(readdirSync(join(root, 'dist'))).toEqual(
+    expect.arrayContaining(['build.js', 'build.d.ts', 'errors.js']),
+  )
+  expect(existsSync(join(root, 'dist', 'pages', 'page.html'))).toBe(true)
+  expect(existsSync(join(root, 'dist', 'build.ts'))).toBe(false)
+})
+
+test('what the new source no longer has is gone from the new build', async () => {
+  const root = checkout()
+  mkdirSync(join(root, 'dist'))
+  writeFileSync(join(root, 'dist', 'gone.js'), '')
+
+  await build(root)
+
+  expect(existsSync(join(root, 'dist', 'gone.js'))).toBe(false)
+})
+
+test('source that does not compile leaves the build that was there, and nothing beside it', async () => {
+  const root = checkout()
+  await build(root)
+  const before = readBuildFile(join(root, 'dist'))
+  writeFileSync(join(root, 'src', 'wrong.ts'), 'export const a: number = "a"\n')
+
+  const { code, output } = await build(root)
+
+  expect(code).toBe(1)
+  expect(output).toContain('src/wrong.ts')
+  expect(readBuildFile(join(root, 'dist'))).toEqual(before)
+  expect(readdirSync(root).filter((name) => name.startsWith('dist'))).toEqual(['dist'])
+})
+
+test('builds at the same moment each end with one whole build', async () => {
+  const root = checkout()
+  await build(root)
+
+  const ends = await Promise.all([build(root), build(root), build(root)])
+
+  expect(ends.map(({ code }) => code)).toEqual([0, 0, 0])
+  expect(readBuildFile(join(root, 'dist')).sourceHash).toBe(sourceHash(root))
+  expect(readdirSync(root).filter((name) => name.startsWith('dist'))).toEqual(['dist'])
+})
+
+function checkout(): string {
+  const root = mkdtempSync(join(tmpdir(), 'tenuto-dist-'))
+  folders.push(root)
+  const files = [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts/build.ts',
+  ]
+  for (const path of [...files, 'src/build.ts', 'src/errors.ts']) {
+    cpSync(join(packageRoot(), path), join(root, path))
+  }
+  symlinkSync(join(packageRoot(), 'node_modules'), join(root, 'node_modules'))
+  return root
+}
+
+async function build(root: string): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, [join(root, 'scripts', 'build.ts')], { cwd: root, stdio: 'pipe' })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, output }
+}

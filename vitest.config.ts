@@ -1,0 +1,50 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that run the built program; they need a `dist` made from the source as it is. */
+const built = ['test/e2e/**/*.test.ts', 'test/package.test.ts', 'test/examples.test.ts']
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
+    outputFile: { json: 'reports/vitest.json' },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: built,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          retry: 0,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'built',
+          include: built,
+          globalSetup: 'test/support/fresh-build.ts',
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          retry: 0,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: 'tsconfig.json',
+          },
+        },
+      },
+    ],
+  },
+})
