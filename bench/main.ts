@@ -1,0 +1,317 @@
+/**
+ * The benchmarks: each row is a ratio against a baseline measured in the same run, the median of several rounds. `--short` runs less
+ * and decides nothing; `--write` puts the table into docs/benchmarks.md.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Definition, JobDefinition, Need } from '../src/definition.ts'
+import { createRuntime } from '../src/runtime.ts'
+
+const short = process.argv.includes('--short')
+const rounds = short ? 1 : 3
+
+type Row = Readonly<{
+  what: string
+  measured: string
+  baseline: string
+  ratio: number
+  wanted: string
+  holds: boolean
+}>
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+const inFolder = async <T>(act: (folder: string) => T | Promise<T>): Promise<T> => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-bench-'))
+  try {
+    return await act(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+const repeat = async (measure: () => Promise<number>, times = rounds): Promise<number> => {
+  const found: number[] = []
+  for (let round = 0; round < times; round += 1) found.push(await measure())
+  return median(found)
+}
+
+const call = (needs: Record<string, Need>): JobDefinition => ({
+  kind: 'call',
+  call: 'nothing',
+  needs,
+  graceMs: 1000,
+  onLost: 'retry',
+})
+const planOf = (jobs: Record<string, JobDefinition>, maxParallel: number): Definition => ({
+  version: 1,
+  name: 'bench',
+  maxParallel,
+  onFailure: 'continue',
+  env: {},
+  jobs,
+})
+/** One job, n after it, one after all of these. */
+const fan = (
+  n: number,
+  middle: (needs: Record<string, Need>) => JobDefinition,
+  maxParallel: number,
+): Definition => {
+  const names = Array.from({ length: n }, (_, at) => `j${at}`)
+  const jobs: Record<string, JobDefinition> = { first: middle({}) }
+  for (const name of names) jobs[name] = middle({ first: 'success' })
+  jobs['last'] = middle(Object.fromEntries(names.map((name) => [name, 'success'])))
+  return planOf(jobs, maxParallel)
+}
+
+/** Runs a plan and answers how long it took from its submission to its end, in ms. */
+const lifeOf = (definition: Definition): Promise<number> =>
+  inFolder(async (home) => {
+    const runtime = await createRuntime({ home, handlers: { nothing: () => null } })
+    const began = performance.now()
+    const plan = await runtime.submit(definition)
+    const { state } = await plan.settled()
+    const took = performance.now() - began
+    await runtime.stop()
+    if (state !== 'succeeded') throw new Error(`the plan ${state}`)
+    return took
+  })
+
+const EVENT = JSON.stringify({
+  type: 'attempt.ended',
+  at: 1_700_000_000_000,
+  generation: 1,
+  attempt: 1,
+  outcome: 'succeeded',
+  code: 0,
+  signal: null,
+})
+const SNAPSHOT = JSON.stringify({
+  value: 'running',
+  context: {
+    job: 'j1',
+    generation: 1,
+    attempt: 1,
+    failures: 0,
+    unstarted: 0,
+    losses: 0,
+    reason: null,
+    wakeAt: 0,
+    deadlineAt: null,
+  },
+})
+const FILE = `
+  PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+  CREATE TABLE step (position INTEGER PRIMARY KEY, address TEXT, seq INTEGER, plan TEXT, type TEXT, event TEXT, a TEXT, b TEXT, c TEXT, n INTEGER, at INTEGER, version TEXT, crc INTEGER) STRICT;
+  CREATE UNIQUE INDEX fence ON step (address, seq);
+  CREATE TABLE actor (address TEXT PRIMARY KEY, snapshot TEXT, seq INTEGER) STRICT, WITHOUT ROWID;
+  CREATE TABLE job (plan TEXT, name TEXT, state TEXT, PRIMARY KEY (plan, name)) STRICT, WITHOUT ROWID;`
+
+/** The rows of n job lives, straight into SQLite, in commits as large as a drain's: rows a second. */
+const rawRows = (n: number, lives: number): Promise<number> =>
+  inFolder((folder) => {
+    const db = new DatabaseSync(join(folder, 'raw.db'))
+    db.exec(FILE)
+    const step = db.prepare('INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    const actor = db.prepare(
+      'INSERT INTO actor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, seq = excluded.seq',
+    )
+    const job = db.prepare(
+      'INSERT INTO job VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
+    )
+    const began = performance.now()
+    let position = 0
+    for (let from = 0; from < n; from += lives) {
+      db.exec('BEGIN IMMEDIATE')
+      for (let at = from; at < Math.min(n, from + lives); at += 1) {
+        const address = `job:bench-aaaaaa/j${at}`
+        for (let seq = 1; seq <= 4; seq += 1) {
+          position += 1
+          step.run(
+            position,
+            address,
+            seq,
+            'bench-aaaaaa',
+            'attempt.ended',
+            EVENT,
+            'queued',
+            'running',
+            'slot',
+            1,
+            1,
+            'job/1',
+            1,
+          )
+        }
+        actor.run(address, SNAPSHOT, 2)
+        actor.run(address, SNAPSHOT, 4)
+        for (const state of ['queued', 'running', 'succeeded']) job.run('bench-aaaaaa', `j${at}`, state)
+      }
+      db.exec('COMMIT')
+    }
+    const took = performance.now() - began
+    db.close()
+    return (n * 9) / (took / 1000)
+  })
+
+/** One synced commit of one small row, in ms: the p50 of many. */
+const syncedCommit = (): Promise<number> =>
+  inFolder((folder) => {
+    const db = new DatabaseSync(join(folder, 'raw.db'))
+    db.exec(FILE)
+    const job = db.prepare('INSERT INTO job VALUES (?, ?, ?)')
+    const took = Array.from({ length: 500 }, (_, at) => {
+      const began = performance.now()
+      db.exec('BEGIN IMMEDIATE')
+      job.run('p', `j${at}`, EVENT)
+      db.exec('COMMIT')
+      return performance.now() - began
+    })
+    db.close()
+    return median(took)
+  })
+
+/** A chain of calls: the p50 of the time between the ends of two neighbours, in ms. */
+const hop = (length: number): Promise<number> =>
+  inFolder(async (home) => {
+    const jobs: Record<string, JobDefinition> = {}
+    for (let at = 0; at < length; at += 1)
+      jobs[`j${at}`] = call(at === 0 ? {} : { [`j${at - 1}`]: 'success' })
+    const begun: number[] = []
+    const nothing = (): null => {
+      begun.push(performance.now())
+      return null
+    }
+    const runtime = await createRuntime({ home, handlers: { nothing } })
+    await (await runtime.submit(planOf(jobs, 10))).settled()
+    await runtime.stop()
+    return median(begun.slice(1).map((at, index) => at - (begun[index] ?? at)))
+  })
+
+const processes = async (n: number): Promise<Readonly<{ ours: number; xargs: number }>> => {
+  const run = (needs: Record<string, Need>): JobDefinition => ({
+    kind: 'run',
+    run: 'true',
+    needs,
+    graceMs: 1000,
+    onLost: 'hold',
+  })
+  const ours = await repeat(() => lifeOf(fan(n, run, 16)))
+  const xargs = await repeat(async () => {
+    const began = performance.now()
+    const input = Array.from({ length: n + 2 }, (_, at) => at).join('\n')
+    spawnSync('xargs', ['-P16', '-I{}', 'sh', '-eu', '-c', 'true'], { input })
+    return performance.now() - began
+  })
+  return { ours, xargs }
+}
+
+/** CPU milliseconds, user and system, of one run of Node. */
+const cpuOf = (args: readonly string[]): number => {
+  const out = execFileSync(
+    'sh',
+    [
+      '-c',
+      'times=$( { "$@" >/dev/null 2>&1; } ; times ); printf %s "$times"',
+      'sh',
+      process.execPath,
+      ...args,
+    ],
+    { encoding: 'utf8' },
+  )
+  const seconds = [...out.matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, minutes, rest]) => Number(minutes) * 60 + Number(rest),
+  )
+  return seconds.slice(-2).reduce((sum, value) => sum + value, 0) * 1000
+}
+
+const rows: Row[] = []
+const add = (
+  what: string,
+  measured: string,
+  baseline: string,
+  ratio: number,
+  wanted: string,
+  holds: boolean,
+): void => {
+  rows.push({ what, measured, baseline, ratio, wanted, holds })
+  console.log(
+    `${what}: ${measured} against ${baseline}, ratio ${ratio.toFixed(3)} (wanted ${wanted})${holds ? '' : '  MISSED'}`,
+  )
+}
+const rate = (jobs: number, ms: number): number => jobs / (ms / 1000)
+
+const large = short ? 2_000 : 10_000
+const raw = await repeat(() => rawRows(large, 256))
+const mid = rate(large, await repeat(() => lifeOf(fan(large, call, 256))))
+add(
+  `1 → ${large} → 1 of calls, durable`,
+  `${mid.toFixed(0)} jobs/s`,
+  `${raw.toFixed(0)} raw rows/s`,
+  mid / raw,
+  '≥ 0.035',
+  mid / raw >= 0.035,
+)
+const small = rate(1_000, await repeat(() => lifeOf(fan(1_000, call, 256))))
+const huge = short ? 10_000 : 100_000
+const big = rate(huge, await repeat(() => lifeOf(fan(huge, call, 256)), 1))
+add(
+  `jobs/s at ${huge} against 1000`,
+  `${big.toFixed(0)} jobs/s`,
+  `${small.toFixed(0)} jobs/s`,
+  big / small,
+  '≥ 0.7',
+  big / small >= 0.7,
+)
+const commit = await repeat(syncedCommit)
+const oneHop = await repeat(() => hop(short ? 200 : 1_000))
+add(
+  'hop of a chain, p50',
+  `${oneHop.toFixed(3)} ms`,
+  `${commit.toFixed(3)} ms a synced commit`,
+  oneHop / commit,
+  '≤ 2',
+  oneHop / commit <= 2,
+)
+const n = short ? 200 : 1_000
+const { ours, xargs } = await processes(n)
+add(
+  `${n} processes, 16 at once`,
+  `${(ours / 1000).toFixed(2)} s`,
+  `${(xargs / 1000).toFixed(2)} s of xargs -P16`,
+  ours / xargs,
+  '≤ 4',
+  ours / xargs <= 4,
+)
+const bin = join(import.meta.dirname, '..', 'bin', 'tenuto.cjs')
+const version = await repeat(async () => cpuOf([bin, 'version']), 5)
+const nothing = await repeat(async () => cpuOf(['-e', '0']), 5)
+add(
+  'CPU of `tenuto version`',
+  `${version.toFixed(0)} ms`,
+  `${nothing.toFixed(0)} ms of node -e 0`,
+  version / nothing,
+  'within 150 ms',
+  version - nothing <= 150,
+)
+
+if (process.argv.includes('--write')) {
+  const table = rows.map(
+    ({ what, measured, baseline, ratio, wanted, holds }) =>
+      `| ${what} | ${measured} | ${baseline} | ${ratio.toFixed(3)} | ${wanted} | ${holds ? 'yes' : 'no'} |`,
+  )
+  const text = `# Benchmarks
+
+The output of \`npm run bench -- --write\`. Each row is a ratio against a baseline measured in the same run; the absolute figures are those
+of one small machine.
+
+${new Date().toISOString().slice(0, 10)} · ${cpus().length} × ${cpus()[0]?.model.trim()} · Node ${process.versions.node}
+
+| what | measured | baseline | ratio | wanted | holds |
+|---|---|---|---|---|---|
+${table.join('\n')}
+`
+  writeFileSync(join(import.meta.dirname, '..', 'docs', 'benchmarks.md'), text)
+}
