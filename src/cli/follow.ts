@@ -29,8 +29,26 @@ const FAILURES_SHOWN = 5
 /** Attempts are read for the reason of a change when few jobs change at once; a thousand lines are read by nobody. */
 const DETAIL_JOBS_MAX = 200
 
-/** Follows a plan, showing it on the screen. */
+/** Follows a plan, showing it on the screen; asks a person, where there is one, when nothing else can go on. */
 export const follow = async (
+  source: Source,
+  plan: string,
+  on: Screen,
+  options: FollowOptions,
+): Promise<Followed> => {
+  for (let again = options; ; again = { ...options, fromStart: false }) {
+    const followed = await followOnce(source, plan, on, again)
+    if (followed.exit !== 10 || !on.asks) return followed
+    const jobs = await source.catalog.jobs(plan)
+    const lost = jobs
+      .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
+      .map(({ name }) => name)
+    const { decideLost } = await import('./ask.ts')
+    if (lost.length === 0 || !(await decideLost(source, plan, lost))) return followed
+  }
+}
+
+const followOnce = async (
   source: Source,
   plan: string,
   on: Screen,
