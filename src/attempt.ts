@@ -40,9 +40,8 @@ export const MARKER = 'TENUTO_ATTEMPT_KEY'
 export const FILES = {
   /** Who may act on the attempt; made exclusively, never changed. */
   claim: 'claim',
-  /** Stands from just before the start: from here on the attempt may have had effects. */
-  intent: 'intent',
   process: 'process.json',
+  /** Made just before the start: where it is, the attempt may have had effects. */
   log: 'log',
   /** The range that was punched out of the log. */
   hole: 'log.hole.json',

@@ -85,6 +85,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let closed = false
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
+  /** Keeps this process alive while something is asked, with a connection and without. */
+  const hold = new MessageChannel().port1
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
 
   const ensure = (spec: Spec): void => {
@@ -117,13 +119,14 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       lastQuestion += 1
       questions.set(lastQuestion, resolve)
       ask.send({ type: 'live', id: lastQuestion })
+      holdOpen()
     })
   }
 
   const say = (message: ToRunner): void => {
-    if (connection === undefined) return connect()
-    holdOpen(connection.socket)
-    connection.send(message)
+    holdOpen()
+    if (connection === undefined) connect()
+    else connection.send(message)
   }
 
   const connect = (): void => {
@@ -147,12 +150,11 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
-    runner?.process.unref()
+    socket.unref()
     onLines(socket, (line) => heard(line))
     connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
     for (const each of asked.values()) ask(connection, each)
     for (const prefix of sweeps) connection.send({ type: 'sweep', prefix })
-    holdOpen(socket)
   }
 
   /** An attempt that is to stop is not ensured: nobody knows what the runner before had heard, and it must not start now. */
@@ -198,6 +200,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
         detached: true,
         stdio: ['ignore', 'ignore', errors],
       })
+      child.unref()
       runner = { process: child, startedAt: ports.clock.monotonic() }
       child.once('error', (error) => ports.log('error', { error }, 'the runner cannot be started'))
       child.once('exit', (code, signal) => {
@@ -223,7 +226,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       questions.get(message.id)?.(message.attempts)
       questions.delete(message.id)
     }
-    if (connection !== undefined) holdOpen(connection.socket)
+    holdOpen()
   }
 
   const refused = ({ why, message }: Extract<FromRunner, { type: 'refused' }>): void => {
@@ -243,17 +246,16 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     ports.report({ key, plan, job, attempt, generation, dir, record, outputs, warnings: all })
   }
 
-  /** A connection keeps this process alive only while something is asked. */
-  const holdOpen = (socket: Socket): void => {
-    if (asked.size > 0 || sweeps.size > 0 || questions.size > 0) socket.ref()
-    else socket.unref()
+  const holdOpen = (): void => {
+    if (!closed && asked.size + sweeps.size + questions.size > 0) hold.ref()
+    else hold.unref()
   }
 
   const close = async (): Promise<void> => {
     if (closed) return
     closed = true
     cancelAgain?.()
-    runner?.process.unref()
+    hold.close()
     const last = connection?.socket
     if (last === undefined || last.destroyed) return
     await new Promise<void>((resolve) => {

@@ -321,6 +321,7 @@ export const host = (ports: HostPorts): Host => {
       const from = message.from === null ? undefined : of.actors.get(message.from)
       const step = takeStep(system, entry, message, from?.actor ?? null, now, ports.random)
       if (!step || (!step.decision.changed && step.decision.actions.length === 0)) {
+        open.refused.add(entry)
         refuse(address, message, entry.value)
         return
       }
@@ -472,7 +473,7 @@ export const host = (ports: HostPorts): Host => {
     for (const told of done.receipts) told()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const address of done.faulted) replace(address)
-    for (const entry of done.actors) forgetEnded(entry)
+    for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
   /** A failed actor comes back from what is now both its last good and its last committed state. */
   const replace = (address: Address): void => {
@@ -484,6 +485,8 @@ export const host = (ports: HostPorts): Host => {
     }
     boxes.letGo(address)
   }
+  const isWaitedFor = (plan: string): boolean =>
+    [...boxes.addresses()].some((address) => parseAddress(address).plan === plan)
   /** An ended job is a row again, and a plan whose jobs have all ended leaves the memory. */
   const forgetEnded = (entry: Entry): void => {
     const { resident: of, address } = entry
@@ -492,7 +495,7 @@ export const host = (ports: HostPorts): Host => {
       alarms.forget(address)
     }
     const plan = planEntry(of)
-    if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && boxes.depth(plan.address) === 0) {
+    if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && !isWaitedFor(of.id)) {
       residents.delete(of.id)
       permits.forget(of.id)
     }
@@ -519,7 +522,10 @@ export const host = (ports: HostPorts): Host => {
     for (const { id, address, event, postedBy, deliveries } of mail) {
       boxes.put(address, messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }))
     }
-    for (const [address, messages] of waiting) for (const message of messages) boxes.put(address, message)
+    // What is in the mail was just read from there.
+    for (const [address, messages] of waiting) {
+      for (const message of messages) if (message.id === null) boxes.put(address, message)
+    }
     return true
   }
   const readActor = async (address: Address, of: Resident): Promise<void> => {

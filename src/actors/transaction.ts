@@ -39,6 +39,8 @@ export type Transaction = {
   /** Messages from outside that were taken: after a failed commit they are offered again. */
   readonly offered: [Address, Message][]
   readonly touched: Set<Resident>
+  /** Actors that were asked and refused: if they have ended, nobody needs them in memory. */
+  readonly refused: Set<Entry>
   /** Addresses whose machine threw; they are replaced after the commit. */
   readonly faulted: Set<Address>
 }
@@ -58,6 +60,7 @@ export const transaction = (): Transaction => ({
   receipts: [],
   offered: [],
   touched: new Set(),
+  refused: new Set(),
   faulted: new Set(),
 })
 

@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { pause } from '../clock.ts'
+import { pause, systemClock } from '../clock.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EventShape } from '../views/shapes.ts'
 import { frameText, OPENING } from './sse.ts'
@@ -60,6 +60,8 @@ export type EventChoice = Readonly<{
 }>
 
 const PAGE = 500
+/** After so many events the rest of the holder has its turn: a client that reads fast is never waited for, so nothing else yields. */
+const TURN = 50
 
 /** The events after a position, as text. When the server closes, everything committed is still sent. */
 export async function* eventText(
@@ -76,9 +78,12 @@ export async function* eventText(
   }
   yield OPENING
   let position = after
+  let taken = 0
   for await (const event of events({ ...of, after, signal })) {
     position = event.position
     if (wants(event)) yield eventFrame(event)
+    taken += 1
+    if (taken % TURN === 0) await turn()
   }
   while (isClosing()) {
     const page = await catalog.events({ ...of, after: position, limit: PAGE })
@@ -87,8 +92,12 @@ export async function* eventText(
       position = event.position
       if (wants(event)) yield eventFrame(event)
     }
+    await turn()
   }
 }
+
+/** Lets everything else in this process go first. */
+const turn = (): Promise<void> => new Promise((resolve) => systemClock.soon(resolve))
 
 const eventFrame = (event: EventShape): string =>
   frameText({ id: String(event.position), data: JSON.stringify(event) })

@@ -3,21 +3,20 @@
  * in memory is only what is being watched.
  *
  * ```
- *   ensure ──> claim won ──> intent ──> started ──────> main process gone ──> group empty ──> exit record ──> told
+ *   ensure ──> claim won ──> log made ──> started ────> main process gone ──> group empty ──> exit record ──> told
  *      │                                  │ stop: TERM, grace, KILL  ▲            (after a stop: marker too)
  *      └─────> claim there ──> judged ──> adopted ───────────────────┘
  *                                └──────> exit record read, or written by the ruling ──────────────────────> told
  * ```
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { closeSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import {
   type AttemptRef,
   attemptVariables,
   type Claim,
   type ExitRecord,
-  FILES,
   type Identity,
   type Limits,
   type LiveAttempt,
@@ -34,13 +33,13 @@ import { cancelLater, type Later, later, machineMs, pause, wallMs } from './cloc
 import {
   claimOf,
   exitOf,
-  hasIntent,
   holeOf,
   logOf,
+  mayHaveStarted,
+  openLog,
   processOf,
   takeClaim,
   writeExit,
-  writeIntent,
   writeNeeds,
   writeProcess,
 } from './directory.ts'
@@ -93,7 +92,8 @@ export type Attempts = Readonly<{
 type Live = {
   readonly ref: AttemptRef
   readonly limits: Limits
-  readonly identity: Identity
+  /** `start` is empty until the process is recorded. */
+  identity: Identity
   /** Undefined for one that an earlier runner started. */
   readonly child: ChildProcess | undefined
   readonly startedAt: number
@@ -181,13 +181,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
 
   const launch = (entry: Entry, spec: Spec): void => {
     const { dir, key } = spec
-    let log: number | undefined
+    let log: number
     try {
       writeNeeds(dir, spec.needs ?? '{}')
-      log = openSync(join(dir, FILES.log), 'a', 0o600)
-      writeIntent(dir)
+      log = openLog(dir)
     } catch (error) {
-      if (log !== undefined) closeSync(log)
       return ruled(entry, 'never-started', messageOf(error))
     }
     const failed = (error: Error) => {
@@ -213,9 +211,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
     child.on('error', (error) => ports.log(`${key}: ${error.message}`))
-    // Undefined when it has ended already; its exit event is on the way.
-    const identity = guarded(() => identityOf(pid)) ?? { pid, start: '', boot: ports.self.boot }
-    if (identity.start !== '') guarded(() => writeProcess(dir, key, identity, startedAt, startedMono))
+    const identity = { pid, start: '', boot: ports.self.boot }
     const live = watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
     // Never `close`: that waits for everybody who inherited a descriptor.
     child.once('exit', (code, signal) => void mainGone(live, code, signal))
@@ -289,7 +285,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const ruleFromFiles = (entry: Entry, rebooted: boolean): void => {
     const recorded = exitOf(entry.ref.dir)
     if (recorded !== undefined) return tell(entry, recorded)
-    ruled(entry, rebooted || hasIntent(entry.ref.dir) ? 'lost' : 'never-started')
+    ruled(entry, rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started')
   }
 
   const findMain = async (ref: AttemptRef) => {
@@ -297,7 +293,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     if (recorded?.key === ref.key) {
       return isAlive(recorded) ? { identity: recorded as Identity, ...recorded } : undefined
     }
-    if (!hasIntent(ref.dir)) return undefined
+    if (!mayHaveStarted(ref.dir)) return undefined
     const found = leaderOf(ref.key)
     if (found !== undefined) return found
     await pause(FORKED_WITHIN_MS)
@@ -437,6 +433,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     for (const entry of entries.values()) {
       const { live } = entry
       if (live === undefined || live.phase === 'ending') continue
+      if (live.identity.start === '') guarded(() => recordProcess(live))
       if (guarded(() => lookAt(live)) === true) soon = true
       // What cannot be looked at is not gone.
       if (live.child === undefined && guarded(() => isAlive(live.identity)) === false)
@@ -445,6 +442,18 @@ export const watchAttempts = (ports: Ports): Attempts => {
     for (const { dir, record } of [...unwritten.values()]) write(dir, record)
     lookTimer =
       entries.size > 0 || unwritten.size > 0 ? later(look, soon ? LOOK_SOON_MS : LOOK_MS) : undefined
+  }
+
+  /**
+   * Only when a process has lived until somebody looked: most are gone by then. Before that its marker tells the next runner what
+   * it is.
+   */
+  const recordProcess = (live: Live): void => {
+    const { ref, startedAt, startedMono } = live
+    const identity = identityOf(live.identity.pid)
+    if (identity === undefined) return
+    live.identity = identity
+    writeProcess(ref.dir, ref.key, identity, startedAt, startedMono)
   }
 
   /** Whether to look again soon. */

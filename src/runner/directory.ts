@@ -2,8 +2,8 @@
  * The files of an attempt directory as the runner writes and reads them. Each is written so that a crash at any point leaves
  * something the next runner can classify. Nothing is forced to disk: a power cut is told by the boot id.
  */
-import { lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import {
   type AttemptRef,
   type Claim,
@@ -23,7 +23,9 @@ const PRIVATE = 0o600
 
 /** Creates the claim, with the directory around it; whether this call made it. */
 export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boolean => {
-  mkdirSync(join(ref.dir, FILES.artifacts), { recursive: true, mode: 0o700 })
+  mkdirSync(dirname(ref.dir), { recursive: true, mode: 0o700 })
+  makeFolder(ref.dir)
+  makeFolder(join(ref.dir, FILES.artifacts))
   try {
     const text = JSON.stringify({ v: RECORD_VERSION, key: ref.key, ...claim } satisfies Claim)
     writeFileSync(join(ref.dir, FILES.claim), text, { flag: 'wx', mode: PRIVATE })
@@ -37,13 +39,15 @@ export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boo
 /** Who has decided about the attempt; undefined when the claim is missing or was cut off by a crash. */
 export const claimOf = (dir: string): Claim | undefined => read(dir, FILES.claim, readClaim)
 
-/** Says that from now on the attempt may have had effects. */
-export const writeIntent = (dir: string): void =>
-  writeFileSync(join(dir, FILES.intent), '', { mode: PRIVATE })
+/**
+ * Opens the log for its process. That the file exists is also the intent: from now on the attempt may have had effects.
+ * Returns the descriptor.
+ */
+export const openLog = (dir: string): number => openSync(join(dir, FILES.log), 'a', PRIVATE)
 
 /** Whether the attempt may have had effects. */
-export const hasIntent = (dir: string): boolean =>
-  statSync(join(dir, FILES.intent), { throwIfNoEntry: false }) !== undefined
+export const mayHaveStarted = (dir: string): boolean =>
+  lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
 
 /** Writes what the attempt may read about its needs. */
 export const writeNeeds = (dir: string, json: string): void =>
@@ -91,6 +95,15 @@ export const logOf = (
 ): Readonly<{ bytes: number; diskBytes: number; inode: number }> | undefined => {
   const found = lstatSync(join(dir, FILES.log), { throwIfNoEntry: false })
   return found?.isFile() ? { bytes: found.size, diskBytes: found.blocks * 512, inode: found.ino } : undefined
+}
+
+/** One call where `recursive` makes several from the bottom up. */
+const makeFolder = (path: string): void => {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 const replace = (dir: string, name: string, text: string): void => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -189,6 +191,33 @@ test('a runner whose home is gone ends its attempts, makes nothing anew, and lea
 
   expect(marked()).toEqual([])
   expect(existsSync(home)).toBe(false)
+})
+
+test('a program waits for what it asked for, also while its runner is being replaced, and then may end', async () => {
+  const { shell, home, homeId, runnerPid } = openHome()
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done')
+  const source = (name: string) => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href)
+  const ports = `home: ${JSON.stringify(home)}, homeId: '${homeId}', epoch: 1, clock: systemClock, build: 'test'`
+  const program = `
+    import { processExecutor } from ${source('actors/executor.ts')}
+    import { systemClock } from ${source('clock.ts')}
+    const report = ({ record }) => process.stdout.write(record.outcome)
+    processExecutor({ ${ports}, report, log: () => {} }).ensure(${JSON.stringify(spec)})`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  child.stdout.on('data', (text: Buffer) => {
+    said += text.toString()
+  })
+  await fileThere(join(home, 'there'))
+
+  process.kill(await runnerPid(), 'SIGKILL')
+  await adopted(home, spec.key)
+  writeFileSync(join(home, 'go'), '')
+  const [code] = await once(child, 'close')
+
+  expect({ said, code }).toEqual({ said: 'lost', code: 0 })
 })
 
 test('a record on disk is what is told, word for word', async () => {

@@ -2,6 +2,7 @@ import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { frames } from '../../src/http/sse.ts'
+import { eventText } from '../../src/http/streams.ts'
 import { seededRandom } from '../../src/ids.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
 import type { Runtime } from '../../src/runtime.ts'
@@ -224,6 +225,30 @@ test('a client that reads nothing costs a page, delays nobody, and misses nothin
   }
   const ids = [...text.matchAll(/^id: ([0-9]+)$/gm)].map(([, position]) => Number(position))
   expect(ids).toEqual(upTo(total))
+})
+
+test('a client that reads as fast as it can leaves the holder its turns', async () => {
+  const { runtime, submit } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 500)))).settled()
+  const total = (await runtime.catalog.events({ after: 0, limit: 10_000 })).length
+  let turns = 0
+  let counting = true
+  const count = (): void => {
+    turns += 1
+    if (counting) setImmediate(count)
+  }
+  setImmediate(count)
+
+  let sent = 0
+  const choice = { wants: () => true }
+  const never = { signal: new AbortController().signal, isClosing: () => false }
+  for await (const text of eventText(runtime, choice, 0, never)) {
+    if (text.startsWith('id: ')) sent += 1
+    if (sent === total) break
+  }
+  counting = false
+
+  expect(turns).toBeGreaterThan(total / 100)
 })
 
 /** Resolves when the server has taken what was asked before, and a condition holds. */

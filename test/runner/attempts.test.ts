@@ -307,9 +307,9 @@ test('a process that is stopped by a signal is stopped all the same', async () =
 test.each([
   ['a claim that was cut off, nothing else', '', false, 'never-started'],
   ['a claim of a dead runner', 'dead', false, 'never-started'],
-  ['a claim and an intent of a dead runner', 'dead', true, 'lost'],
+  ['a claim and a log of a dead runner', 'dead', true, 'lost'],
   ['a claim of another boot', 'boot', false, 'lost'],
-])('%s: the attempt is ruled and never started', async (_, by, intent, outcome) => {
+])('%s: the attempt is ruled and not started', async (_, by, log, outcome) => {
   const { shell, executor, home } = openHome()
   const spec = shell('echo x >> ledger')
   mkdirSync(spec.dir, { recursive: true })
@@ -323,7 +323,7 @@ test.each([
     at: 1,
   }
   writeFileSync(join(spec.dir, FILES.claim), by === '' ? '{"v":1,' : JSON.stringify(claim))
-  if (intent) writeFileSync(join(spec.dir, FILES.intent), '')
+  if (log) writeFileSync(join(spec.dir, FILES.log), '')
 
   const { record } = await executor().run(spec)
 
@@ -354,7 +354,7 @@ test('a recorded pid that belongs to a stranger now is neither adopted nor signa
       join(spec.dir, FILES.claim),
       JSON.stringify({ v: 1, key: spec.key, by: 'runner', holder, epoch: 1, at: 1 }),
     )
-    writeFileSync(join(spec.dir, FILES.intent), '')
+    writeFileSync(join(spec.dir, FILES.log), '')
     const forged = {
       v: 1,
       key: spec.key,

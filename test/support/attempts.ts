@@ -1,0 +1,91 @@
+/**
+ * Attempts played by hand: the port notes what it is asked, and the test says how each attempt ends. What it noted survives the
+ * host, as attempt directories do; but only a host that has asked for an attempt is told of its end.
+ */
+import type { AttemptNews, Attempts } from '../../src/actors/attempts.ts'
+import type { Outcome } from '../../src/attempt.ts'
+import type { StopReason } from '../../src/states.ts'
+
+/** What the host asked, in order. */
+export type Order =
+  | Readonly<{
+      do: 'ensure'
+      job: string
+      attempt: number
+      generation: number
+      deadlineAt: number | null
+      recovered: boolean
+    }>
+  | Readonly<{ do: 'stop'; job: string; attempt: number; why: StopReason; now: boolean }>
+  | Readonly<{ do: 'sweep'; plan: string }>
+
+/** The hand that plays them. */
+export type PlayedAttempts = Readonly<{
+  port: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
+  orders: Order[]
+  /** Every attempt that was ever ensured, once, as `job#attempt`, in order. */
+  started: () => readonly string[]
+  /** The latest attempt of a job and its generation, as last ensured. */
+  latest: (job: string) => Readonly<{ attempt: number; generation: number }>
+  /** Tells the present host how the latest attempt of a job ended, or the one given. */
+  end: (
+    job: string,
+    outcome: Outcome,
+    more?: Partial<Extract<AttemptNews, { type: 'attempt.ended' }>>,
+  ) => void
+  /** Tells that the port is stopping the latest attempt by itself. */
+  stopping: (job: string, why: StopReason) => void
+}>
+
+/** Nothing asked yet. `plan` is the one plan it plays. */
+export const playedAttempts = (plan: string): PlayedAttempts => {
+  const orders: Order[] = []
+  const watched = new Set<string>()
+  let tell: (plan: string, job: string, news: AttemptNews) => void = () => {}
+  const ensured = () => orders.flatMap((order) => (order.do === 'ensure' ? [order] : []))
+  const latest = (job: string) => {
+    const order = ensured().findLast((each) => each.job === job)
+    if (!order) throw new Error(`no attempt of ${job} was ensured`)
+    return { attempt: order.attempt, generation: order.generation }
+  }
+  return {
+    port: (given) => {
+      tell = given
+      watched.clear()
+      return {
+        ensure: ({ job, attempt, generation }, deadlineAt, recovered) => {
+          watched.add(`${job}#${attempt}`)
+          orders.push({ do: 'ensure', job, attempt, generation, deadlineAt, recovered })
+        },
+        stop: ({ job, attempt }, why, now) => {
+          watched.add(`${job}#${attempt}`)
+          orders.push({ do: 'stop', job, attempt, why, now })
+        },
+        sweep: (swept) => {
+          orders.push({ do: 'sweep', plan: swept })
+        },
+        close: async () => {},
+      }
+    },
+    orders,
+    started: () => [...new Set(ensured().map(({ job, attempt }) => `${job}#${attempt}`))],
+    latest,
+    end: (job, outcome, more = {}) => {
+      const { attempt, generation } = latest(job)
+      if (!watched.has(`${job}#${attempt}`)) throw new Error(`nobody has asked for ${job}#${attempt}`)
+      tell(plan, job, {
+        type: 'attempt.ended',
+        attempt,
+        generation,
+        outcome,
+        code: outcome === 'exit' ? 1 : outcome === 'succeeded' ? 0 : null,
+        signal: null,
+        startedAt: null,
+        endedAt: null,
+        pid: null,
+        ...more,
+      })
+    },
+    stopping: (job, why) => tell(plan, job, { type: 'attempt.stopping', ...latest(job), why }),
+  }
+}
