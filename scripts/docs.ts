@@ -1,9 +1,10 @@
 /**
- * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md and all of docs/errors.md. With
- * `--check` it writes nothing and fails when a page is out of date.
+ * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md and all of docs/errors.md and
+ * docs/machines.md. With `--check` it writes nothing and fails when a page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { ERRORS } from '../src/errors.ts'
+import { diagrams } from '../src/machines/diagram.ts'
 import { keyRows } from '../src/plans/schema.ts'
 
 const BEGIN = '<!-- keys: written by `npm run docs` -->'
@@ -37,6 +38,21 @@ const errorsPage = (): string => {
   return `${lines.join('\n')}\n`
 }
 
+/** The page of the machines. */
+const machinesPage = (): string => {
+  const lines = [
+    '# Machines',
+    '',
+    'Every plan and every job is an actor with one of these machines. What stands in brackets must hold for the way to be taken; the first',
+    'way that may be taken is. `always` is taken at once. A way from a state to itself changes what the actor knows or asks for and not where',
+    'it is. `tenuto machines` prints the same, and with `--format json` also what is asked for on each way. Written by `npm run docs`.',
+  ]
+  for (const { name, json, mermaid } of diagrams) {
+    lines.push('', `## ${name} (\`${json().version}\`)`, '', '```mermaid', mermaid(), '```')
+  }
+  return `${lines.join('\n')}\n`
+}
+
 /** The pages with what they should hold now. `read` gives the present text of a page by its path in the project. */
 export const pages = (read: (path: string) => string): ReadonlyMap<string, string> => {
   const planFile = read('docs/plan-file.md')
@@ -47,6 +63,7 @@ export const pages = (read: (path: string) => string): ReadonlyMap<string, strin
   return new Map([
     ['docs/plan-file.md', `${before}${BEGIN}\n\n${keyTable()}\n\n${END}${after}`],
     ['docs/errors.md', errorsPage()],
+    ['docs/machines.md', machinesPage()],
   ])
 }
 

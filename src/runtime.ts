@@ -10,7 +10,7 @@ import { readNeeds } from './actors/needs.ts'
 import { processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
-import { type Address, jobAddress, planAddress } from './address.ts'
+import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { readBuild } from './build.ts'
 import { type Catalog, catalog } from './catalog.ts'
@@ -422,7 +422,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
   }
   if (options.resume ?? true) {
-    for (const { id } of await journal.plans({ states: UNSETTLED })) await actors.takeUp(id)
+    const open = (await journal.plans({ states: UNSETTLED })).map(({ id }) => id)
+    // An ended plan may have mail: it was on its way to a job that ended first.
+    const addressed = (await journal.mail()).map(({ address }) => parseAddress(address).plan)
+    for (const id of new Set([...open, ...addressed])) await actors.takeUp(id)
   }
   return runtime
 }

@@ -5,3 +5,4 @@
 export { seededRandom } from './ids.ts'
 export { type MemoryDisk, memoryDisk, memoryJournal, memoryReader } from './journal/memory.ts'
 export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'
+export { type AuditPlan, auditPlan, auditPositions } from './audit/audit.ts'

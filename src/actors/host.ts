@@ -9,6 +9,7 @@
  * A commit that fails takes everything with it: what was decided since the last one is forgotten, the plans it touched are read
  * again, and their sources offer again. A machine that throws costs its own actor one replacement and nobody else anything.
  */
+import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { Definition } from '../definition.ts'
@@ -55,6 +56,8 @@ export type HostPorts = Readonly<{
   /** Slots across all plans. */
   maxParallel: number
   log: Readonly<Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>>
+  /** A drain ends after this many steps; default 4096. */
+  drainSteps?: number
   /** Shown every committed step, in order. */
   show: (steps: readonly StepRow[]) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
@@ -79,6 +82,7 @@ export type Host = Readonly<{
   takeUp: (plan: string) => Promise<boolean>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
+  /** Shows what every live actor does, in order, after the commit it belongs to. */
   inspect: FlatSystem['inspect']
   counts: () => HostCounts
   /** Resolves when nothing is runnable and everything done is durable. */
@@ -115,7 +119,7 @@ const hint = (type: string): Message => messageOf({ type }, { durable: false })
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
-  const { journal, clock, log } = ports
+  const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
   const system = flatSystem()
   const boxes: Mailboxes = mailboxes()
   const permits = slots(ports.maxParallel)
@@ -133,6 +137,7 @@ export const host = (ports: HostPorts): Host => {
   const idlers: (() => void)[] = []
   /** Addresses that wait for something to be read from the journal. */
   const absent = new Set<Address>()
+  let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
   let scheduled = false
   let stopped = false
@@ -148,6 +153,10 @@ export const host = (ports: HostPorts): Host => {
     if (quarantined && OPERATOR.has(event.type)) {
       boxes.putFirst(address, message)
       boxes.letGo(address)
+    } else if (quarantined) {
+      // Facts reach a plan by mail and wait there; this is somebody who asks.
+      offer?.settle({ taken: false, position: head.position, state: 'quarantined' })
+      return
     } else boxes.put(address, message)
     wake()
   }
@@ -164,7 +173,7 @@ export const host = (ports: HostPorts): Host => {
         .catch(die)
         .finally(() => {
           draining = null
-          if (submissions.length > 0 || takeUps.length > 0 || boxes.hasNext()) wake()
+          if (submissions.length > 0 || takeUps.length > 0 || boxes.hasNext() || permits.couldGrant()) wake()
           else for (const resolve of idlers.splice(0)) resolve()
         })
     })
@@ -195,8 +204,12 @@ export const host = (ports: HostPorts): Host => {
   }
   const applyToBoard = (entry: Entry, change: Change, at: number): void => {
     for (const row of change.rows) setRow(entry.resident, row)
-    for (const told of change.posts)
-      post(jobAddress(entry.resident.id, told.job), boardEvent(told, at), entry.address)
+    for (const told of change.posts) {
+      const event = boardEvent(told, at)
+      // A job that had ended was not told of pauses; its new life begins with what is so now.
+      const now = event.type === 'reopened' ? { ...event, paused: entry.value === 'paused' } : event
+      post(jobAddress(entry.resident.id, told.job), now, entry.address)
+    }
   }
   const applyToRow = (entry: Entry, at: number): void => {
     const row = entry.resident.rows[entry.index] as BoardRow
@@ -297,6 +310,8 @@ export const host = (ports: HostPorts): Host => {
     }
     const message = boxes.take(address)
     if (!message) return
+    // Even a message that changes nothing may have asked for effects, or have left the mail: a failed commit undoes that too.
+    open.touched.add(of)
     try {
       const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now)
       if (!entry) {
@@ -310,6 +325,10 @@ export const host = (ports: HostPorts): Host => {
         !OPERATOR.has(message.event.type) &&
         message.event.type !== 'recovered'
       ) {
+        if (message.offer) {
+          refuse(address, message, entry.value)
+          return
+        }
         boxes.putFirst(address, message)
         boxes.hold(address)
         return
@@ -351,7 +370,11 @@ export const host = (ports: HostPorts): Host => {
       return
     }
     bury(address, message, why)
-    if (message.event.type === 'faulted') return
+    if (message.event.type === 'faulted') {
+      // It cannot even be ended: it is set aside, and its messages wait, until it is loaded again.
+      open.faulted.delete(address)
+      return
+    }
     const faulted = messageOf({ type: 'faulted', at: clock.now(), error: why }, { postedBy: head.position })
     open.posted.push([address, faulted])
     boxes.putFirst(address, faulted)
@@ -375,14 +398,18 @@ export const host = (ports: HostPorts): Host => {
       post(planAddress(row.id), { type: 'created', at: row.submittedAt }, planAddress(row.id))
     }
   }
+  /** Grants what can be granted; the first address that got something to take. */
+  const grantSlots = (): Address | undefined => {
+    for (let granted = permits.grant(); granted; granted = permits.grant())
+      boxes.put(jobAddress(granted.plan, granted.job), hint('slot.granted'))
+    return boxes.next()
+  }
   const decide = (): void => {
     const now = clock.now()
     const began = clock.monotonic()
-    for (let steps = 0; steps < DRAIN_STEPS; steps += 1) {
-      for (let granted = permits.grant(); granted; granted = permits.grant()) {
-        boxes.put(jobAddress(granted.plan, granted.job), hint('slot.granted'))
-      }
-      const address = boxes.next()
+    for (let steps = 0; steps < drainSteps; steps += 1) {
+      // Slots are granted when all mail is taken: a failure that stops or pauses a plan is heard before its slot is given on.
+      const address = boxes.next() ?? grantSlots()
       if (!address) break
       takeOne(address, now)
       if (steps % 64 === 63 && clock.monotonic() - began > DRAIN_MS) break
@@ -472,8 +499,22 @@ export const host = (ports: HostPorts): Host => {
     for (const asked of done.effects) perform(asked)
     for (const told of done.receipts) told()
     if (done.steps.length > 0) ports.show(done.steps)
+    for (const event of done.inspected) inspected(event)
     for (const address of done.faulted) replace(address)
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
+  }
+  /** What an inspector throws is dropped, and the inspector with it: it may look and never hurt. */
+  const inspected = (event: InspectionEvent): void => {
+    try {
+      inspector?.(event)
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the inspector threw and was dropped')
+      inspect(undefined)
+    }
+  }
+  const inspect: FlatSystem['inspect'] = (observer) => {
+    inspector = observer
+    system.inspect(observer && ((event) => open.inspected.push(event)))
   }
   /** A failed actor comes back from what is now both its last good and its last committed state. */
   const replace = (address: Address): void => {
@@ -481,7 +522,11 @@ export const host = (ports: HostPorts): Host => {
     if (entry) {
       const { machine } = machineOf(entry.kind)
       entry.actor = system.restore(machine, address, { value: entry.value, context: entry.context })
-      boxes.putFirst(address, hint('recovered'))
+      // Where `recovered` itself failed it is first already, with its failures counted; then comes what ends the actor.
+      const first = boxes.take(address)
+      if (first) boxes.putFirst(address, first)
+      if (first?.event.type !== 'recovered' && first?.event.type !== 'faulted')
+        boxes.putFirst(address, hint('recovered'))
     }
     boxes.letGo(address)
   }
@@ -637,7 +682,7 @@ export const host = (ports: HostPorts): Host => {
         wake()
       }),
     residents,
-    inspect: system.inspect,
+    inspect,
     counts: () => ({ ...counts }),
     idle: () =>
       new Promise((resolve) => {

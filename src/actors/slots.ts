@@ -11,6 +11,8 @@ export type Slots = Readonly<{
   job: (plan: string, job: string, state: string) => void
   /** Grants the next slot there is; undefined when there is none. Plans take turns. */
   grant: () => Readonly<{ plan: string; job: string }> | undefined
+  /** Whether `grant` would grant one. */
+  couldGrant: () => boolean
   /** Forgets a plan and what its jobs hold. */
   forget: (plan: string) => void
   /** How many slots are held. */
@@ -119,11 +121,20 @@ export const slots = (limit: number): Slots => {
       }
       return undefined
     },
+    couldGrant: () => {
+      if (held >= limit) return false
+      return turns.some((plan) => {
+        const of = plans.get(plan)
+        return of !== undefined && canGrant(of)
+      })
+    },
     forget: (plan) => {
       const of = plans.get(plan)
       if (!of) return
       held -= of.held
       plans.delete(plan)
+      // Told of again, it has one turn like any other.
+      if (of.listed) turns = turns.filter((other) => other !== plan)
     },
     held: () => held,
   }

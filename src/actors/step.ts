@@ -138,7 +138,7 @@ const judge = (entry: Entry, event: StoredEvent): Judged | undefined => {
       const opened = reopen(board, event['retry'] as Retry, context.work, event.at)
       if (!opened) return undefined
       const { change, failed } = opened
-      return { change, with: { failed, verdict: verdict(change, context.work) } }
+      return { change, with: { failed, verdict: verdict(change, context.work), ...endedBeside(change) } }
     }
     default:
       return { change: null, with: {} }

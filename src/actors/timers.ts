@@ -68,7 +68,7 @@ export const timers = (clock: Clock, fire: (address: Address, name: string, due:
     cancel =
       due === Number.POSITIVE_INFINITY
         ? () => {}
-        : clock.setTimeout(wake, Math.min(LONGEST_SLEEP_MS, due - clock.now()))
+        : clock.setTimeout(wake, Math.min(LONGEST_SLEEP_MS, Math.ceil(due - clock.now())))
   }
   const wake = (): void => {
     wakeAt = Number.POSITIVE_INFINITY

@@ -2,6 +2,7 @@
  * What one drain has done so far and no commit has made durable: the open transaction. It is either written whole, or thrown away
  * together with every plan it touched.
  */
+import type { InspectionEvent } from 'xstate'
 import type { Address } from '../address.ts'
 import type {
   ActorRow,
@@ -39,6 +40,8 @@ export type Transaction = {
   /** Messages from outside that were taken: after a failed commit they are offered again. */
   readonly offered: [Address, Message][]
   readonly touched: Set<Resident>
+  /** What an inspector is shown after the commit. */
+  readonly inspected: InspectionEvent[]
   /** Actors that were asked and refused: if they have ended, nobody needs them in memory. */
   readonly refused: Set<Entry>
   /** Addresses whose machine threw; they are replaced after the commit. */
@@ -60,6 +63,7 @@ export const transaction = (): Transaction => ({
   receipts: [],
   offered: [],
   touched: new Set(),
+  inspected: [],
   refused: new Set(),
   faulted: new Set(),
 })

@@ -208,9 +208,9 @@ const withdraw = (
 ): void => {
   if (row.place === 'settled') return
   if (!row.embodied) into.end(index, as, as === 'cancelled' ? 'operator' : 'on-failure-stop')
-  else if (isJobEnd(row.state)) return
   else if (as === 'cancelled') into.post(index, { type: 'cancel.requested', now })
-  else if (row.state === 'held' || row.state === 'queued')
+  // An open row in an end is about to be opened again, or its end is on its way; the job knows which.
+  else if (row.state === 'held' || row.state === 'queued' || isJobEnd(row.state))
     into.post(index, { type: 'withdrawn', reason: 'on-failure-stop' })
 }
 
@@ -233,7 +233,9 @@ const goOn = (board: Board, into: Draft, pending: readonly Work[], rows: number)
         if (item.do === 'withdraw') withdraw(into, row, index, item)
         else if (item.do === 'release') {
           if (row.place === 'held' && row.unmet === 0) into.release(index)
-        } else if (board.graph.hasDeadline[index] && row.embodied) into.post(index, { type: item.event })
+        } else if (board.graph.hasDeadline[index] && row.embodied && !isJobEnd(row.state)) {
+          into.post(index, { type: item.event })
+        }
       },
       into,
     )

@@ -22,7 +22,9 @@ export type Diagram = Readonly<{ name: string; json: () => DrawnMachine; mermaid
 /** What an action, a guard or a bare name is called; a function that has no name of its own is `…`. */
 const nameOf = (thing: unknown): string => {
   if (typeof thing === 'string') return thing
-  const { type } = thing as Readonly<{ type?: unknown }>
+  // Actions of several parts are functions that XState wraps; the name is that of what is wrapped.
+  const { type, collect } = thing as Readonly<{ type?: unknown; collect?: Readonly<{ name: string }> }>
+  if (collect) return collect.name || '…'
   return typeof type === 'string' ? type : '…'
 }
 const described = (thing: unknown): string => {

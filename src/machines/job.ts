@@ -113,7 +113,13 @@ export type JobEvent =
   | Readonly<{ type: 'skip.requested'; at: number; by?: string }>
   | Readonly<{ type: 'retry.requested'; at: number; by?: string }>
   | Readonly<{ type: 'withdrawn'; at: number; reason: 'need-failed' | 'on-failure-stop' }>
-  | Readonly<{ type: 'reopened'; at: number; generation: number; place: 'held' | 'released' }>
+  | Readonly<{
+      type: 'reopened'
+      at: number
+      generation: number
+      place: 'held' | 'released'
+      paused?: boolean
+    }>
   | Readonly<{ type: 'faulted'; at: number; error: string }>
 
 type Of<T extends JobEvent['type']> = Extract<JobEvent, { type: T }>
@@ -174,7 +180,7 @@ const job = setup({
     pauseAtRest: assign(({ context, event }) => ({ paused: true, pausedAt: context.pausedAt ?? event.at })),
     unpause: assign(({ context, event }) => ({ ...afterPause(context, event.at), paused: false })),
     reopen: assign(({ context, event }) => {
-      const { generation, place, at } = event as Of<'reopened'>
+      const { generation, place, at, paused = context.paused } = event as Of<'reopened'>
       const released = place === 'released'
       return {
         generation,
@@ -183,8 +189,9 @@ const job = setup({
         losses: 0,
         wakeAt: 0,
         faulted: false,
+        paused,
         deadlineAt: released ? deadlineFrom(at, context.policy) : null,
-        pausedAt: released && context.paused ? at : null,
+        pausedAt: released && paused ? at : null,
       }
     }),
   },

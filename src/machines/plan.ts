@@ -134,28 +134,30 @@ const plan = setup({
 
 const because = (reason: Reason | null) => ({ type: 'because', params: reason }) as const
 const more = { type: 'tellSelf', params: { type: 'more' } } as const
+// These are functions with names, not arrows: a drawing of the machine calls them by these.
+
 /** One `more` is on its way exactly while there is work: it is sent when the first work comes, and again by each that leaves some. */
-const keepWalking = plan.enqueueActions(({ enqueue, context }) => {
+const keepWalking = plan.enqueueActions(function keepWalking({ enqueue, context }) {
   if (context.work.length > 0) enqueue(more)
 })
 /** Takes what the board said; a walk that begins with it is set going. */
-const takeVerdict = plan.enqueueActions(({ enqueue, context, event }) => {
+const takeVerdict = plan.enqueueActions(function takeVerdict({ enqueue, context, event }) {
   enqueue('takeVerdict')
   const { verdict } = event as Of<'job.settled' | 'retry.requested'>
   if (context.work.length === 0 && verdict.work.length > 0) enqueue(more)
 })
 const walkInstead = (work: Work) =>
-  plan.enqueueActions(({ enqueue, context }) => {
+  plan.enqueueActions(function walkInstead({ enqueue, context }) {
     enqueue({ type: 'replaceWork', params: work })
     if (context.work.length === 0) enqueue(more)
   })
 /** Withdraws everything, whatever became of the `more` that was on its way. */
-const walkAnew = plan.enqueueActions(({ enqueue }) => {
+const walkAnew = plan.enqueueActions(function walkAnew({ enqueue }) {
   enqueue({ type: 'replaceWork', params: withdrawAll('cancelled') })
   enqueue(more)
 })
 const tellJobs = (event: 'plan.paused' | 'plan.continued') =>
-  plan.enqueueActions(({ enqueue, context }) => {
+  plan.enqueueActions(function tellJobs({ enqueue, context }) {
     if (!context.deadlines) return
     enqueue({ type: 'addWork', params: tellAll(event) })
     if (context.work.length === 0) enqueue(more)

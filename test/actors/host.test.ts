@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { planAddress } from '../../src/address.ts'
 import type { RetryPolicy } from '../../src/definition.ts'
-import { isTenutoError } from '../../src/errors.ts'
-import { planOf } from '../support/definitions.ts'
+import { isTenutoError, TenutoError } from '../../src/errors.ts'
+import { planOf, rowOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
 const policy = (more: Partial<RetryPolicy> = {}): RetryPolicy => ({
@@ -23,13 +23,18 @@ const end = async (life: Life, ...told: Parameters<Life['attempts']['end']>): Pr
 }
 const states = async (life: Life): Promise<Record<string, string>> =>
   Object.fromEntries(
-    (await life.jobs()).map(({ name, state, reason }) => [name, reason === null ? state : `${state} ${reason}`]),
+    (await life.jobs()).map(({ name, state, reason }) => [
+      name,
+      reason === null ? state : `${state} ${reason}`,
+    ]),
   )
 /** When each attempt was asked for, in ms after the beginning. */
 const startsOf = async (life: Life, job: string): Promise<readonly (readonly [number, number])[]> => {
   const steps = await life.journal().steps({ after: 0, limit: 10_000, address: `job:${PLAN}/${job}` })
   const first = steps[0]?.at ?? 0
-  return steps.flatMap(({ type, attempt, at }) => (type === 'slot.granted' ? [[attempt ?? 0, at - first] as const] : []))
+  return steps.flatMap(({ type, attempt, at }) =>
+    type === 'slot.granted' ? [[attempt ?? 0, at - first] as const] : [],
+  )
 }
 /** Lets an attempt end this way whenever there is one, until the job has ended. */
 const always = async (life: Life, job: string, ...how: [Parameters<Life['attempts']['end']>[1], object?]) => {
@@ -95,15 +100,14 @@ test('a plan that is not in memory is read when somebody asks for it, and leaves
 
 test('two plans that run side by side take turns for slots', async () => {
   const life = await openLife({ maxParallel: 1 })
-  await life.submit(planOf({ a: {}, b: {} }))
-  const { at } = { at: life.clock.now() }
-  const other = { ...(await life.journal().plan(PLAN)), id: 'q-bbbbbb', submittedAt: at }
-  await life.host().submit({ row: other as never, definition: planOf({ x: {}, y: {} }) })
+  await life.submit(planOf({ a: {}, b: {}, c: {} }))
+  await life.host().submit({ row: rowOf('q-bbbbbb', 1), definition: planOf({ x: {}, y: {} }) })
   await life.quiet()
 
   await end(life, 'a', 'succeeded')
+  await end(life, 'b', 'succeeded')
 
-  expect(life.attempts.started()).toEqual(['a#1', 'x#1'])
+  expect(life.attempts.started()).toEqual(['a#1', 'b#1', 'x#1'])
 })
 
 // Retry.
@@ -240,7 +244,9 @@ test('a lost attempt is tried again three times under `retry`, at once, and not 
 
 test('a deadline counts from the release over attempts and waits, and the port is told what is left', async () => {
   const life = await openLife()
-  await life.submit(planOf({ a: { deadlineMs: 10_000, retry: policy({ max: 9, factor: 1, delayMs: 4_000 }) } }))
+  await life.submit(
+    planOf({ a: { deadlineMs: 10_000, retry: policy({ max: 9, factor: 1, delayMs: 4_000 }) } }),
+  )
   const began = life.clock.now()
 
   await life.clock.advance(3_000)
@@ -379,7 +385,9 @@ test('an optional failure fails nothing and triggers nothing', async () => {
 
 test('`stop`: what was not started is skipped, what runs goes on, the plan fails', async () => {
   const life = await openLife({ maxParallel: 2 })
-  await life.submit(planOf({ a: {}, b: {}, c: { deadlineMs: 60_000 }, d: { needs: ['b'] } }, { onFailure: 'stop' }))
+  await life.submit(
+    planOf({ a: {}, b: {}, c: { deadlineMs: 60_000 }, d: { needs: ['b'] } }, { onFailure: 'stop' }),
+  )
 
   await end(life, 'a', 'exit')
   expect(await states(life)).toEqual({
@@ -582,7 +590,10 @@ test('a message that makes its actor fail three times is a dead letter; the job 
   expect(life.host().counts()).toMatchObject({ faults: 3, dead: 1 })
   expect(await states(life)).toMatchObject({ a: 'stopping stop-cancel', b: 'running' })
   expect(await life.journal().deadLetters(10)).toEqual([
-    expect.objectContaining({ address: `job:${PLAN}/a`, error: expect.stringContaining('canRetry') as string }),
+    expect.objectContaining({
+      address: `job:${PLAN}/a`,
+      error: expect.stringContaining('canRetry') as string,
+    }),
   ])
   await end(life, 'a', 'cancelled')
   await end(life, 'b', 'succeeded')
@@ -670,7 +681,7 @@ test('a plan whose own walk failed goes on with it when it is led on, or is canc
       snapshot: JSON.stringify({ ...snapshot, context: { ...snapshot.context, work } }),
     })
     const tables = life.disk.tables
-    tables.actors.get(PLAN)?.set(row.address, walking([null]))
+    tables.actors.get(PLAN)?.set(row.address, walking([{ do: 'spread', job: 99, from: 0 }]))
     tables.mailId += 1
     tables.mail.set(tables.mailId, {
       id: tables.mailId,
@@ -687,7 +698,10 @@ test('a plan whose own walk failed goes on with it when it is led on, or is canc
     await life.host().stop()
     tables.actors.get(PLAN)?.set(row.address, {
       ...(poisoned as typeof row),
-      snapshot: JSON.stringify({ ...state, context: { ...state.context, work: [{ do: 'release', from: 0 }] } }),
+      snapshot: JSON.stringify({
+        ...state,
+        context: { ...state.context, work: [{ do: 'release', from: 0 }] },
+      }),
     })
     await life.reload()
 
@@ -741,6 +755,38 @@ test('a failed commit leaves no trace: no effect, no step; what was offered is t
   await end(life, 'b', 'succeeded')
   expect(await life.plan()).toMatchObject({ state: 'succeeded' })
   expect(life.failures).toEqual([])
+})
+
+test('a message that made its actor fail is not lost with the commit that was to keep it', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: { retry: POISON }, b: {} }))
+  life.failCommits(2)
+
+  life.attempts.end('a', 'exit')
+  await life.clock.advance(60_000)
+  await life.quiet()
+
+  expect((await life.journal().deadLetters(10)).map(({ address }) => address)).toEqual([`job:${PLAN}/a`])
+  expect((await life.job('a')).state).toBe('stopping')
+  expect(life.failures).toEqual([])
+})
+
+test('what is offered while a commit is in flight is not lost when it fails', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {}, b: {} }))
+  let asked: Promise<unknown> = Promise.resolve()
+  life.disk.faults.beforeCommit = () => {
+    life.disk.faults.beforeCommit = undefined
+    asked = life.tell('b', 'cancel.requested')
+    throw new TenutoError('STORE_FULL', { path: 'memory', why: 'the test says so' })
+  }
+
+  life.attempts.end('a', 'succeeded')
+  await life.clock.advance(60_000)
+  await life.quiet()
+
+  expect(await asked).toMatchObject({ taken: true, state: 'stopping' })
+  expect(await states(life)).toEqual({ a: 'succeeded', b: 'stopping stop-cancel' })
 })
 
 test('a plan whose first commit fails is submitted once, when the store is back', async () => {

@@ -184,8 +184,10 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     case 'reopened': {
       if (!ENDS.includes(s)) return null
       const released = e.place === 'released'
+      const paused = e.paused ?? c.paused
       const next = {
         ...c,
+        paused,
         generation: e.generation,
         failures: 0,
         unstarted: 0,
@@ -193,7 +195,7 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
         wakeAt: 0,
         faulted: false,
         deadlineAt: released ? deadline(e.at) : null,
-        pausedAt: released && c.paused ? e.at : null,
+        pausedAt: released && paused ? e.at : null,
       }
       return become(released ? 'queued' : 'held', next, released ? 'slot' : 'needs')
     }
@@ -255,6 +257,8 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
   { type: 'withdrawn', at: AT, reason: 'on-failure-stop' },
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'held' },
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'released' },
+  { type: 'reopened', at: AT, generation: c.generation + 1, place: 'released', paused: true },
+  { type: 'reopened', at: AT, generation: c.generation + 1, place: 'held', paused: false },
   { type: 'faulted', at: AT, error: 'it threw' },
 ]
 

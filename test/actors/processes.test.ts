@@ -1,0 +1,207 @@
+import { expect, test } from 'vitest'
+import type { AttemptNews } from '../../src/actors/attempts.ts'
+import type { Needs } from '../../src/actors/calls.ts'
+import { resident } from '../../src/actors/directory.ts'
+import type { ProcessExecutor } from '../../src/actors/executor.ts'
+import { processAttempts } from '../../src/actors/processes.ts'
+import { type AttemptReport, attemptDir, LOG_LIMITS, type Spec, type StopOrder } from '../../src/attempt.ts'
+import { graphOf, openRows } from '../../src/machines/board.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
+import { type JobSketch, planOf, rowOf } from '../support/definitions.ts'
+
+type Asked = Readonly<{ ensure: Spec } | { stop: StopOrder } | { sweep: string } | { close: true }>
+
+/** Process attempts over an executor that only notes what it is asked. */
+const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Needs> = async () => ({})) => {
+  const clock = virtualClock()
+  const definition = planOf(jobs, { env: { FROM: 'plan', BOTH: 'plan' } })
+  const graph = graphOf(definition)
+  const row = { ...rowOf('p-aaaaaa', 0), base: '/base', environment: '{"PATH":"/bin","BOTH":"submitter"}' }
+  const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
+  const asked: Asked[] = []
+  const told: (readonly [string, string, AttemptNews])[] = []
+  let report: (end: AttemptReport) => void = () => {}
+  const executor = (given: (end: AttemptReport) => void): ProcessExecutor => {
+    report = given
+    return {
+      ensure: (spec) => asked.push({ ensure: spec }),
+      stop: (order) => asked.push({ stop: order }),
+      sweepPlan: (plan) => asked.push({ sweep: plan }),
+      live: async () => [],
+      close: async () => {
+        asked.push({ close: true })
+      },
+    }
+  }
+  const attempts = processAttempts({
+    home: '/home',
+    homeId: 'h',
+    clock,
+    executor,
+    needs,
+    tell: (plan, job, news) => told.push([plan, job, news]),
+  })
+  const ref = (job: string, attempt = 1) => ({ resident: of, job, attempt, generation: 1 })
+  const specs = () => asked.flatMap((each) => ('ensure' in each ? [each.ensure] : []))
+  return { clock, attempts, asked, told, ref, specs, report: (end: AttemptReport) => report(end) }
+}
+
+test.each([
+  ['shell text', { kind: 'run', run: 'echo' }, ['sh', '-eu', '-c', 'echo']],
+  ['bash text', { kind: 'run', run: 'echo', shell: 'bash' }, ['bash', '-euo', 'pipefail', '-c', 'echo']],
+  ['a program', { kind: 'exec', exec: ['ls', '-l'] }, ['ls', '-l']],
+] as const)('%s becomes program and arguments', (_, sketch, argv) => {
+  const { attempts, ref, specs } = made({ a: sketch })
+
+  attempts.ensure(ref('a'), null, false)
+
+  expect(specs()).toEqual([
+    {
+      key: 'h/p-aaaaaa/a/1',
+      plan: 'p-aaaaaa',
+      job: 'a',
+      attempt: 1,
+      generation: 1,
+      dir: attemptDir('/home', 'p-aaaaaa', 'a', 1),
+      ...LOG_LIMITS,
+      argv,
+      cwd: '/base',
+      env: { PATH: '/bin', BOTH: 'plan', FROM: 'plan' },
+      graceMs: 10_000,
+    },
+  ])
+})
+
+test('what a job says of folder, environment and limits is what its attempt gets; the deadline as what is left of it', () => {
+  const { attempts, ref, specs, clock } = made({
+    a: {
+      kind: 'run',
+      run: 'x',
+      cwd: 'sub',
+      env: { BOTH: 'job' },
+      timeoutMs: 1,
+      stallMs: 2,
+      graceMs: 3,
+      deadlineMs: 99,
+    },
+    b: { kind: 'run', run: 'x', cwd: '/elsewhere' },
+  })
+
+  attempts.ensure(ref('a'), clock.now() + 40, false)
+  attempts.ensure(ref('b'), clock.now() - 40, true)
+
+  expect(specs()[0]).toMatchObject({
+    cwd: '/base/sub',
+    env: { BOTH: 'job', FROM: 'plan', PATH: '/bin' },
+    timeoutMs: 1,
+    stallMs: 2,
+    graceMs: 3,
+    deadlineMs: 40,
+  })
+  expect(specs()[1]).toMatchObject({ cwd: '/elsewhere', deadlineMs: 0 })
+})
+
+test('an attempt gets what came before; a stop that comes while that is read waits its turn', async () => {
+  let give = (_: Needs): void => {}
+  const { attempts, ref, asked } = made(
+    { a: {}, b: { kind: 'run', run: 'x', needs: ['a'] } },
+    () =>
+      new Promise((resolve) => {
+        give = resolve
+      }),
+  )
+  attempts.ensure(ref('b'), null, false)
+  attempts.stop(ref('b'), 'stop-cancel', false)
+  attempts.stop(ref('b', 2), 'stop-timeout', true)
+  expect(asked).toEqual([
+    { stop: expect.objectContaining({ attempt: 2, why: 'timeout', graceMs: 0 }) as StopOrder },
+  ])
+
+  await new Promise((resolve) => setImmediate(resolve))
+  give({ a: { result: 'succeeded', outputs: { n: 1 } } })
+  await new Promise((resolve) => setImmediate(resolve))
+
+  expect(asked.slice(1)).toEqual([
+    { ensure: expect.objectContaining({ needs: '{"a":{"result":"succeeded","outputs":{"n":1}}}' }) as Spec },
+    { stop: expect.objectContaining({ attempt: 1, why: 'cancelled', graceMs: 10_000 }) as StopOrder },
+  ])
+})
+
+test('an attempt whose needs cannot be read has not begun, and says why', async () => {
+  const { attempts, ref, asked, told } = made({ a: {}, b: { kind: 'run', run: 'x', needs: ['a'] } }, () =>
+    Promise.reject(new Error('the store is away')),
+  )
+
+  attempts.ensure(ref('b'), null, false)
+  await new Promise((resolve) => setImmediate(resolve))
+
+  expect(asked).toEqual([])
+  expect(told).toEqual([
+    [
+      'p-aaaaaa',
+      'b',
+      expect.objectContaining({ outcome: 'never-started', error: 'Error: the store is away' }) as AttemptNews,
+    ],
+  ])
+})
+
+test('a report becomes the end of the attempt, with what is worth telling and nothing else', () => {
+  const { report, told } = made({ a: {} })
+  const record = {
+    v: 1,
+    key: 'h/p-aaaaaa/a/1',
+    outcome: 'exit',
+    code: 3,
+    signal: null,
+    startedAt: 10,
+    endedAt: 20,
+    durationMs: 10,
+    pid: 77,
+    leftovers: 0,
+  } as unknown as AttemptReport['record']
+  const base = { key: record.key, plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }
+
+  report({ ...base, record, outputs: undefined, warnings: [] })
+  report({
+    ...base,
+    record: { ...record, outcome: 'succeeded', leftovers: 2, error: 'odd' },
+    outputs: { a: 1 },
+    warnings: ['a line was left out'],
+  })
+
+  const plain = {
+    type: 'attempt.ended',
+    attempt: 1,
+    generation: 1,
+    outcome: 'exit',
+    code: 3,
+    signal: null,
+    startedAt: 10,
+    endedAt: 20,
+    pid: 77,
+  }
+  expect(told).toEqual([
+    ['p-aaaaaa', 'a', plain],
+    [
+      'p-aaaaaa',
+      'a',
+      {
+        ...plain,
+        outcome: 'succeeded',
+        leftovers: 2,
+        error: 'odd',
+        outputs: { a: 1 },
+        warnings: ['a line was left out'],
+      },
+    ],
+  ])
+})
+
+test('sweeping and closing are passed on', async () => {
+  const { attempts, asked } = made({ a: {} })
+
+  attempts.sweep('p-aaaaaa')
+  await attempts.close()
+
+  expect(asked).toEqual([{ sweep: 'p-aaaaaa' }, { close: true }])
+})
