@@ -425,7 +425,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     const open = (await journal.plans({ states: UNSETTLED })).map(({ id }) => id)
     // An ended plan may have mail: it was on its way to a job that ended first.
     const addressed = (await journal.mail()).map(({ address }) => parseAddress(address).plan)
-    for (const id of new Set([...open, ...addressed])) await actors.takeUp(id)
+    // One plan that cannot be read must not keep the others from going on.
+    for (const id of new Set([...open, ...addressed])) {
+      await actors.takeUp(id).catch((error: unknown) => {
+        log.error({ plan: id, error: String(error) }, 'the plan cannot be taken up')
+      })
+    }
   }
   return runtime
 }

@@ -2,7 +2,7 @@
  * For tests of programs that embed Tenuto: time that is moved, a journal in memory, chance that repeats.
  */
 
+export { type AuditPlan, auditPlan, auditPositions } from './audit/audit.ts'
 export { seededRandom } from './ids.ts'
 export { type MemoryDisk, memoryDisk, memoryJournal, memoryReader } from './journal/memory.ts'
 export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'
-export { type AuditPlan, auditPlan, auditPositions } from './audit/audit.ts'

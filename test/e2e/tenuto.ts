@@ -1,0 +1,82 @@
+/** Runs the built `tenuto` as a user would, in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
+
+/** What a command said, and how it ended. */
+export type Said = Readonly<{ code: number | null; out: string; err: string }>
+
+/** A command that runs. `said` resolves with its end; `heard` when its stderr or stdout has a text. */
+export type Running = Readonly<{
+  child: ChildProcess
+  said: Promise<Said>
+  heard: (text: string) => Promise<void>
+}>
+
+/** A folder with a home; what still runs in it is killed when the test ends. */
+export const openFolder = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-e2e-'))
+  const home = join(folder, 'home')
+  const children: ChildProcess[] = []
+  onTestFinished(async () => {
+    for (const child of children) {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL')
+        await once(child, 'close')
+      }
+    }
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+  })
+  const start = (...args: string[]): Running => {
+    const child = spawn(process.execPath, [bin, ...args, '--home', home], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    children.push(child)
+    let [out, err] = ['', '']
+    const listeners = new Set<() => void>()
+    const hear = (): void => {
+      for (const listener of listeners) listener()
+    }
+    child.stdout?.on('data', (bytes: Buffer) => {
+      out += bytes.toString()
+      hear()
+    })
+    child.stderr?.on('data', (bytes: Buffer) => {
+      err += bytes.toString()
+      hear()
+    })
+    const said = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }))
+    const heard = (text: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const listener = (): void => {
+          if (!out.includes(text) && !err.includes(text)) return
+          listeners.delete(listener)
+          resolve()
+        }
+        listeners.add(listener)
+        listener()
+        said.then(
+          () => reject(new Error(`ended without saying "${text}": ${out}${err}`)),
+          () => {},
+        )
+      })
+    return { child, said, heard }
+  }
+  return {
+    folder,
+    home,
+    start,
+    run: (...args: string[]): Promise<Said> => start(...args).said,
+    file: (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    },
+    read: (name: string): string => readFileSync(join(folder, name), 'utf8'),
+  }
+}
