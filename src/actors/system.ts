@@ -6,7 +6,7 @@
  * parent, so that an actor's failure reaches nobody but the host that asked. The actors stay ordinary ones (`createActor`), and
  * an inspector draws each of them and the arrows between them.
  *
- * This is the one file that leans on members of XState which are marked internal. `test/actors/system.test.ts` pins each.
+ * This is the one file that leans on members of XState which are marked internal. `test/xstate/contract.test.ts` pins each.
  */
 import { type AnyActor, type AnyStateMachine, createActor, type InspectionEvent } from 'xstate'
 import type { Address } from '../address.ts'

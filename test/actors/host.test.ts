@@ -1,3 +1,11 @@
+/**
+ * The real host on a memory journal and a virtual clock, with attempts played by hand.
+ *
+ * Mutations of `host.ts` that were planted once, and each found: slots granted before all mail is taken; effects performed before
+ * the commit; a message that failed and was to be stored forgotten with a failed commit; what is offered amid a commit forgotten
+ * when it fails; a submission offered again though its commit had happened; a fourth delivery of a poison message; deliveries not
+ * counted in the mail; `recovered` put before a `recovered` that failed; an ended plan kept in memory by a refused command.
+ */
 import { expect, test } from 'vitest'
 import { planAddress } from '../../src/address.ts'
 import type { RetryPolicy } from '../../src/definition.ts'
