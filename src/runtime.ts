@@ -18,9 +18,10 @@ import { type Clock, systemClock } from './clock.ts'
 import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash } from './definition.ts'
 import { TenutoError } from './errors.ts'
+import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
-import type { Journal, PlanHead, StepRow } from './journal/journal.ts'
+import type { Journal, PlanHead } from './journal/journal.ts'
 import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
@@ -152,8 +153,6 @@ export type Runtime = Readonly<{
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
 
-const EVENTS_PAGE = 500
-
 type Parts = Readonly<{ journal: Journal; hold: Hold | null; log: Awaited<ReturnType<typeof openLog>> }>
 
 const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> => {
@@ -207,6 +206,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const { journal, hold, log } = await openParts(home, options)
   const homeId = journal.opening.home
   const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
+  const steps = feed(journal, shown)
   const reading = catalog(journal, home)
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
@@ -251,12 +251,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     fail: (error) => {
       log.error({ error: String(error) }, 'the runtime can do nothing more')
       fail(error)
-      for (const wake of stopWakes) wake()
+      steps.close()
     },
   })
   if (options.inspect) actors.inspect(options.inspect)
   let stopping: Promise<void> | null = null
-  const stopWakes = new Set<() => void>()
 
   // Plans.
 
@@ -306,14 +305,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   }
 
   const settled = async (id: string): Promise<Settled> => {
-    for await (const event of events({ plan: id, after: 0 })) {
-      if (event.job !== undefined || !isPlanEnd(event.to)) continue
-      const now = await reading.plan(id)
-      if (!isPlanEnd(now.state)) continue
-      const jobs = Object.fromEntries((await reading.jobs(id)).map((job) => [job.name, job]))
-      return { state: now.state, reason: now.reason, jobs }
-    }
-    throw new TenutoError('STOPPED')
+    const own = planAddress(id)
+    const end = await steps.until(
+      ({ address, to }) => address === own && isPlanEnd(to),
+      async () => {
+        const { state, reason } = await reading.plan(id)
+        return isPlanEnd(state) ? { state, reason } : undefined
+      },
+    )
+    if (!end) throw new TenutoError('STOPPED')
+    return { ...end, jobs: Object.fromEntries((await reading.jobs(id)).map((job) => [job.name, job])) }
   }
   const handle = (id: string, replayed: boolean): PlanHandle => ({
     id,
@@ -328,52 +329,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   async function* events({
     after = 0,
-    plan,
     follow = true,
-    signal,
+    ...query
   }: EventsQuery = {}): AsyncGenerator<EventShape> {
-    let position = after
-    let wake = (): void => {}
-    let news = false
-    const rouse = (): void => {
-      news = true
-      wake()
-    }
-    const mine = ({ address }: StepRow): boolean =>
-      plan === undefined || address === planAddress(plan) || address.startsWith(`job:${plan}/`)
-    const unlisten = shown.listen((steps) => {
-      if (steps.some(mine)) rouse()
-    })
-    const over = (): boolean => signal?.aborted === true || stopping !== null
-    stopWakes.add(rouse)
-    signal?.addEventListener('abort', rouse)
-    try {
-      for (;;) {
-        news = false
-        const page = stopping
-          ? []
-          : await journal.steps({
-              after: position,
-              limit: EVENTS_PAGE,
-              ...(plan === undefined ? {} : { plan }),
-            })
-        for (const step of page) {
-          position = step.position
-          yield eventShape(step)
-          if (over()) return
-        }
-        if (page.length === EVENTS_PAGE) continue
-        if (!follow || over()) return
-        if (news) continue
-        await new Promise<void>((resolve) => {
-          wake = resolve
-          if (news || over()) resolve()
-        })
+    for await (const page of steps.pages({ ...query, after, follow })) {
+      for (const step of page) {
+        yield eventShape(step)
+        if (stopping || query.signal?.aborted) return
       }
-    } finally {
-      unlisten()
-      stopWakes.delete(rouse)
-      signal?.removeEventListener('abort', rouse)
     }
   }
 
@@ -413,7 +376,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     failed,
     stop: () => {
       stopping ??= (async () => {
-        for (const wake of stopWakes) wake()
+        steps.close()
         await actors.stop()
         await journal.stop(true)
         hold?.release()
