@@ -84,8 +84,9 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
   }
   const shape = async (of: PlanHead): Promise<PlanShape> => {
     const counts: Counts = await reader.counts(of.id)
-    const generation = Number((await context(planAddress(of.id)))['generation'] ?? 1)
-    return planShape(of, counts, generation)
+    // Of a plan that cannot be loaded nothing is read that may be what is wrong with it.
+    const known = of.aside === null ? await context(planAddress(of.id)) : {}
+    return planShape(of, counts, Number(known['generation'] ?? 1))
   }
   const resolvePlan = async (ref: string, whole: string): Promise<string> => {
     const exact = await reader.plan(ref)

@@ -95,6 +95,12 @@ export const ERRORS = {
     http: 409,
   },
   WRONG_STATE: { message: '{ref} is {state}; {what}', hint: '{remedy}', exit: 7, http: 409 },
+  PLAN_DAMAGED: {
+    message: 'plan {plan} cannot be loaded: {why}',
+    hint: 'restore a backup, or use the tenuto that wrote it, then `tenuto continue {plan}`; all other plans go on',
+    exit: 7,
+    http: 409,
+  },
   UNKNOWN_HANDLER: {
     message: 'job {job} calls {handler}, which this program has not registered',
     hint: 'pass it in `handlers` of createRuntime',

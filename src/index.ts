@@ -2,7 +2,7 @@
  * Tenuto as a library: take a home, submit plans, follow them.
  */
 export type { Call, Handler, Needs } from './actors/calls.ts'
-export type { HostCounts } from './actors/host.ts'
+export type { HostCounts } from './actors/memory.ts'
 export type { Catalog } from './catalog.ts'
 export type { Definition, JobDefinition } from './definition.ts'
 export { type ErrorCode, TenutoError } from './errors.ts'

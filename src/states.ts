@@ -62,6 +62,10 @@ export type EndReason =
 /** Why a plan or a job is not simply running or succeeded. */
 export type Reason = WaitReason | StopReason | EndReason
 
+const KNOWN: ReadonlySet<string> = new Set(JOB_STATES)
+/** Whether this is the state of a job. */
+export const isJobState = (state: string): state is JobState => KNOWN.has(state)
+
 /** Whether a job in this state has ended. */
 export const isJobEnd = (state: string): state is JobEnd =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled' || state === 'skipped'

@@ -13,6 +13,17 @@ export type AttemptRef = Readonly<{ resident: Resident; job: string; attempt: nu
 export type AttemptNews =
   | Omit<AttemptEnded, 'at' | 'draw'>
   | Readonly<{ type: 'attempt.stopping'; attempt: number; generation: number; why: StopReason }>
+  | AttemptFound
+
+/** What an attempt that was in flight when this process began was found to be. It is no message: its job knows that it runs. */
+export type AttemptFound = Readonly<{
+  type: 'attempt.found'
+  attempt: number
+  generation: number
+  /** It lives and was adopted; or nothing had begun, and it is started now. */
+  how: 'adopted' | 'requeued'
+  pid: number | null
+}>
 
 /** Who is told. */
 export type TellAttempt = (plan: string, job: string, news: AttemptNews) => void

@@ -5,12 +5,13 @@
 import type { AnyStateMachine } from 'xstate'
 import { type Address, jobAddress, planAddress } from '../address.ts'
 import type { Definition } from '../definition.ts'
-import type { ActorRow, Journal, MailRow, PlanRow } from '../journal/journal.ts'
+import { TenutoError } from '../errors.ts'
+import type { ActorRow, JobRow, Journal, MailRow, PlanRow } from '../journal/journal.ts'
 import type { JsonObject } from '../json.ts'
 import { type BoardRow, type Graph, graphOf } from '../machines/board.ts'
 import { JOB_VERSION, jobMachine } from '../machines/job.ts'
 import { PLAN_VERSION, planMachine } from '../machines/plan.ts'
-import { isJobEnd } from '../states.ts'
+import { isJobEnd, isJobState } from '../states.ts'
 import type { FlatSystem, LiveActor } from './system.ts'
 
 /** A live actor, with what the next commit needs to know of it. */
@@ -73,8 +74,14 @@ export const resident = (
 /** The plan's own actor; undefined before its first step. */
 export const planEntry = (of: Resident): Entry | undefined => of.actors.get(planAddress(of.id))
 
-/** Brings one actor back from its row. Throws when the machine cannot take it. */
+/** Brings one actor back from its row. Throws when the machine cannot take it, or is of another version than the row. */
 export const restoreEntry = (system: FlatSystem, of: Resident, row: ActorRow): Entry => {
+  const { version } = machineOf(row.kind)
+  if (row.version !== version)
+    throw damaged(
+      row.address,
+      `${row.address} was written by machine ${row.version}; this version has ${version}`,
+    )
   const { value, context } = JSON.parse(row.snapshot) as { value: string; context: JsonObject }
   const job = row.kind === 'job' ? row.address.slice(row.address.indexOf('/') + 1) : null
   return {
@@ -90,6 +97,22 @@ export const restoreEntry = (system: FlatSystem, of: Resident, row: ActorRow): E
   }
 }
 
+const damaged = (address: Address, why: string): TenutoError =>
+  new TenutoError('STORE_CORRUPT', { path: 'journal', why, address })
+
+/** The board has one row for each job of the definition, in its order, in a state that this version knows. */
+const checkBoard = (address: Address, definition: Definition, rows: readonly JobRow[]): void => {
+  const names = Object.keys(definition.jobs)
+  if (rows.length !== names.length)
+    throw damaged(address, `${rows.length} of its ${names.length} jobs have a row`)
+  for (const [at, { name, index, state }] of rows.entries()) {
+    if (name !== names[at] || index !== at)
+      throw damaged(address, `the row of job ${name} is not in its place`)
+    if (!isJobState(state))
+      throw damaged(address, `job ${name} is ${state}, which this version does not know`)
+  }
+}
+
 /** Reads a plan with its board, its live actors and its mail. Jobs that have ended stay rows. Undefined: no such plan. */
 export const loadPlan = async (
   journal: Journal,
@@ -97,9 +120,14 @@ export const loadPlan = async (
   id: string,
 ): Promise<Loaded | undefined> => {
   const [row, revision] = [await journal.plan(id), await journal.revision(id)]
-  if (!row || !revision) return undefined
+  if (!row) return undefined
+  const address = planAddress(id)
+  if (row.damaged) throw damaged(address, 'its row is damaged')
+  if (!revision) throw damaged(address, 'its definition is not there')
   const definition = JSON.parse(revision.definition) as Definition
-  const of = resident(row, definition, graphOf(definition), await journal.jobs(id))
+  const rows = await journal.jobs(id)
+  checkBoard(address, definition, rows)
+  const of = resident(row, definition, graphOf(definition), rows)
   const live = of.rows
     .filter((job) => job.embodied && !isJobEnd(job.state))
     .map((job) => jobAddress(id, job.name))

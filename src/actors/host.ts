@@ -12,39 +12,18 @@
 import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
-import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
-import type { Journal, MailRow, PlanRow, StepRow } from '../journal/journal.ts'
-import { type BoardRow, type Change, graphOf, openRows } from '../machines/board.ts'
-import type { AttemptEnded } from '../machines/job.ts'
-import { planAdmits } from '../machines/plan.ts'
+import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
-import type { AttemptNews, Attempts } from './attempts.ts'
-import {
-  type Entry,
-  loadPlan,
-  machineOf,
-  planEntry,
-  type Resident,
-  resident,
-  restoreEntry,
-} from './directory.ts'
-import { type Mailboxes, type Message, mailboxes, type Receipt } from './mailbox.ts'
-import { slots } from './slots.ts'
-import { boardEvent, createJob, createPlan, planState, type Step, takeStep } from './step.ts'
-import { type FlatSystem, flatSystem, type LiveActor } from './system.ts'
-import { timers } from './timers.ts'
-import {
-  type Asked,
-  batchOf,
-  consume,
-  isEmpty,
-  stepRow,
-  type Transaction,
-  touchJob,
-  transaction,
-} from './transaction.ts'
+import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
+import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
+import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { loading } from './loading.ts'
+import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
+import { type HostCounts, memory } from './memory.ts'
+import type { FlatSystem } from './system.ts'
+import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
 /** What a host needs. */
 export type HostPorts = Readonly<{
@@ -63,14 +42,6 @@ export type HostPorts = Readonly<{
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
 }>
-
-/** A plan to be taken in. */
-export type Submission = Readonly<{ row: PlanRow; definition: Definition }>
-
-/** What the host has counted since it began. */
-export type HostCounts = Readonly<
-  Record<'steps' | 'commits' | 'failedCommits' | 'faults' | 'duplicates' | 'dead', number>
->
 
 /** The host of all actors of a home. */
 export type Host = Readonly<{
@@ -91,52 +62,32 @@ export type Host = Readonly<{
   stop: () => Promise<void>
 }>
 
-/** A drain ends after this many steps or milliseconds, so that no plan delays the commits of another. */
+/** A drain ends after this many steps, so that no plan delays the commits of another. */
 const DRAIN_STEPS = 4096
-const DRAIN_MS = 50
-/** A message that makes its actor fail this often is a dead letter. */
-const DELIVERIES_MAX = 3
 const COMMIT_RETRY_MS = { least: 50, most: 5_000 } as const
 
 const SILENT = { settle: () => {}, fail: () => {} }
-const OPERATOR = new Set(['continue.requested', 'cancel.requested'])
-const ECHOES = new Set(['attempt.ended', 'attempt.stopping', 'job.settled'])
-
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
-
-const messageOf = (event: Message['event'], more: Partial<Message>): Message => ({
-  event,
-  from: null,
-  postedBy: null,
-  id: null,
-  deliveries: 0,
-  offer: null,
-  durable: true,
-  taken: false,
-  ...more,
-})
-const hint = (type: string): Message => messageOf({ type }, { durable: false })
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
   const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
-  const system = flatSystem()
-  const boxes: Mailboxes = mailboxes()
-  const permits = slots(ports.maxParallel)
-  const residents = new Map<string, Resident>()
-  const alarms = timers(clock, (address, name, due) =>
+  const held = memory(journal.opening, clock, ports.maxParallel, (address, name, due) =>
     tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
   )
-  const attempts = ports.attempts((plan, job, news) => tell(jobAddress(plan, job), { ...news }))
-  const counts = { steps: 0, commits: 0, failedCommits: 0, faults: 0, duplicates: 0, dead: 0 }
+  const { system, boxes, permits, alarms, residents, aside, counts } = held
+  const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
+  const { waitingFor, bringIn, readAbsent } = loading(held, { journal, now: clock.now, log, note })
+  const attempts = ports.attempts((plan, job, news) => {
+    if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
+    finds.push([jobAddress(plan, job), news])
+    wake()
+  })
 
-  let head = { position: journal.opening.position, mail: journal.opening.mail, dead: journal.opening.dead }
-  let open: Transaction = transaction()
   let submissions: Pending[] = []
+  let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
-  /** Addresses that wait for something to be read from the journal. */
-  const absent = new Set<Address>()
   let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
   let scheduled = false
@@ -145,24 +96,35 @@ export const host = (ports: HostPorts): Host => {
 
   // Taking messages in.
 
-  const offerMessage = (address: Address, event: Message['event'], offer: Message['offer']): void => {
-    const message = messageOf(event, { offer })
-    const of = residents.get(parseAddress(address).plan)
+  const route = (address: Address, message: Message): void => {
+    const { plan } = parseAddress(address)
+    const of = residents.get(plan)
+    const isOperators = OPERATOR.has(message.event.type)
     const quarantined =
-      of !== undefined && planEntry(of)?.value === 'quarantined' && address === planAddress(of.id)
-    if (quarantined && OPERATOR.has(event.type)) {
+      of !== undefined && address === planAddress(plan) && planEntry(of)?.value === 'quarantined'
+    if (aside.has(plan)) {
+      boxes.put(address, message)
+      held.absent.add(address)
+    } else if (quarantined && isOperators) {
       boxes.putFirst(address, message)
       boxes.letGo(address)
     } else if (quarantined) {
       // Facts reach a plan by mail and wait there; this is somebody who asks.
-      offer?.settle({ taken: false, position: head.position, state: 'quarantined' })
+      message.offer?.settle({ taken: false, position: held.head.position, state: 'quarantined' })
       return
     } else boxes.put(address, message)
     wake()
   }
   const tell = (address: Address, event: Message['event']): void => {
-    if (!stopped) offerMessage(address, event, SILENT)
+    if (!stopped) route(address, messageOf(event, { offer: SILENT }))
   }
+  const hasWork = (): boolean =>
+    submissions.length > 0 ||
+    takeUps.length > 0 ||
+    finds.length > 0 ||
+    boxes.hasNext() ||
+    permits.couldGrant() ||
+    !isEmpty(held.open, [])
   const wake = (): void => {
     if (scheduled || draining || stopped) return
     scheduled = true
@@ -173,248 +135,14 @@ export const host = (ports: HostPorts): Host => {
         .catch(die)
         .finally(() => {
           draining = null
-          if (submissions.length > 0 || takeUps.length > 0 || boxes.hasNext() || permits.couldGrant()) wake()
+          if (hasWork()) wake()
           else for (const resolve of idlers.splice(0)) resolve()
         })
     })
   }
 
-  // Deciding.
-
-  const post = (to: Address, event: Message['event'], from: Address): void => {
-    const message = messageOf(event, { from, postedBy: head.position })
-    open.posted.push([to, message])
-    boxes.put(to, message)
-  }
-  const record = (entry: Entry, step: Step, from: string | null): void => {
-    entry.seq += 1
-    head.position += 1
-    open.steps.push(stepRow(entry, step, from, head.position))
-    open.actors.add(entry)
-    open.touched.add(entry.resident)
-  }
-  const setRow = (of: Resident, row: BoardRow): void => {
-    const before = of.rows[row.index] as BoardRow
-    of.rows[row.index] = row
-    touchJob(open, of, row.index)
-    if (row.state !== before.state) permits.job(of.id, row.name, row.state)
-    if (row.embodied && !before.embodied) of.fresh.add(jobAddress(of.id, row.name))
-    if (row.generation !== before.generation)
-      open.outputs.push({ plan: of.id, name: row.name, outputs: null })
-  }
-  const applyToBoard = (entry: Entry, change: Change, at: number): void => {
-    for (const row of change.rows) setRow(entry.resident, row)
-    for (const told of change.posts) {
-      const event = boardEvent(told, at)
-      // A job that had ended was not told of pauses; its new life begins with what is so now.
-      const now = event.type === 'reopened' ? { ...event, paused: entry.value === 'paused' } : event
-      post(jobAddress(entry.resident.id, told.job), now, entry.address)
-    }
-  }
-  const applyToRow = (entry: Entry, at: number): void => {
-    const row = entry.resident.rows[entry.index] as BoardRow
-    const { reason, generation, attempt } = entry.context as Readonly<{
-      reason: string | null
-      generation: number
-      attempt: number
-    }>
-    const since = row.state === entry.value ? row.since : at
-    setRow(entry.resident, { ...row, state: entry.value, reason, generation, attempt, since, embodied: true })
-  }
-  const apply = (entry: Entry, step: Step, recovered: boolean): void => {
-    const { decision, event } = step
-    const from = entry.seq === 0 ? null : entry.value
-    entry.value = decision.value
-    entry.context = decision.context
-    if (decision.changed || step.posts.length > 0) {
-      record(entry, step, from)
-      if (entry.kind === 'job') applyToRow(entry, event.at)
-    }
-    if (step.change) applyToBoard(entry, step.change, event.at)
-    if (entry.kind === 'plan') {
-      permits.plan(entry.resident.id, {
-        maxParallel: entry.resident.definition.maxParallel,
-        admits: planAdmits(planState(entry)),
-      })
-    }
-    for (const { to, event: told } of step.posts) post(to, { ...told, at: event.at }, entry.address)
-    for (const effect of step.effects) open.effects.push({ entry, effect, recovered })
-    const ended = event as unknown as AttemptEnded
-    if (event.type === 'attempt.ended' && decision.value === 'succeeded' && ended.outputs) {
-      const { name } = entry.resident.rows[entry.index] as BoardRow
-      open.outputs.push({ plan: entry.resident.id, name, outputs: JSON.stringify(ended.outputs) })
-    }
-  }
-  const enter = (
-    of: Resident,
-    address: Address,
-    index: number,
-    made: Readonly<{ actor: LiveActor; step: Step }>,
-  ): Entry => {
-    const { value, context } = made.step.decision
-    const kind = index < 0 ? 'plan' : 'job'
-    const entry: Entry = {
-      address,
-      kind,
-      resident: of,
-      index,
-      actor: made.actor,
-      value,
-      context,
-      seq: 0,
-      savedSeq: 0,
-    }
-    of.actors.set(address, entry)
-    of.fresh.delete(address)
-    apply(entry, made.step, false)
-    // Its row was embodied by that very step.
-    of.fresh.delete(address)
-    return entry
-  }
-  /** The message was not for anybody: its source is told, and nothing else happens. */
-  const refuse = (address: Address, message: Message, state: string | null): void => {
-    if (ECHOES.has(message.event.type)) counts.duplicates += 1
-    consume(open, address, message, { taken: false, position: head.position, state })
-  }
-  const bury = (address: Address, message: Message, error: string): void => {
-    counts.dead += 1
-    head.dead += 1
-    open.dead.push({ id: head.dead, address, event: JSON.stringify(message.event), error, at: clock.now() })
-    refuse(address, message, null)
-  }
-
-  /** The actor that an address names, made from its row if need be; null when the message can go to nobody now. */
-  const actorFor = (of: Resident, address: Address, job: string | null, now: number): Entry | null => {
-    const known = of.actors.get(address)
-    if (known) return known
-    if (job === null) return enter(of, address, -1, createPlan(system, of, now))
-    const index = of.graph.index.get(job)
-    const row = index === undefined ? undefined : of.rows[index]
-    if (!row || index === undefined) return null
-    if (row.embodied && !of.fresh.has(address)) {
-      absent.add(address)
-      boxes.hold(address)
-      return null
-    }
-    if (isJobEnd(row.state)) return null
-    return enter(of, address, index, createJob(system, of, row, address, now))
-  }
-
-  const takeOne = (address: Address, now: number): void => {
-    const place = parseAddress(address)
-    const of = residents.get(place.plan)
-    if (!of) {
-      absent.add(address)
-      boxes.hold(address)
-      return
-    }
-    const message = boxes.take(address)
-    if (!message) return
-    // Even a message that changes nothing may have asked for effects, or have left the mail: a failed commit undoes that too.
-    open.touched.add(of)
-    try {
-      const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now)
-      if (!entry) {
-        if (absent.has(address)) boxes.putFirst(address, message)
-        else if (message.offer || !message.durable) refuse(address, message, null)
-        else bury(address, message, `there is no live actor at ${address}`)
-        return
-      }
-      if (
-        entry.value === 'quarantined' &&
-        !OPERATOR.has(message.event.type) &&
-        message.event.type !== 'recovered'
-      ) {
-        if (message.offer) {
-          refuse(address, message, entry.value)
-          return
-        }
-        boxes.putFirst(address, message)
-        boxes.hold(address)
-        return
-      }
-      if (message.event.type === 'created') {
-        consume(open, address, message, { taken: true, position: head.position, state: entry.value })
-        return
-      }
-      const from = message.from === null ? undefined : of.actors.get(message.from)
-      const step = takeStep(system, entry, message, from?.actor ?? null, now, ports.random)
-      if (!step || (!step.decision.changed && step.decision.actions.length === 0)) {
-        open.refused.add(entry)
-        refuse(address, message, entry.value)
-        return
-      }
-      apply(entry, step, message.event.type === 'recovered')
-      consume(open, address, message, { taken: true, position: head.position, state: entry.value })
-    } catch (error) {
-      fault(of, address, message, error)
-    }
-  }
-
-  /** A machine threw. Its step has left no trace; the message waits in the mail for the actor's replacement, or is a dead letter. */
-  const fault = (of: Resident, address: Address, message: Message, error: unknown): void => {
-    counts.faults += 1
-    message.deliveries += 1
-    const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    log.error(
-      { address, type: message.event.type, deliveries: message.deliveries, error: why },
-      'actor failed',
-    )
-    open.touched.add(of)
-    open.faulted.add(address)
-    boxes.hold(address)
-    if (message.deliveries < DELIVERIES_MAX) {
-      if (message.id !== null) open.failed.push(message.id)
-      else if (message.durable) open.posted.push([address, message])
-      boxes.putFirst(address, message)
-      return
-    }
-    bury(address, message, why)
-    if (message.event.type === 'faulted') {
-      // It cannot even be ended: it is set aside, and its messages wait, until it is loaded again.
-      open.faulted.delete(address)
-      return
-    }
-    const faulted = messageOf({ type: 'faulted', at: clock.now(), error: why }, { postedBy: head.position })
-    open.posted.push([address, faulted])
-    boxes.putFirst(address, faulted)
-  }
-
   // The drain: decide until nothing is runnable, commit once, act.
 
-  const admitSubmissions = (): void => {
-    for (const { row, definition } of submissions) {
-      const graph = graphOf(definition)
-      const of = resident(row, definition, graph, openRows(row.id, graph, row.submittedAt))
-      residents.set(row.id, of)
-      const revision = {
-        plan: row.id,
-        revision: 1,
-        hash: row.hash,
-        definition: JSON.stringify(definition),
-      }
-      open.plans.push({ plan: row, revision })
-      for (const { index } of of.rows) touchJob(open, of, index)
-      post(planAddress(row.id), { type: 'created', at: row.submittedAt }, planAddress(row.id))
-    }
-  }
-  /** Grants what can be granted; the first address that got something to take. */
-  const grantSlots = (): Address | undefined => {
-    for (let granted = permits.grant(); granted; granted = permits.grant())
-      boxes.put(jobAddress(granted.plan, granted.job), hint('slot.granted'))
-    return boxes.next()
-  }
-  const decide = (): void => {
-    const now = clock.now()
-    const began = clock.monotonic()
-    for (let steps = 0; steps < drainSteps; steps += 1) {
-      // Slots are granted when all mail is taken: a failure that stops or pauses a plan is heard before its slot is given on.
-      const address = boxes.next() ?? grantSlots()
-      if (!address) break
-      takeOne(address, now)
-      if (steps % 64 === 63 && clock.monotonic() - began > DRAIN_MS) break
-    }
-  }
   /** Gives every durable message that nobody took a place in the mail table. */
   const storeRest = (
     done: Transaction,
@@ -423,8 +151,8 @@ export const host = (ports: HostPorts): Host => {
     const messages: Message[] = []
     for (const [address, message] of done.posted) {
       if (message.taken || message.id !== null) continue
-      head.mail += 1
-      message.id = head.mail
+      held.head.mail += 1
+      message.id = held.head.mail
       const { id, postedBy, deliveries } = message
       rows.push({
         id,
@@ -440,17 +168,22 @@ export const host = (ports: HostPorts): Host => {
   }
   const drain = async (): Promise<void> => {
     const admitted = submissions
-    admitSubmissions()
     submissions = []
-    decide()
-    const done = open
+    for (const submission of admitted) admit(submission)
+    for (const [address, found] of finds) noteFound(address, found)
+    finds = []
+    if (held.careful.size > 0) {
+      await countDelivery()
+      decide(1)
+    } else decide(drainSteps)
+    const done = held.open
     const stored = storeRest(done)
     if (!isEmpty(done, stored.rows)) {
       try {
         await journal.commit(batchOf(done, stored.rows))
       } catch (error) {
         for (const message of stored.messages) message.id = null
-        open = transaction()
+        held.open = transaction()
         await undo(done, admitted, error)
         return
       }
@@ -458,12 +191,51 @@ export const host = (ports: HostPorts): Host => {
       counts.steps += done.steps.length
       retryMs = COMMIT_RETRY_MS.least
     }
-    open = transaction()
+    held.open = transaction()
     act(done)
     for (const { offer } of stored.messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
     for (const { done: tellSource } of admitted) tellSource()
     await readAbsent()
+    await takeThemUp()
+  }
+  /** Counts the delivery of the message that comes next, before it is taken. */
+  const countDelivery = async (): Promise<void> => {
+    const next = boxes.peek()
+    if (!next || next.id === null || !held.careful.has(next.id) || next.counted) return
+    next.deliveries += 1
+    next.counted = true
+    if (next.deliveries > DELIVERIES_MAX) return
+    try {
+      await journal.commit({ ...EMPTY_BATCH, mail: { ...EMPTY_BATCH.mail, failed: [next.id] } })
+    } catch (error) {
+      if (!isTenutoError(error, 'STORE_FULL')) throw error
+      // The commit of the drain fails too, or the store is back and one delivery was not counted.
+      log.warn({ error: error.message }, 'a delivery could not be counted')
+    }
+  }
+  const noteFound = (address: Address, { attempt, how, pid }: AttemptFound): void => {
+    const place = parseAddress(address)
+    if (held.recovering.get(address) !== attempt || place.kind !== 'job') return
+    held.recovering.delete(address)
+    note({
+      type: 'recovered',
+      plan: place.plan,
+      job: place.job,
+      attempt,
+      state: 'running',
+      reason: how,
+      detail: { pid },
+    })
+  }
+  const takeThemUp = async (): Promise<void> => {
+    for (const { plan, done, fail } of takeUps.splice(0)) {
+      try {
+        done(residents.has(plan) || (await bringIn(plan, true)))
+      } catch (error) {
+        fail(error)
+      }
+    }
   }
 
   // Acting, once it is durable.
@@ -514,7 +286,7 @@ export const host = (ports: HostPorts): Host => {
   }
   const inspect: FlatSystem['inspect'] = (observer) => {
     inspector = observer
-    system.inspect(observer && ((event) => open.inspected.push(event)))
+    system.inspect(observer && ((event) => held.open.inspected.push(event)))
   }
   /** A failed actor comes back from what is now both its last good and its last committed state. */
   const replace = (address: Address): void => {
@@ -543,64 +315,6 @@ export const host = (ports: HostPorts): Host => {
     if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && !isWaitedFor(of.id)) {
       residents.delete(of.id)
       permits.forget(of.id)
-    }
-  }
-
-  // Reading: plans and actors that are not in memory.
-
-  const waitingFor = (plan: string): Map<Address, readonly Message[]> => {
-    const waiting = [...boxes.addresses()].filter((address) => parseAddress(address).plan === plan)
-    return new Map(waiting.map((address) => [address, boxes.clear(address)]))
-  }
-  const bringIn = async (plan: string): Promise<boolean> => {
-    const loaded = await loadPlan(journal, system, plan)
-    if (!loaded) return false
-    const { resident: of, mail } = loaded
-    const waiting = waitingFor(plan)
-    residents.set(plan, of)
-    for (const row of of.rows)
-      if (!isJobEnd(row.state) && row.state !== 'held') permits.job(plan, row.name, row.state)
-    const own = planEntry(of)
-    if (own)
-      permits.plan(plan, { maxParallel: of.definition.maxParallel, admits: planAdmits(planState(own)) })
-    for (const address of of.actors.keys()) boxes.put(address, hint('recovered'))
-    for (const { id, address, event, postedBy, deliveries } of mail) {
-      boxes.put(address, messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }))
-    }
-    // What is in the mail was just read from there.
-    for (const [address, messages] of waiting) {
-      for (const message of messages) if (message.id === null) boxes.put(address, message)
-    }
-    return true
-  }
-  const readActor = async (address: Address, of: Resident): Promise<void> => {
-    const row = await journal.actor(address)
-    if (row) of.actors.set(address, restoreEntry(system, of, row))
-    else of.fresh.add(address)
-  }
-  const readAbsent = async (): Promise<void> => {
-    for (const address of [...absent]) {
-      absent.delete(address)
-      const { plan } = parseAddress(address)
-      try {
-        const of = residents.get(plan)
-        if (of) await readActor(address, of)
-        else if (!(await bringIn(plan))) {
-          for (const { offer } of boxes.clear(address))
-            offer?.settle({ taken: false, position: head.position, state: null })
-        }
-        boxes.letGo(address)
-      } catch (error) {
-        log.error({ address, error: String(error) }, 'actor cannot be read; its messages wait')
-        for (const { offer } of boxes.clear(address)) offer?.fail(error)
-      }
-    }
-    for (const { plan, done, fail } of takeUps.splice(0)) {
-      try {
-        done(residents.has(plan) || (await bringIn(plan)))
-      } catch (error) {
-        fail(error)
-      }
     }
   }
 
@@ -639,8 +353,8 @@ export const host = (ports: HostPorts): Host => {
     }
     try {
       await pause()
-      head = await insist(() => journal.head())
-      for (const { id } of done.touched) await insist(() => bringIn(id))
+      held.head = { ...(await insist(() => journal.head())) }
+      for (const { id } of done.touched) await insist(() => bringIn(id, false))
     } catch (worse) {
       return die(worse)
     }
@@ -651,7 +365,33 @@ export const host = (ports: HostPorts): Host => {
     }
     for (const [address, message] of again) {
       message.taken = false
-      boxes.put(address, message)
+      route(address, message)
+    }
+    noteAgain(done)
+  }
+  /** What was noted of recovery is found out only once; the notes go with the next commit. */
+  const noteAgain = (done: Transaction): void => {
+    for (const row of done.aside) {
+      if (row.why === null) continue
+      held.open.aside.push(row)
+      aside.set(row.plan, row.why)
+    }
+    for (const { address, type, to, reason, attempt, event } of done.steps) {
+      const place = parseAddress(address)
+      if (place.kind !== 'note') continue
+      const { type: _, at: __, ...detail } = JSON.parse(event) as { type: string; at: number }
+      if (place.job !== null && attempt !== null && type === 'recovered' && to !== 'running')
+        held.recovering.set(jobAddress(place.plan, place.job), attempt)
+      else
+        note({
+          type: type as Note['type'],
+          plan: place.plan,
+          job: place.job,
+          state: to,
+          reason: reason ?? '',
+          ...(attempt === null ? {} : { attempt }),
+          detail,
+        })
     }
   }
   const die = (error: unknown): void => {
@@ -673,7 +413,7 @@ export const host = (ports: HostPorts): Host => {
     offer: (address, event) =>
       new Promise((settle, fail) => {
         if (stopped) return fail(new TenutoError('STOPPED'))
-        offerMessage(address, event, { settle, fail })
+        route(address, messageOf(event, { offer: { settle, fail } }))
       }),
     takeUp: (plan) =>
       new Promise((done, fail) => {

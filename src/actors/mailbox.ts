@@ -15,7 +15,10 @@ export type Message = {
   readonly postedBy: number | null
   /** Its id in the mail table; null while it is not there. */
   id: number | null
+  /** How often its actor failed with it, or the process ended while it was being taken. */
   deliveries: number
+  /** Whether this delivery is in `deliveries` already. */
+  counted: boolean
   /** Set for one from outside: told once what became of it, after the commit. */
   readonly offer: Offer | null
   /** Whether it must survive; a hint (a granted slot, `recovered`) is made again from rows instead. */
@@ -23,6 +26,23 @@ export type Message = {
   /** Whether an actor has had it, in this drain or before. */
   taken: boolean
 }
+
+/** A message with an event, posted by nobody and delivered never, but for what is given. */
+export const messageOf = (event: Message['event'], more: Partial<Message>): Message => ({
+  event,
+  from: null,
+  postedBy: null,
+  id: null,
+  deliveries: 0,
+  counted: false,
+  offer: null,
+  durable: true,
+  taken: false,
+  ...more,
+})
+
+/** What is made again from rows, and need not survive. */
+export const hint = (type: string): Message => messageOf({ type }, { durable: false })
 
 /** What became of a message from outside. */
 export type Receipt = Readonly<{
@@ -47,6 +67,8 @@ export type Mailboxes = Readonly<{
   next: () => Address | undefined
   /** Whether there is such an address. */
   hasNext: () => boolean
+  /** The message that will be taken next; it stays. */
+  peek: () => Message | undefined
   /** Takes the first message of an address. The address is ready again while it has more. */
   take: (address: Address) => Message | undefined
   /** An address whose messages must wait, until it is let go. Idempotent. */
@@ -86,6 +108,14 @@ export const mailboxes = (): Mailboxes => {
     return known
   }
 
+  const first = (): Address | undefined => {
+    for (let at = head; at < ready.length; at += 1) {
+      const address = ready[at] as Address
+      if (!held.has(address) && boxes.has(address)) return address
+    }
+    return undefined
+  }
+
   return {
     put: (address, message) => {
       box(address).messages.push(message)
@@ -114,12 +144,11 @@ export const mailboxes = (): Mailboxes => {
       head = 0
       return undefined
     },
-    hasNext: () => {
-      for (let at = head; at < ready.length; at += 1) {
-        const address = ready[at] as Address
-        if (!held.has(address) && boxes.has(address)) return true
-      }
-      return false
+    hasNext: () => first() !== undefined,
+    peek: () => {
+      const address = first()
+      const of = address === undefined ? undefined : boxes.get(address)
+      return of?.messages[of.head]
     },
     take: (address) => {
       const of = boxes.get(address)

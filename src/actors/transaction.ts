@@ -3,17 +3,20 @@
  * together with every plan it touched.
  */
 import type { InspectionEvent } from 'xstate'
-import type { Address } from '../address.ts'
+import { type Address, noteAddress } from '../address.ts'
 import type {
   ActorRow,
+  AsideRow,
   Batch,
   DeadLetterRow,
+  LoadingRow,
   MailRow,
   OutputsRow,
   PlanRow,
   RevisionRow,
   StepRow,
 } from '../journal/journal.ts'
+import type { Json } from '../json.ts'
 import type { Effect } from '../machines/effect.ts'
 import { type Entry, machineOf, type Resident } from './directory.ts'
 import type { Message, Receipt } from './mailbox.ts'
@@ -35,6 +38,9 @@ export type Transaction = {
   readonly taken: number[]
   readonly failed: number[]
   readonly dead: DeadLetterRow[]
+  /** Plans that were set aside, or are so no more. */
+  readonly aside: AsideRow[]
+  readonly loading: LoadingRow[]
   readonly effects: Asked[]
   readonly receipts: (() => void)[]
   /** Messages from outside that were taken: after a failed commit they are offered again. */
@@ -59,6 +65,8 @@ export const transaction = (): Transaction => ({
   taken: [],
   failed: [],
   dead: [],
+  aside: [],
+  loading: [],
   effects: [],
   receipts: [],
   offered: [],
@@ -85,6 +93,35 @@ export const consume = (open: Transaction, address: Address, message: Message, r
   open.offered.push([address, message])
   open.receipts.push(() => offer.settle(receipt))
 }
+
+/** Something that the runtime puts on record about a plan or a job, and that is no step of theirs. */
+export type Note = Readonly<{
+  type: 'recovered' | 'sweep.repaired' | 'quarantined' | 'restored'
+  plan: string
+  job: string | null
+  attempt?: number
+  /** What it was found in, or is in now. */
+  state: string
+  reason: string
+  /** More, for whoever wants to know. */
+  detail?: Readonly<Record<string, Json>>
+}>
+
+/** The row of a note. Its place in the journal is its seq too: notes have no life of their own. */
+export const noteRow = (note: Note, position: number, at: number): StepRow => ({
+  position,
+  address: noteAddress(note.plan, note.job),
+  seq: position,
+  type: note.type,
+  event: JSON.stringify({ type: note.type, at, ...note.detail }),
+  from: null,
+  to: note.state,
+  reason: note.reason,
+  attempt: note.attempt ?? null,
+  at,
+  version: NOTE_VERSION,
+})
+const NOTE_VERSION = 'note/1'
 
 /** The row of one step. */
 export const stepRow = (entry: Entry, step: Step, from: string | null, position: number): StepRow => {
@@ -129,6 +166,8 @@ export const batchOf = (open: Transaction, mail: readonly MailRow[]): Batch => (
   outputs: open.outputs,
   mail: { added: mail, taken: open.taken, failed: open.failed },
   dead: open.dead,
+  aside: open.aside,
+  loading: open.loading,
 })
 
 /** Whether there is anything to write. */
@@ -139,4 +178,6 @@ export const isEmpty = (open: Transaction, mail: readonly MailRow[]): boolean =>
   open.taken.length === 0 &&
   open.failed.length === 0 &&
   open.dead.length === 0 &&
+  open.aside.length === 0 &&
+  open.loading.length === 0 &&
   mail.length === 0

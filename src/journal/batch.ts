@@ -27,6 +27,8 @@ export const headAfter = (head: Head, batch: Batch): Head => {
       step.position === position,
       `position ${step.position} follows ${position - 1}; positions have no gap`,
     )
+    // A note is nobody's step.
+    if (step.address.startsWith('note:')) continue
     const seq = seqs.get(step.address)
     assert(seq !== undefined, `step ${step.seq} of ${step.address} comes without the actor's row`)
     assert(step.seq === seq + 1, `step ${step.seq} of ${step.address} follows step ${seq}; seqs have no gap`)

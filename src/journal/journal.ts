@@ -103,6 +103,12 @@ export type DeadLetterRow = Readonly<{
   at: number
 }>
 
+/** A plan that could not be loaded, and why; `why` null: it is set aside no more. */
+export type AsideRow = Readonly<{ plan: string; why: string | null; at: number }>
+
+/** How often in a row this process ended uncleanly with a plan being taken up; 0 forgets it. */
+export type LoadingRow = Readonly<{ plan: string; times: number }>
+
 /** Everything one drain changes. Applied whole or not at all. */
 export type Batch = Readonly<{
   plans: readonly Readonly<{ plan: PlanRow; revision: RevisionRow }>[]
@@ -120,6 +126,8 @@ export type Batch = Readonly<{
     failed: readonly number[]
   }>
   dead: readonly DeadLetterRow[]
+  aside: readonly AsideRow[]
+  loading: readonly LoadingRow[]
 }>
 
 /** Where a freshly opened journal stands. */
@@ -149,6 +157,10 @@ export type PlanHead = PlanRow &
     /** When its first step was taken, and its latest; null before the first. */
     startedAt: number | null
     since: number | null
+    /** Why it was set aside, or cannot be read; then `state` is `quarantined`. Null otherwise. */
+    aside: string | null
+    /** Whether its own row is damaged. */
+    damaged: boolean
   }>
 
 /** What anybody may read; a reader takes no lock. All lists are in the order named. */
@@ -182,6 +194,10 @@ export type JournalReader = Readonly<{
   ) => Promise<readonly StepRow[]>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
+  /** Why a plan was set aside; undefined when it was not. */
+  aside: (plan: string) => Promise<Readonly<{ why: string; at: number }> | undefined>
+  /** How often in a row a process ended uncleanly while it took this plan up. */
+  loading: (plan: string) => Promise<number>
   /** Newest first. */
   deadLetters: (limit: number) => Promise<readonly DeadLetterRow[]>
   close: () => Promise<void>
@@ -212,4 +228,6 @@ export const EMPTY_BATCH: Batch = {
   outputs: [],
   mail: { added: [], taken: [], failed: [] },
   dead: [],
+  aside: [],
+  loading: [],
 }

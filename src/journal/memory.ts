@@ -53,6 +53,8 @@ type Tables = {
   readonly stepsOfActor: Map<Address, StepRow[]>
   readonly mail: Map<number, MailRow>
   readonly dead: DeadLetterRow[]
+  readonly aside: Map<string, Readonly<{ why: string; at: number }>>
+  readonly loading: Map<string, number>
 }
 
 /** An empty disk; `home` is the random id a journal draws when it is made. */
@@ -77,6 +79,8 @@ export const memoryDisk = (home: string = base32(10, systemRandom)): MemoryDisk 
     stepsOfActor: new Map(),
     mail: new Map(),
     dead: [],
+    aside: new Map(),
+    loading: new Map(),
   },
 })
 
@@ -148,13 +152,16 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
   const headOf = (plan: PlanRow): PlanHead => {
     const actor = tables.actors.get(plan.id)?.get(`plan:${plan.id}`)
     const steps = tables.stepsOfActor.get(`plan:${plan.id}`) ?? []
+    const aside = tables.aside.get(plan.id)
     return {
       ...plan,
-      state: actor?.state ?? 'running',
-      reason: actor?.reason ?? null,
+      state: aside ? 'quarantined' : (actor?.state ?? 'running'),
+      reason: aside ? 'fault' : (actor?.reason ?? null),
       seq: actor?.seq ?? 0,
       startedAt: steps.find(({ seq }) => seq === 1)?.at ?? null,
       since: steps.findLast(({ seq }) => seq === actor?.seq)?.at ?? null,
+      aside: aside?.why ?? null,
+      damaged: false,
     }
   }
   /** The positions between which the steps of a plan lie: its own first and, once it has ended, its own last. */
@@ -261,6 +268,14 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       const all = [...tables.mail.values()]
       return plan === undefined ? all : all.filter(({ address }) => parseAddress(address).plan === plan)
     },
+    aside: async (plan) => {
+      check()
+      return tables.aside.get(plan)
+    },
+    loading: async (plan) => {
+      check()
+      return tables.loading.get(plan) ?? 0
+    },
     deadLetters: async (limit) => {
       check()
       return tables.dead.toReversed().slice(0, limit)
@@ -328,6 +343,14 @@ const apply = (tables: Tables, batch: Batch): void => {
   }
   for (const id of batch.mail.taken) tables.mail.delete(id)
   for (const row of batch.dead) tables.dead.push(keep(row))
+  for (const { plan, why, at } of batch.aside) {
+    if (why === null) tables.aside.delete(plan)
+    else tables.aside.set(plan, keep({ why, at }))
+  }
+  for (const { plan, times } of batch.loading) {
+    if (times === 0) tables.loading.delete(plan)
+    else tables.loading.set(plan, times)
+  }
 }
 
 const keep = <R extends object>(row: R): R => Object.freeze({ ...row })

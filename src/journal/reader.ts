@@ -23,7 +23,11 @@ import {
   headOf,
   JOB_COLUMNS,
   jobOf,
+  MAIL_COLUMNS,
   mailOf,
+  OUTPUT_COLUMNS,
+  outputOf,
+  REVISION_COLUMNS,
   revisionOf,
   STEP_COLUMNS,
   stepOf,
@@ -44,6 +48,8 @@ export const emptyReader: JournalReader = {
   actors: async () => [],
   steps: async () => [],
   mail: async () => [],
+  aside: async () => undefined,
+  loading: async () => 0,
   deadLetters: async () => [],
   close: async () => {},
 }
@@ -72,7 +78,8 @@ export const sqliteReader = async (
   }
 }
 
-const HEADS = `SELECT ${HEAD_COLUMNS} FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id`
+const HEADS = `SELECT ${HEAD_COLUMNS} FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id
+  LEFT JOIN aside s ON s.plan = p.id`
 
 /**
  * The steps of a plan lie between its own first and, once it has ended, its own last. An index by plan would cost every step a
@@ -107,6 +114,7 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
     all(sql, values, decode)[0]
   const step = (row: Row) => stepOf(path, row)
   const actor = (row: Row) => actorOf(path, row)
+  const job = (row: Row) => jobOf(path, row)
 
   return {
     plans: async ({ name, states, limit = -1, before } = {}) => {
@@ -117,7 +125,9 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
         values.push(name)
       }
       if (states !== undefined) {
-        terms.push("coalesce(a.state, 'running') IN (SELECT value FROM json_each(?))")
+        terms.push(
+          "CASE WHEN s.why IS NULL THEN coalesce(a.state, 'running') ELSE 'quarantined' END IN (SELECT value FROM json_each(?))",
+        )
         values.push(JSON.stringify(states))
       }
       if (before !== undefined) {
@@ -137,14 +147,14 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       ),
     revision: async (plan) =>
       one(
-        'SELECT plan, revision, hash, definition FROM plan_revision WHERE plan = ? ORDER BY revision DESC LIMIT 1',
+        `SELECT ${REVISION_COLUMNS} FROM plan_revision WHERE plan = ? ORDER BY revision DESC LIMIT 1`,
         [plan],
-        revisionOf,
+        (row) => revisionOf(path, row),
       ),
     jobs: async (plan) =>
-      all(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? ORDER BY place_in_plan, name`, [plan], jobOf),
+      all(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? ORDER BY place_in_plan, name`, [plan], job),
     job: async (plan, name) =>
-      one(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? AND name = ?`, [plan, name], jobOf),
+      one(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? AND name = ?`, [plan, name], job),
     counts: async (plan) =>
       Object.fromEntries(
         all('SELECT state, count(*) FROM job WHERE plan = ? GROUP BY state', [plan], ([state, count]) => [
@@ -154,9 +164,9 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       ),
     outputs: async (plan, names) => {
       const some = names === undefined ? '' : 'AND name IN (SELECT value FROM json_each(?))'
-      const sql = `SELECT name, outputs FROM output WHERE plan = ? ${some} ORDER BY name`
+      const sql = `SELECT ${OUTPUT_COLUMNS} FROM output WHERE plan = ? ${some} ORDER BY name`
       const values = names === undefined ? [plan] : [plan, JSON.stringify(names)]
-      return new Map(all(sql, values, ([name, outputs]) => [name as string, outputs as string]))
+      return new Map(all(sql, values, (row) => outputOf(path, row)))
     },
     actor: async (address) => one(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ?`, [address], actor),
     actors: async (plan) =>
@@ -175,9 +185,16 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
     },
     mail: async (plan) => {
       const of = plan === undefined ? '' : 'WHERE address = ? OR (address > ? AND address < ?)'
-      const sql = `SELECT id, address, event, posted_by, deliveries, at FROM mail ${of} ORDER BY id`
-      return all(sql, plan === undefined ? [] : addressesOf(plan), mailOf)
+      const sql = `SELECT ${MAIL_COLUMNS} FROM mail ${of} ORDER BY id`
+      return all(sql, plan === undefined ? [] : addressesOf(plan), (row) => mailOf(path, row))
     },
+    aside: async (plan) =>
+      one('SELECT why, at FROM aside WHERE plan = ?', [plan], ([why, at]) => ({
+        why: why as string,
+        at: at as number,
+      })),
+    loading: async (plan) =>
+      one('SELECT times FROM loading WHERE plan = ?', [plan], ([times]) => times as number) ?? 0,
     deadLetters: async (limit) =>
       all(
         'SELECT id, address, event, error, at FROM dead_letter ORDER BY id DESC LIMIT ?',

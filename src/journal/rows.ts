@@ -13,6 +13,7 @@ import type {
   JobRow,
   MailRow,
   PlanHead,
+  PlanRow,
   RevisionRow,
   StepRow,
 } from './journal.ts'
@@ -26,40 +27,71 @@ export const ACTOR_COLUMNS = 'address, kind, plan, state, reason, seq, snapshot,
 
 /** The columns of `job`, in the order of `jobValues`. */
 export const JOB_COLUMNS =
-  'plan, name, place_in_plan, place, state, reason, unmet, generation, attempt, since, embodied'
+  'plan, name, place_in_plan, place, state, reason, unmet, generation, attempt, since, embodied, crc'
 
-/** The columns of a plan head; the actor of the plan is `a`, the plan `p`. */
-export const HEAD_COLUMNS =
-  "p.id, p.name, p.key, p.hash, p.inputs, p.environment, p.base, p.submitted_at, coalesce(a.state, 'running'), a.reason, coalesce(a.seq, 0), (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = 1), (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = a.seq)"
+/** The columns of `plan` but its number, in the order of `planValues`. */
+export const PLAN_COLUMNS = 'id, name, key, hash, inputs, environment, base, submitted_at, crc'
+
+/** The columns of `plan_revision`, in the order of `revisionValues`. */
+export const REVISION_COLUMNS = 'plan, revision, hash, definition, crc'
+
+/** The columns of `output`, in the order of `outputValues`. */
+export const OUTPUT_COLUMNS = 'plan, name, outputs, crc'
+
+/** The columns of `mail`; deliveries, which are counted up in place, are not in its crc. */
+export const MAIL_COLUMNS = 'id, address, event, posted_by, at, crc, deliveries'
+
+/** The columns of a plan head; the actor of the plan is `a`, the plan `p`, its place among those set aside `s`. */
+export const HEAD_COLUMNS = `${PLAN_COLUMNS.replace(/\w+/g, 'p.$&')}, s.why, coalesce(a.state, 'running'), a.reason, coalesce(a.seq, 0),
+  (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = 1), (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = a.seq)`
 
 const crcOf = (values: readonly Value[]): number => crc32(values.join('\n'))
+const sealed = (values: Value[]): Value[] => {
+  values.push(crcOf(values))
+  return values
+}
+/** Reads rows, for a migration, and gives the crc of each. */
+export const crcOfRow = (row: Row): number => crcOf(row)
 
 export const stepValues = (row: StepRow, plan: string): Value[] => {
   const { position, address, seq, type, event, from, to, reason, attempt, at, version } = row
-  const values: Value[] = [position, address, seq, plan, type, event, from, to, reason, attempt, at, version]
-  values.push(crcOf(values))
-  return values
+  return sealed([position, address, seq, plan, type, event, from, to, reason, attempt, at, version])
 }
 
 export const actorValues = (row: ActorRow): Value[] => {
   const { address, kind, plan, state, reason, seq, snapshot, version } = row
-  const values: Value[] = [address, kind, plan, state, reason, seq, snapshot, version]
-  values.push(crcOf(values))
-  return values
+  return sealed([address, kind, plan, state, reason, seq, snapshot, version])
 }
 
-export const jobValues = (row: JobRow): Value[] => [
-  row.plan,
-  row.name,
-  row.index,
-  row.place,
-  row.state,
-  row.reason,
-  row.unmet,
-  row.generation,
-  row.attempt,
-  row.since,
-  row.embodied ? 1 : 0,
+export const jobValues = (row: JobRow): Value[] =>
+  sealed([
+    row.plan,
+    row.name,
+    row.index,
+    row.place,
+    row.state,
+    row.reason,
+    row.unmet,
+    row.generation,
+    row.attempt,
+    row.since,
+    row.embodied ? 1 : 0,
+  ])
+
+export const planValues = (row: PlanRow): Value[] => {
+  const { id, name, key, hash, inputs, environment, base, submittedAt } = row
+  return sealed([id, name, key, hash, inputs, environment, base, submittedAt])
+}
+
+export const revisionValues = ({ plan, revision, hash, definition }: RevisionRow): Value[] =>
+  sealed([plan, revision, hash, definition])
+
+export const outputValues = (plan: string, name: string, outputs: string): Value[] =>
+  sealed([plan, name, outputs])
+
+export const mailValues = ({ id, address, event, postedBy, at, deliveries }: MailRow): Value[] => [
+  ...sealed([id, address, event, postedBy, at]),
+  deliveries,
 ]
 
 type Text = string | null
@@ -99,82 +131,108 @@ export const actorOf = (path: string, row: Row): ActorRow => {
   }
 }
 
+const fits = (row: Row): boolean => crcOf(row.slice(0, -1)) === row.at(-1)
 const checkCrc = (path: string, row: Row, address: Value | undefined, seq: Value | undefined): void => {
-  if (crcOf(row.slice(0, -1)) === row.at(-1)) return
+  if (fits(row)) return
   throw new TenutoError('STORE_CORRUPT', { path, why: `row of ${address} seq ${seq}`, address })
 }
+const checkRow = (path: string, row: Row, plan: Value | undefined, what: string): void => {
+  if (fits(row)) return
+  throw new TenutoError('STORE_CORRUPT', { path, why: `${what} of plan ${plan}`, address: `plan:${plan}` })
+}
 
-export const jobOf = ([
-  plan,
-  name,
-  index,
-  place,
-  state,
-  reason,
-  unmet,
-  generation,
-  attempt,
-  since,
-  embodied,
-]: Row): JobRow => ({
-  plan: plan as string,
-  name: name as string,
-  index: index as number,
-  place: place as BoardPlace,
-  state: state as string,
-  reason: reason as Text,
-  unmet: unmet as number,
-  generation: generation as number,
-  attempt: attempt as number,
-  since: since as number,
-  embodied: embodied === 1,
-})
+/** @throws {TenutoError} `STORE_CORRUPT` with the plan's address when the crc does not fit. */
+export const jobOf = (path: string, row: Row): JobRow => {
+  const [plan, name, index, place, state, reason, unmet, generation, attempt, since, embodied] = row
+  checkRow(path, row, plan, `the row of job ${name}`)
+  return {
+    plan: plan as string,
+    name: name as string,
+    index: index as number,
+    place: place as BoardPlace,
+    state: state as string,
+    reason: reason as Text,
+    unmet: unmet as number,
+    generation: generation as number,
+    attempt: attempt as number,
+    since: since as number,
+    embodied: embodied === 1,
+  }
+}
 
-export const headOf = ([
-  id,
-  name,
-  key,
-  hash,
-  inputs,
-  environment,
-  base,
-  submittedAt,
-  state,
-  reason,
-  seq,
-  startedAt,
-  since,
-]: Row): PlanHead => ({
-  id: id as string,
-  name: name as string,
-  key: key as Text,
-  hash: hash as string,
-  inputs: inputs as string,
-  environment: environment as string,
-  base: base as string,
-  submittedAt: submittedAt as number,
-  state: state as string,
-  reason: reason as Text,
-  seq: seq as number,
-  startedAt: startedAt as number | null,
-  since: since as number | null,
-})
+/** A plan's head is never refused: one whose row is damaged is told as such, so that all others can be listed. */
+export const headOf = (row: Row): PlanHead => {
+  const [
+    id,
+    name,
+    key,
+    hash,
+    inputs,
+    environment,
+    base,
+    submittedAt,
+    ,
+    why,
+    state,
+    reason,
+    seq,
+    startedAt,
+    since,
+  ] = row
+  const damaged = !fits(row.slice(0, 9))
+  const aside = damaged ? 'its row in the journal is damaged' : (why as Text)
+  return {
+    id: id as string,
+    name: name as string,
+    key: key as Text,
+    hash: hash as string,
+    inputs: inputs as string,
+    environment: environment as string,
+    base: base as string,
+    submittedAt: submittedAt as number,
+    state: aside === null ? (state as string) : 'quarantined',
+    reason: aside === null ? (reason as Text) : 'fault',
+    seq: seq as number,
+    startedAt: startedAt as number | null,
+    since: since as number | null,
+    aside,
+    damaged,
+  }
+}
 
-export const revisionOf = ([plan, revision, hash, definition]: Row): RevisionRow => ({
-  plan: plan as string,
-  revision: revision as number,
-  hash: hash as string,
-  definition: definition as string,
-})
+/** @throws {TenutoError} `STORE_CORRUPT` with the plan's address when the crc does not fit. */
+export const revisionOf = (path: string, row: Row): RevisionRow => {
+  const [plan, revision, hash, definition] = row
+  checkRow(path, row, plan, `revision ${revision}`)
+  return {
+    plan: plan as string,
+    revision: revision as number,
+    hash: hash as string,
+    definition: definition as string,
+  }
+}
 
-export const mailOf = ([id, address, event, postedBy, deliveries, at]: Row): MailRow => ({
-  id: id as number,
-  address: address as Address,
-  event: event as string,
-  postedBy: postedBy as number | null,
-  deliveries: deliveries as number,
-  at: at as number,
-})
+/** Name and outputs. @throws {TenutoError} `STORE_CORRUPT` with the plan's address when the crc does not fit. */
+export const outputOf = (path: string, row: Row): readonly [string, string] => {
+  const [plan, name, outputs] = row
+  checkRow(path, row, plan, `the outputs of job ${name}`)
+  return [name as string, outputs as string]
+}
+
+/** @throws {TenutoError} `STORE_CORRUPT` with the address when the crc does not fit. */
+export const mailOf = (path: string, row: Row): MailRow => {
+  const [id, address, event, postedBy, at, , deliveries] = row
+  if (!fits(row.slice(0, 6)))
+    throw new TenutoError('STORE_CORRUPT', { path, why: `message ${id} to ${address}`, address })
+  return {
+    id: id as number,
+    address: address as Address,
+    event: event as string,
+    postedBy: postedBy as number | null,
+    deliveries: deliveries as number,
+    at: at as number,
+  }
+}
 
 export const deadLetterOf = ([id, address, event, error, at]: Row): DeadLetterRow => ({
   id: id as number,

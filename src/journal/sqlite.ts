@@ -10,7 +10,22 @@ import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driv
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
 import { inspectFile, makeFile, migrate, SCHEMA, type Schema } from './migrate.ts'
 import { readerOn } from './reader.ts'
-import { ACTOR_COLUMNS, actorValues, JOB_COLUMNS, jobValues, STEP_COLUMNS, stepValues } from './rows.ts'
+import {
+  ACTOR_COLUMNS,
+  actorValues,
+  JOB_COLUMNS,
+  jobValues,
+  MAIL_COLUMNS,
+  mailValues,
+  OUTPUT_COLUMNS,
+  outputValues,
+  PLAN_COLUMNS,
+  planValues,
+  REVISION_COLUMNS,
+  revisionValues,
+  STEP_COLUMNS,
+  stepValues,
+} from './rows.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -238,8 +253,8 @@ const writerOn = (
   const moveHead = driver.prepare(
     'UPDATE meta SET position = ?, mail = ?, dead = ? WHERE id = 1 AND epoch = ?',
   )
-  const addPlan = insert('plan', 'id, name, key, hash, inputs, environment, base, submitted_at')
-  const addRevision = insert('plan_revision', 'plan, revision, hash, definition')
+  const addPlan = insert('plan', PLAN_COLUMNS)
+  const addRevision = insert('plan_revision', REVISION_COLUMNS)
   const addStep = insert('step', STEP_COLUMNS)
   const addActor = insert('actor', ACTOR_COLUMNS)
   const moveActor = driver.prepare(
@@ -249,16 +264,25 @@ const writerOn = (
     `INSERT INTO job (${JOB_COLUMNS}) VALUES (${marks(JOB_COLUMNS)}) ON CONFLICT (plan, name) DO UPDATE SET
      place_in_plan = excluded.place_in_plan, place = excluded.place, state = excluded.state, reason = excluded.reason,
      unmet = excluded.unmet, generation = excluded.generation, attempt = excluded.attempt, since = excluded.since,
-     embodied = excluded.embodied`,
+     embodied = excluded.embodied, crc = excluded.crc`,
   )
   const putOutputs = driver.prepare(
-    'INSERT INTO output (plan, name, outputs) VALUES (?, ?, ?) ON CONFLICT (plan, name) DO UPDATE SET outputs = excluded.outputs',
+    `INSERT INTO output (${OUTPUT_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (plan, name) DO UPDATE SET
+     outputs = excluded.outputs, crc = excluded.crc`,
   )
   const dropOutputs = driver.prepare('DELETE FROM output WHERE plan = ? AND name = ?')
-  const addMail = insert('mail', 'id, address, event, posted_by, deliveries, at')
+  const addMail = insert('mail', MAIL_COLUMNS)
   const failMail = driver.prepare('UPDATE mail SET deliveries = deliveries + 1 WHERE id = ?')
   const takeMail = driver.prepare('DELETE FROM mail WHERE id = ?')
   const addDead = insert('dead_letter', 'id, address, event, error, at')
+  const setAside = driver.prepare(
+    'INSERT INTO aside (plan, why, at) VALUES (?, ?, ?) ON CONFLICT (plan) DO UPDATE SET why = excluded.why, at = excluded.at',
+  )
+  const takeBack = driver.prepare('DELETE FROM aside WHERE plan = ?')
+  const setLoading = driver.prepare(
+    'INSERT INTO loading (plan, times) VALUES (?, ?) ON CONFLICT (plan) DO UPDATE SET times = excluded.times',
+  )
+  const forgetLoading = driver.prepare('DELETE FROM loading WHERE plan = ?')
 
   /** One row must have changed; none means that somebody else was here. */
   const fence = (changed: number, what: string): void => {
@@ -268,9 +292,8 @@ const writerOn = (
   return (batch, next) => {
     if (moveHead.run(next.position, next.mail, next.dead, epoch) !== 1) throw ended(epoch)
     for (const { plan, revision } of batch.plans) {
-      const { id, name, key, hash, inputs, environment, base, submittedAt } = plan
-      addPlan.run(id, name, key, hash, inputs, environment, base, submittedAt)
-      addRevision.run(revision.plan, revision.revision, revision.hash, revision.definition)
+      addPlan.run(...planValues(plan))
+      addRevision.run(...revisionValues(revision))
     }
     for (const row of batch.steps) addStep.run(...stepValues(row, parseAddress(row.address).plan))
     for (const { row, was } of batch.actors) {
@@ -281,13 +304,19 @@ const writerOn = (
     for (const row of batch.jobs) putJob.run(...jobValues(row))
     for (const { plan, name, outputs } of batch.outputs) {
       if (outputs === null) dropOutputs.run(plan, name)
-      else putOutputs.run(plan, name, outputs)
+      else putOutputs.run(...outputValues(plan, name, outputs))
     }
-    for (const { id, address, event, postedBy, deliveries, at } of batch.mail.added) {
-      addMail.run(id, address, event, postedBy, deliveries, at)
-    }
+    for (const row of batch.mail.added) addMail.run(...mailValues(row))
     for (const id of batch.mail.failed) fence(failMail.run(id), `mail ${id} is not there`)
     for (const id of batch.mail.taken) fence(takeMail.run(id), `mail ${id} is not there`)
     for (const { id, address, event, error, at } of batch.dead) addDead.run(id, address, event, error, at)
+    for (const { plan, why, at } of batch.aside) {
+      if (why === null) takeBack.run(plan)
+      else setAside.run(plan, why, at)
+    }
+    for (const { plan, times } of batch.loading) {
+      if (times === 0) forgetLoading.run(plan)
+      else setLoading.run(plan, times)
+    }
   }
 }

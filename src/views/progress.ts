@@ -68,6 +68,7 @@ export type Change = Readonly<{
 /** Takes one event; answers what changed of what people want to see, in order. */
 export const advance = (progress: Progress, event: EventShape): readonly Change[] => {
   const at = Date.parse(event.at)
+  if (event.address.startsWith('note:') && event.type !== 'quarantined') return []
   if (event.job === undefined) {
     const changes = (event.ended ?? []).flatMap(({ job, state, reason }) =>
       endJob(progress, event.at, job, state, reason),

@@ -20,6 +20,8 @@ export type PlanShape = Readonly<{
   ended_at: string | null
   counts: Counts
   key: string | null
+  /** Why it is quarantined, where its rows cannot be loaded; null otherwise. */
+  error: string | null
 }>
 
 /** A job. `needs` says of each need what is asked of it. */
@@ -67,6 +69,8 @@ export type EventShape = Readonly<{
   from: string | null
   to: string
   reason?: string
+  /** What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it. */
+  detail?: JsonObject
   /** Jobs that this step of their plan ended without their ever having begun. */
   ended?: readonly Readonly<{ job: string; state: string; reason: string | null }>[]
 }>
@@ -77,10 +81,10 @@ const isoOrNull = (at: number | null): string | null => (at === null ? null : is
 
 /** What a plan is called before and after `/`, in an address of it or of one of its jobs. */
 const placeOf = (address: string): Readonly<{ plan: string; job?: string }> => {
-  const slash = address.indexOf('/')
+  const [colon, slash] = [address.indexOf(':'), address.indexOf('/')]
   return address.startsWith('plan:') || slash < 0
-    ? { plan: address.slice(address.indexOf(':') + 1) }
-    : { plan: address.slice(4, slash), job: address.slice(slash + 1) }
+    ? { plan: address.slice(colon + 1) }
+    : { plan: address.slice(colon + 1, slash), job: address.slice(slash + 1) }
 }
 
 /** A step as an event. */
@@ -96,7 +100,12 @@ export const eventShape = (step: StepRow): EventShape => ({
   to: step.to,
   ...(step.reason === null ? {} : { reason: step.reason }),
   ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
+  ...(step.address.startsWith('note:') ? detailOf(step.event) : {}),
 })
+const detailOf = (event: string): Pick<EventShape, 'detail'> => {
+  const { type: _, at: __, ...detail } = JSON.parse(event) as JsonObject
+  return Object.keys(detail).length === 0 ? {} : { detail }
+}
 const endedOf = (event: string): Pick<EventShape, 'ended'> => {
   const { ended } = JSON.parse(event) as Pick<EventShape, 'ended'>
   return ended === undefined ? {} : { ended }
@@ -116,6 +125,7 @@ export const planShape = (head: PlanHead, counts: Counts, generation: number): P
   ended_at: ENDS.has(head.state) ? isoOrNull(head.since) : null,
   counts,
   key: head.key,
+  error: head.aside,
 })
 
 /** Why a job waits. A queued job of a plan that is not running waits for the plan. */

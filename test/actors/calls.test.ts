@@ -28,7 +28,13 @@ const made = (handler: Handler, sketch: JobSketch = {}, needs = async () => ({})
 /** A handler that never ends, whatever it is told. */
 const deaf = (): Promise<never> => new Promise(() => {})
 const outcomes = (told: readonly AttemptNews[]) =>
-  told.map((news) => (news.type === 'attempt.ended' ? news.outcome : `${news.type} ${news.why}`))
+  told.map((news) =>
+    news.type === 'attempt.ended'
+      ? news.outcome
+      : news.type === 'attempt.stopping'
+        ? `${news.type} ${news.why}`
+        : news.type,
+  )
 
 test('a handler gets its input, its names, its key and what came before', async () => {
   const calls: Call[] = []

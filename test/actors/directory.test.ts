@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { loadPlan, machineOf, planEntry, restoreEntry } from '../../src/actors/directory.ts'
 import { flatSystem } from '../../src/actors/system.ts'
 import { jobAddress, planAddress } from '../../src/address.ts'
+import { EMPTY_BATCH } from '../../src/journal/journal.ts'
+import { graphOf, openRows } from '../../src/machines/board.ts'
 import { planOf, rowOf } from '../support/definitions.ts'
 import { openLife, PLAN } from '../support/life.ts'
 
@@ -34,17 +36,16 @@ test('a plan is read with its board, the actors of what lives, and its mail; wha
 
 test('a plan that took no step yet is read with its mail, and its actor is still to be made', async () => {
   const life = await openLife()
+  const definition = planOf({ a: {} })
   await life.journal().commit({
+    ...EMPTY_BATCH,
     plans: [
       {
         plan: rowOf(PLAN, 1),
-        revision: { plan: PLAN, revision: 1, hash: 'h', definition: JSON.stringify(planOf({ a: {} })) },
+        revision: { plan: PLAN, revision: 1, hash: 'h', definition: JSON.stringify(definition) },
       },
     ],
-    steps: [],
-    actors: [],
-    jobs: [],
-    outputs: [],
+    jobs: openRows(PLAN, graphOf(definition), 1),
     mail: {
       added: [
         {
@@ -59,7 +60,6 @@ test('a plan that took no step yet is read with its mail, and its actor is still
       taken: [],
       failed: [],
     },
-    dead: [],
   })
 
   const loaded = await loadPlan(life.journal(), flatSystem(), PLAN)

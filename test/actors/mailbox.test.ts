@@ -1,18 +1,9 @@
 import { expect, test } from 'vitest'
-import { type Message, mailboxes } from '../../src/actors/mailbox.ts'
+import { type Message, mailboxes, messageOf } from '../../src/actors/mailbox.ts'
 
 const A = 'job:p/a'
 const B = 'job:p/b'
-const message = (type: string): Message => ({
-  event: { type },
-  from: null,
-  postedBy: null,
-  id: null,
-  deliveries: 0,
-  offer: null,
-  durable: true,
-  taken: false,
-})
+const message = (type: string): Message => messageOf({ type }, {})
 
 test('messages of one address are taken in the order in which they were put', () => {
   const boxes = mailboxes()

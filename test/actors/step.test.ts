@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Entry, type Resident, resident } from '../../src/actors/directory.ts'
-import type { Message } from '../../src/actors/mailbox.ts'
+import { type Message, messageOf } from '../../src/actors/mailbox.ts'
 import { createJob, createPlan, type Step, takeStep } from '../../src/actors/step.ts'
 import { flatSystem, type LiveActor } from '../../src/actors/system.ts'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
@@ -28,18 +28,8 @@ const entryOf = (
   of.actors.set(address, { ...entry })
   return { ...entry }
 }
-const message = (event: Message['event']): Message => ({
-  event,
-  from: null,
-  postedBy: null,
-  id: null,
-  deliveries: 0,
-  offer: null,
-  durable: true,
-  taken: false,
-})
 const take = (entry: Entry, event: Message['event'], random = () => 0): Step | undefined => {
-  const step = takeStep(system, entry, message(event), null, AT, random)
+  const step = takeStep(system, entry, messageOf(event, {}), null, AT, random)
   if (step) Object.assign(entry, { value: step.decision.value, context: step.decision.context })
   return step
 }

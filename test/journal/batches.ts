@@ -60,7 +60,7 @@ export const actorOf = (address: Address, seq: number, more: Partial<ActorRow> =
   const { kind, plan } = parseAddress(address)
   return {
     address,
-    kind,
+    kind: kind === 'plan' ? 'plan' : 'job',
     plan,
     state: 'running',
     reason: null,

@@ -101,6 +101,8 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
         seq: 2,
         startedAt: first.steps.find(({ address, seq }) => address === PLAN && seq === 1)?.at ?? null,
         since: first.steps.find(({ address, seq }) => address === PLAN && seq === 2)?.at ?? null,
+        aside: null,
+        damaged: false,
       })
       expect(await journal.counts(P)).toEqual({ [first.jobs[0]?.state ?? '']: first.jobs.length })
       expect(await journal.revision(P)).toEqual(planOf(P).revision)

@@ -4,7 +4,7 @@
  */
 import type { Entry, Resident } from '../../src/actors/directory.ts'
 import { resident } from '../../src/actors/directory.ts'
-import type { Message } from '../../src/actors/mailbox.ts'
+import { type Message, messageOf } from '../../src/actors/mailbox.ts'
 import { createPlan, type Step, takeStep } from '../../src/actors/step.ts'
 import { flatSystem } from '../../src/actors/system.ts'
 import { planAddress } from '../../src/address.ts'
@@ -126,17 +126,7 @@ export const tableOf = (definition: Definition, portion: number): Table => {
         if (taken > 10_000) throw new Error('the plan does not come to rest')
         const { event, taking } = box.shift() as (typeof box)[number]
         if (!taking()) continue
-        const message: Message = {
-          event,
-          from: null,
-          postedBy: null,
-          id: null,
-          deliveries: 0,
-          offer: null,
-          durable: true,
-          taken: false,
-        }
-        const step = takeStep(system, entry, message, null, AT, () => 0)
+        const step = takeStep(system, entry, messageOf(event, {}), null, AT, () => 0)
         if (step && (step.decision.changed || step.decision.actions.length > 0)) apply(step)
       }
     },

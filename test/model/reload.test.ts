@@ -140,7 +140,9 @@ const live = async (definition: Definition, story: readonly StoryEvent[], interr
     mail: await journal.mail(),
     // Each actor's life in its order. Two jobs that are queued at the same moment may get their slots in either.
     started: [...life.attempts.started()].sort(),
+    // What recovery noted is there only where there was something to recover from.
     steps: (await journal.steps({ after: 0, limit: 10_000 }))
+      .filter(({ address }) => !address.startsWith('note:'))
       .toSorted((a, b) => a.address.localeCompare(b.address) || a.seq - b.seq)
       .map(({ address, seq, type, to }) => `${address} ${seq} ${type} ${to}`),
     dead: await journal.deadLetters(10),

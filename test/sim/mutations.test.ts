@@ -34,9 +34,9 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'an undelivered message forgotten on reload',
-    file: 'src/actors/host.ts',
-    from: 'deliveries } of mail) {',
-    to: 'deliveries } of mail.slice(0, 0)) {',
+    file: 'src/actors/loading.ts',
+    from: 'of posted) boxes.put',
+    to: 'of posted.slice(0, 0)) boxes.put',
   },
   {
     name: 'a settle applied twice',

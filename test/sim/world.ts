@@ -345,7 +345,11 @@ export const live = async (seed: number): Promise<Verdict> => {
       log: {
         info: () => {},
         warn: () => {},
-        error: (fields) => wrong.push(`the host says: ${JSON.stringify(fields).slice(0, 400)}`),
+        // A plan whose taking up was interrupted three times in a row is set aside, and continued by somebody in the end.
+        error: (fields) => {
+          if (!JSON.stringify(fields).includes('while it took this plan up'))
+            wrong.push(`the host says: ${JSON.stringify(fields).slice(0, 400)}`)
+        },
       },
       show: () => {},
       fail: (error) => wrong.push(`the host gave up: ${String(error)}`),

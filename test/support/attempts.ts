@@ -35,6 +35,8 @@ export type PlayedAttempts = Readonly<{
   ) => void
   /** Tells that the port is stopping the latest attempt by itself. */
   stopping: (job: string, why: StopReason) => void
+  /** Tells what the latest attempt of a job was found to be after an interruption. */
+  found: (job: string, how: 'adopted' | 'requeued') => void
 }>
 
 /** Nothing asked yet. `plan` is the one plan it plays. */
@@ -87,5 +89,6 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
       })
     },
     stopping: (job, why) => tell(plan, job, { type: 'attempt.stopping', ...latest(job), why }),
+    found: (job, how) => tell(plan, job, { type: 'attempt.found', ...latest(job), how, pid: 42 }),
   }
 }

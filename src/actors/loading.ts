@@ -1,0 +1,212 @@
+/**
+ * Loading: plans and actors that are not in memory. A plan that cannot be loaded is set aside, with the reason, and disturbs nobody
+ * else; an operator who has mended what was wrong lets it be tried again.
+ */
+import { type Address, parseAddress, planAddress } from '../address.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
+import { planAdmits } from '../machines/plan.ts'
+import { isJobEnd, isPlanEnd } from '../states.ts'
+import { loadPlan, planEntry, type Resident, restoreEntry } from './directory.ts'
+import { hint, type Message, messageOf } from './mailbox.ts'
+import type { Memory } from './memory.ts'
+import { planState } from './step.ts'
+import { consume, type Note } from './transaction.ts'
+
+/** What loading needs from outside. */
+export type LoadingPorts = Readonly<{
+  journal: Journal
+  now: () => number
+  log: Readonly<Record<'error', (fields: object, message: string) => void>>
+  note: (note: Note) => void
+}>
+
+/** The loading half of a host. */
+export type Loading = Readonly<{
+  /** Takes the messages of a plan and its jobs out of their mailboxes. */
+  waitingFor: (plan: string) => Map<Address, readonly Message[]>
+  /**
+   * Loads a plan, lets its actors ask again, and hands on its mail. False: there is no such plan. `reported`: what recovery finds
+   * goes on record.
+   */
+  bringIn: (plan: string, reported: boolean) => Promise<boolean>
+  /** Reads whatever messages wait for. */
+  readAbsent: () => Promise<void>
+}>
+
+/** Whether an error says something about one plan's rows, and not about the whole store or this process. */
+const isOfThePlan = (error: unknown): boolean => {
+  if (isTenutoError(error, 'STORE_CORRUPT')) return 'address' in error.fields
+  return !(['STORE_FULL', 'STORE_BROKEN', 'FENCED', 'STOPPED'] as const).some((code) =>
+    isTenutoError(error, code),
+  )
+}
+
+/** A plan with which the process ended this often in a row is set aside. */
+const LOADINGS_MAX = 3
+
+/** Loads into a memory. */
+export const loading = (memory: Memory, { journal, now, log, note }: LoadingPorts): Loading => {
+  const { system, boxes, permits, residents, absent, aside, recovering } = memory
+
+  const waitingFor = (plan: string): Map<Address, readonly Message[]> => {
+    const waiting = [...boxes.addresses()].filter((address) => parseAddress(address).plan === plan)
+    return new Map(waiting.map((address) => [address, boxes.clear(address)]))
+  }
+  /** Answers those who ask something of a plan that cannot take it; what is mail stays mail. */
+  const settle = (plan: string, state: string | null): void => {
+    for (const [address, messages] of waitingFor(plan)) {
+      for (const { offer } of messages) offer?.settle({ taken: false, position: memory.head.position, state })
+      boxes.letGo(address)
+    }
+  }
+  /** Nothing of the plan stays in memory; what is in its mail, and in its attempts' directories, waits there. */
+  const setAside = (plan: string, error: unknown): void => {
+    const why = error instanceof Error ? error.message : String(error)
+    const of = residents.get(plan)
+    for (const address of of?.actors.keys() ?? []) memory.alarms.forget(address)
+    residents.delete(plan)
+    permits.forget(plan)
+    if (!aside.has(plan)) {
+      log.error({ plan, error: why }, 'the plan cannot be loaded and is quarantined; all others go on')
+      note({ type: 'quarantined', plan, job: null, state: 'quarantined', reason: 'fault', detail: { why } })
+    }
+    aside.set(plan, why)
+    memory.open.aside.push({ plan, why, at: now() })
+    settle(plan, 'quarantined')
+  }
+  const enter = (of: Resident, reported: boolean): void => {
+    residents.set(of.id, of)
+    for (const row of of.rows)
+      if (!isJobEnd(row.state) && row.state !== 'held') permits.job(of.id, row.name, row.state)
+    const own = planEntry(of)
+    if (own)
+      permits.plan(of.id, { maxParallel: of.definition.maxParallel, admits: planAdmits(planState(own)) })
+    for (const [address, entry] of of.actors) {
+      boxes.put(address, hint('recovered'))
+      const inFlight = entry.kind === 'job' && (entry.value === 'running' || entry.value === 'stopping')
+      if (reported && inFlight) recovering.set(address, of.rows[entry.index]?.attempt ?? 0)
+    }
+  }
+  /** What recovery has to find out, and what it left as it was. */
+  const noteRecovery = (of: Resident): void => {
+    const own = planEntry(of)
+    if (!own || isPlanEnd(own.value)) return
+    const open = [...of.actors.keys()].filter((address) => recovering.has(address)).length
+    note({
+      type: 'recovered',
+      plan: of.id,
+      job: null,
+      state: own.value,
+      reason: 'unchanged',
+      detail: { jobs: of.rows.length, inFlight: open, unchanged: of.rows.length - open },
+    })
+  }
+  const bringIn = async (plan: string, reported: boolean): Promise<boolean> => {
+    try {
+      const known = aside.get(plan) ?? (await journal.aside(plan))?.why
+      if (known === undefined) return await load(plan, reported)
+      aside.set(plan, known)
+      await answerAside(plan)
+    } catch (error) {
+      if (!isOfThePlan(error)) throw error
+      setAside(plan, error)
+    }
+    return true
+  }
+  /** A plan that was set aside is loaded again when an operator asks for it, and for nobody else. */
+  const answerAside = async (plan: string): Promise<void> => {
+    const own = planAddress(plan)
+    const asked = boxes.clear(own)
+    const [first, ...rest] = asked.filter(({ event }) => event.type === 'continue.requested')
+    for (const message of [...asked.filter(({ event }) => event.type !== 'continue.requested'), ...rest])
+      boxes.put(own, message)
+    if (!first) return settle(plan, 'quarantined')
+    try {
+      if (!(await load(plan, true))) return settle(plan, null)
+    } catch (error) {
+      if (!isOfThePlan(error)) throw error
+      setAside(plan, error)
+      first.offer?.fail(new TenutoError('PLAN_DAMAGED', { plan, why: aside.get(plan) }, error))
+      return
+    }
+    aside.delete(plan)
+    memory.open.aside.push({ plan, why: null, at: now() })
+    note({ type: 'restored', plan, job: null, state: 'running', reason: 'operator' })
+    const of = residents.get(plan)
+    const state = of && planEntry(of)?.value
+    // Quarantined by a fault of its own besides, it is let out of that too.
+    if (state === 'quarantined') boxes.putFirst(own, first)
+    else
+      consume(memory.open, own, first, { taken: true, position: memory.head.position, state: state ?? null })
+  }
+  /** A plan that ends the process while it is taken up is not tried for ever. */
+  const countLoading = async (plan: string): Promise<void> => {
+    const times = await journal.loading(plan)
+    if (times >= LOADINGS_MAX) {
+      memory.open.loading.push({ plan, times: 0 })
+      throw new TenutoError('INTERNAL', {
+        what: `the process ended ${times} times while it took this plan up`,
+      })
+    }
+    try {
+      await journal.commit({ ...EMPTY_BATCH, loading: [{ plan, times: times + 1 }] })
+    } catch (error) {
+      // One that is not counted is one more try; nothing else depends on it.
+      if (!isTenutoError(error, 'STORE_FULL')) throw error
+    }
+  }
+  const load = async (plan: string, reported: boolean): Promise<boolean> => {
+    const counted = !journal.opening.clean && reported
+    if (counted) await countLoading(plan)
+    const loaded = await loadPlan(journal, system, plan)
+    if (!loaded) return false
+    const { resident: of, mail } = loaded
+    if (counted) for (const { id } of mail) memory.careful.add(id)
+    const posted = mail.map(({ id, address, event, postedBy, deliveries }) => ({
+      address,
+      message: messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }),
+    }))
+    const waiting = waitingFor(plan)
+    enter(of, reported)
+    for (const { address, message } of posted) boxes.put(address, message)
+    // What is in the mail was just read from there.
+    for (const [address, messages] of waiting) {
+      for (const message of messages) if (message.id === null) boxes.put(address, message)
+    }
+    if (reported) noteRecovery(of)
+    memory.open.touched.add(of)
+    if (counted) memory.open.loading.push({ plan, times: 0 })
+    return true
+  }
+  const readActor = async (address: Address, of: Resident): Promise<void> => {
+    try {
+      const row = await journal.actor(address)
+      if (row) of.actors.set(address, restoreEntry(system, of, row))
+      else of.fresh.add(address)
+    } catch (error) {
+      if (!isOfThePlan(error)) throw error
+      setAside(of.id, error)
+    }
+  }
+
+  return {
+    waitingFor,
+    bringIn,
+    readAbsent: async () => {
+      for (const address of [...absent]) {
+        absent.delete(address)
+        const { plan } = parseAddress(address)
+        try {
+          const of = residents.get(plan)
+          if (of) await readActor(address, of)
+          else if (!(await bringIn(plan, true))) settle(plan, null)
+          boxes.letGo(address)
+        } catch (error) {
+          log.error({ address, error: String(error) }, 'the store cannot be read; messages wait')
+          for (const { offer } of boxes.clear(address)) offer?.fail(error)
+        }
+      }
+    },
+  }
+}

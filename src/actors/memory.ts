@@ -1,0 +1,63 @@
+/**
+ * What a host has in memory: the plans, their mailboxes, and the ports that hold no truth. All of it can be thrown away and read
+ * again from the journal; `open` is what has happened since the last commit.
+ */
+import type { Address } from '../address.ts'
+import type { Clock } from '../clock.ts'
+import type { Opening } from '../journal/journal.ts'
+import type { Resident } from './directory.ts'
+import { type Mailboxes, mailboxes } from './mailbox.ts'
+import { type Slots, slots } from './slots.ts'
+import { type FlatSystem, flatSystem } from './system.ts'
+import { type Timers, timers } from './timers.ts'
+import { type Transaction, transaction } from './transaction.ts'
+
+/** What a host has counted since it began. */
+export type HostCounts = Readonly<
+  Record<'steps' | 'commits' | 'failedCommits' | 'faults' | 'duplicates' | 'dead' | 'repairs', number>
+>
+
+/** A host's memory. Deciding and loading change it; the host throws parts of it away. */
+export type Memory = {
+  readonly system: FlatSystem
+  readonly boxes: Mailboxes
+  readonly permits: Slots
+  readonly alarms: Timers
+  readonly residents: Map<string, Resident>
+  /** Addresses that wait for something to be read from the journal. */
+  readonly absent: Set<Address>
+  /** Plans that could not be loaded, and why. Nothing of them is in memory but this. */
+  readonly aside: Map<string, string>
+  /** Attempts that were in flight when their plan was loaded, until it is known what became of them; by the job's address. */
+  readonly recovering: Map<Address, number>
+  /**
+   * After a process that ended uncleanly: the messages it left, by id, until they are dealt with. One of them may be what ended it,
+   * so that each is taken in a commit of its own, and its delivery is counted before.
+   */
+  readonly careful: Set<number>
+  readonly counts: { -readonly [K in keyof HostCounts]: HostCounts[K] }
+  /** What the next commit continues. */
+  head: { position: number; mail: number; dead: number }
+  open: Transaction
+}
+
+/** An empty memory, from where the journal stands. `fire` is told of each timer that is due. */
+export const memory = (
+  opening: Opening,
+  clock: Clock,
+  maxParallel: number,
+  fire: (address: Address, name: string, due: number) => void,
+): Memory => ({
+  system: flatSystem(),
+  boxes: mailboxes(),
+  permits: slots(maxParallel),
+  alarms: timers(clock, fire),
+  residents: new Map(),
+  absent: new Set(),
+  aside: new Map(),
+  recovering: new Map(),
+  careful: new Set(),
+  counts: { steps: 0, commits: 0, failedCommits: 0, faults: 0, duplicates: 0, dead: 0, repairs: 0 },
+  head: { position: opening.position, mail: opening.mail, dead: opening.dead },
+  open: transaction(),
+})
