@@ -7,7 +7,7 @@ import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
 import { type Host, type HostCounts, host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
-import { processAttempts } from './actors/processes.ts'
+import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
@@ -220,14 +220,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       tell,
       warn: (fields, message) => log.warn(fields, message),
     })
-    const executor = (report: Parameters<typeof processExecutor>[0]['report']) => {
+    const executor = (news: ExecutorNews) => {
       const made = processExecutor({
         home,
         homeId,
         epoch: journal.opening.epoch,
         clock,
         build: readBuild().sourceHash ?? 'unknown',
-        report,
+        ...news,
         log: (level, fields, message) => log[level](fields, message),
       })
       liveAttempts = made.live

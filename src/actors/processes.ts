@@ -10,20 +10,24 @@ import {
   LOG_LIMITS,
   type Spec,
   type StopWhy,
+  type TimeLimit,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
 import type { StopReason } from '../states.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 import type { Needs } from './calls.ts'
-import type { ProcessExecutor } from './executor.ts'
+import type { Ports, ProcessExecutor } from './executor.ts'
+
+/** What the executor has to tell. */
+export type ExecutorNews = Pick<Ports, 'report' | 'stopping'>
 
 /** What process attempts need. */
 export type ProcessPorts = Readonly<{
   home: string
   homeId: string
   clock: Clock
-  executor: (report: (end: AttemptReport) => void) => ProcessExecutor
+  executor: (news: ExecutorNews) => ProcessExecutor
   needs: (ref: AttemptRef) => Promise<Needs>
   tell: TellAttempt
 }>
@@ -33,6 +37,11 @@ const WHY: Readonly<Record<StopReason, StopWhy>> = {
   'stop-timeout': 'timeout',
   'stop-stall': 'stall',
   'stop-deadline': 'deadline',
+}
+const REASON: Readonly<Record<TimeLimit, StopReason>> = {
+  timeout: 'stop-timeout',
+  stall: 'stop-stall',
+  deadline: 'stop-deadline',
 }
 
 /** What a job runs. */
@@ -60,7 +69,9 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(record.leftovers > 0 ? { leftovers: record.leftovers } : {}),
       ...(outputs ? { outputs } : {}),
     })
-  const executor = ports.executor(report)
+  const stopping: ExecutorNews['stopping'] = ({ plan, job, attempt, generation }, why) =>
+    tell(plan, job, { type: 'attempt.stopping', attempt, generation, why: REASON[why] })
+  const executor = ports.executor({ report, stopping })
   /** Attempts whose order is being prepared: what is asked of one attempt is done in the order in which it was asked. */
   const preparing = new Map<string, Promise<void>>()
 

@@ -3,7 +3,7 @@ import type { AttemptNews } from '../../src/actors/attempts.ts'
 import type { Needs } from '../../src/actors/calls.ts'
 import { resident } from '../../src/actors/directory.ts'
 import type { ProcessExecutor } from '../../src/actors/executor.ts'
-import { processAttempts } from '../../src/actors/processes.ts'
+import { type ExecutorNews, processAttempts } from '../../src/actors/processes.ts'
 import { type AttemptReport, attemptDir, LOG_LIMITS, type Spec, type StopOrder } from '../../src/attempt.ts'
 import { graphOf, openRows } from '../../src/machines/board.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -20,9 +20,9 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
   const asked: Asked[] = []
   const told: (readonly [string, string, AttemptNews])[] = []
-  let report: (end: AttemptReport) => void = () => {}
-  const executor = (given: (end: AttemptReport) => void): ProcessExecutor => {
-    report = given
+  let news: ExecutorNews = { report: () => {}, stopping: () => {} }
+  const executor = (given: ExecutorNews): ProcessExecutor => {
+    news = given
     return {
       ensure: (spec) => asked.push({ ensure: spec }),
       stop: (order) => asked.push({ stop: order }),
@@ -43,7 +43,9 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   })
   const ref = (job: string, attempt = 1) => ({ resident: of, job, attempt, generation: 1 })
   const specs = () => asked.flatMap((each) => ('ensure' in each ? [each.ensure] : []))
-  return { clock, attempts, asked, told, ref, specs, report: (end: AttemptReport) => report(end) }
+  const report: ExecutorNews['report'] = (end) => news.report(end)
+  const stopping: ExecutorNews['stopping'] = (attempt, why) => news.stopping(attempt, why)
+  return { clock, attempts, asked, told, ref, specs, report, stopping }
 }
 
 test.each([
@@ -195,6 +197,18 @@ test('a report becomes the end of the attempt, with what is worth telling and no
       },
     ],
   ])
+})
+
+test.each([
+  ['timeout', 'stop-timeout'],
+  ['stall', 'stop-stall'],
+  ['deadline', 'stop-deadline'],
+] as const)('an attempt that the runner stops for its %s makes its job say so', (limit, why) => {
+  const { stopping, told } = made({ a: {} })
+
+  stopping({ key: 'h/p-aaaaaa/a/2', plan: 'p-aaaaaa', job: 'a', attempt: 2, generation: 3, dir: '/x' }, limit)
+
+  expect(told).toEqual([['p-aaaaaa', 'a', { type: 'attempt.stopping', attempt: 2, generation: 3, why }]])
 })
 
 test('sweeping and closing are passed on', async () => {

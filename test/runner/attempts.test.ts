@@ -139,6 +139,46 @@ test('a child that exits 0 on TERM has still timed out; of timeout and deadline 
   expect(deadline?.record).toMatchObject({ outcome: 'deadline', code: 0 })
 })
 
+test.each([
+  ['timeout', { timeoutMs: 600 }],
+  ['deadline', { deadlineMs: 600, timeoutMs: 50_000 }],
+  ['stall', { stallMs: 600 }],
+] as const)(
+  'a stop for its %s is told when the grace begins, and not again without being asked',
+  async (why, limit) => {
+    const { shell, executor, stopOf, home } = openHome()
+    const { ensure, stop, stopping, stops, ended } = executor()
+    const spec = shell('trap ": > asked" TERM; while :; do sleep 0.05 || :; done', {
+      ...limit,
+      graceMs: 1_000_000,
+    })
+    ensure(spec)
+
+    expect(await stopping(spec.key)).toBe(why)
+    await fileThere(join(home, 'asked'))
+    expect(existsSync(join(spec.dir, FILES.exit))).toBe(false)
+    stop(stopOf(spec, { graceMs: 0, why }))
+
+    expect((await ended(spec.key)).record).toMatchObject({ outcome: why, signal: 'SIGKILL' })
+    expect(stops).toEqual([{ key: spec.key, why }])
+  },
+)
+
+test('a stop that was ordered is not told back, also when a limit passes in its grace', async () => {
+  const { shell, executor, stopOf, home } = openHome()
+  const { ensure, stop, stops, ended, run } = executor()
+  const spec = shell('trap "" TERM; : > there; while :; do sleep 0.05; done', { timeoutMs: 1_500 })
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+
+  stop(stopOf(spec, { graceMs: 1_000_000 }))
+  await run(shell('sleep 1.6'))
+  stop(stopOf(spec, { graceMs: 0 }))
+
+  expect((await ended(spec.key)).record.outcome).toBe('cancelled')
+  expect(stops).toEqual([])
+})
+
 test('a stop finds the grandchild in its own session by its marker', async () => {
   const { shell, executor, stopOf, home, marked } = openHome()
   const { ensure, stop, ended } = executor()

@@ -15,6 +15,7 @@ import {
   LOG_LIMITS,
   type Spec,
   type StopOrder,
+  type TimeLimit,
 } from '../../src/attempt.ts'
 import { systemClock } from '../../src/clock.ts'
 import { markedProcesses } from '../../src/process.ts'
@@ -37,9 +38,13 @@ export type Home = Readonly<{
 export type Driven = ProcessExecutor &
   Readonly<{
     reports: readonly AttemptReport[]
+    /** What the runner said it stops by itself, in order. */
+    stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
+    /** The next time it is told that this attempt is being stopped. */
+    stopping: (key: string) => Promise<TimeLimit>
     /** Ensures, and waits for the end. */
     run: (spec: Spec) => Promise<AttemptReport>
   }>
@@ -72,9 +77,13 @@ export const openHome = (): Home => {
 
   const executor = (epoch = 1): Driven => {
     const reports: AttemptReport[] = []
+    const stops: { key: string; why: TimeLimit }[] = []
     const logs: string[] = []
-    const taken = new Map<string, number>()
+    const taken = new Map<unknown, Map<string, number>>()
     const waiting: (() => void)[] = []
+    const wakeAll = () => {
+      for (const wake of waiting.splice(0)) wake()
+    }
     const made = processExecutor({
       home,
       homeId,
@@ -83,24 +92,36 @@ export const openHome = (): Home => {
       build: 'test',
       report: (report) => {
         reports.push(report)
-        for (const wake of waiting.splice(0)) wake()
+        wakeAll()
+      },
+      stopping: ({ key }, why) => {
+        stops.push({ key, why })
+        wakeAll()
       },
       log: (level, fields, message) => logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
     })
-    const ended = async (key: string): Promise<AttemptReport> => {
-      const index = taken.get(key) ?? 0
-      taken.set(key, index + 1)
+    /** The next of these about this attempt that nobody has asked for before. */
+    const next = async <T extends Readonly<{ key: string }>>(
+      heard: readonly T[],
+      key: string,
+    ): Promise<T> => {
+      const counts = taken.get(heard) ?? new Map<string, number>()
+      taken.set(heard, counts)
+      const index = counts.get(key) ?? 0
+      counts.set(key, index + 1)
       for (;;) {
-        const found = reports.filter((report) => report.record.key === key)[index]
+        const found = heard.filter((one) => one.key === key)[index]
         if (found !== undefined) return found
         await new Promise<void>((resolve) => waiting.push(resolve))
       }
     }
+    const ended = (key: string) => next(reports, key)
+    const stopping = async (key: string) => (await next(stops, key)).why
     const run = (spec: Spec) => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, logs, ended, run }
+    const driven = { ...made, reports, stops, logs, ended, stopping, run }
     executors.push(driven)
     return driven
   }
