@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Claim, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
-import { fileThere, openHome, pidsOf, processGone } from '../runner/home.ts'
+import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
@@ -284,9 +284,5 @@ test('a record on disk is what is told, word for word', async () => {
 })
 
 /** Resolves when the runner of a home has written that it adopted an attempt. */
-const adopted = async (home: string, key: string): Promise<void> => {
-  const path = join(home, 'runner.log')
-  while (!(existsSync(path) && readFileSync(path, 'utf8').includes(`${key}: adopted`))) {
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
+const adopted = (home: string, key: string): Promise<void> =>
+  textThere(join(home, 'runner.log'), `${key}: adopted`)

@@ -251,13 +251,13 @@ test('a pause of the runner does not count as silence of the job', async () => {
   const { shell, executor, runnerPid, home } = openHome()
   const { ensure, ended } = executor()
   // Silent for longer than its limit, but nearly all of that while nobody watched.
-  const spec = shell(': > there; sleep 2.5; echo said', { stallMs: 1_500 })
+  const spec = shell(': > there; sleep 3; : > later; sleep 0.5; echo said', { stallMs: 2_000 })
   ensure(spec)
   await fileThere(join(home, 'there'))
   const pid = await runnerPid()
 
   process.kill(pid, 'SIGSTOP')
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await fileThere(join(home, 'later'))
   process.kill(pid, 'SIGCONT')
 
   expect((await ended(spec.key)).record.outcome).toBe('succeeded')
@@ -296,14 +296,15 @@ test('a stop that comes first takes the claim: nothing is ever started', async (
 test('every order of stop and ensure gives one end: never started, or started and stopped', async () => {
   const { shell, executor, stopOf, marked } = openHome()
   const { ensure, stop, ended } = executor()
-  const specs = Array.from({ length: 24 }, () => shell('sleep 100'))
+  const specs = Array.from({ length: 24 }, () => shell(': > "$TENUTO_OUTPUT"; exec sleep 100'))
   const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const moments = [FILES.claim, FILES.needs, FILES.log, FILES.outputs]
 
   for (const [index, spec] of specs.entries()) {
     if (index % 4 === 0) stop(stopOf(spec))
     ensure(spec)
     if (index % 4 === 2) await turn()
-    if (index % 4 === 3) await new Promise((resolve) => setTimeout(resolve, index))
+    if (index % 4 === 3) await fileThere(join(spec.dir, moments[(index >> 2) % 4] as string))
     stop(stopOf(spec))
   }
   const ends = await Promise.all(specs.map(({ key }) => ended(key)))

@@ -2,9 +2,10 @@
  * A home in a temporary folder with a real executor and a real runner, for tests. Everything it started is gone when it closes.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type ProcessExecutor, processExecutor } from '../../src/actors/executor.ts'
 import {
@@ -127,12 +128,9 @@ export const openHome = (): Home => {
   }
 
   const runnerPids = () => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))
-  const runnerPid = async (): Promise<number> => {
-    for (;;) {
-      const [pid] = existsSync(join(home, 'runner.sock')) ? runnerPids() : []
-      if (pid !== undefined) return pid
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
+  const runnerPid = (): Promise<number> => {
+    const socket = join(home, 'runner.sock')
+    return seen(socket, () => (existsSync(socket) ? runnerPids()[0] : undefined))
   }
   const marked = (key?: string) =>
     markedProcesses(key ?? `${homeId}/`)
@@ -156,12 +154,41 @@ export const openHome = (): Home => {
 
 /** Resolves when the file exists: how the shell texts of these tests say where they are. Its folder need not exist yet. */
 export const fileThere = async (path: string): Promise<void> => {
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 5))
+  await seen(path, () => existsSync(path) || undefined)
 }
 
-/** Resolves when the process is gone. */
+/** Resolves when the file exists and has this text in it. */
+export const textThere = async (path: string, text: string): Promise<void> => {
+  await seen(path, () => readOr(path, '').includes(text) || undefined)
+}
+
+/** What `look` finds about a file. It looks again at every change in the nearest folder around it that exists. */
+const seen = async <T>(path: string, look: () => T | undefined): Promise<T> => {
+  for (;;) {
+    let folder = dirname(path)
+    while (!existsSync(folder)) folder = dirname(folder)
+    // Watched before it is looked at, so that no change falls between.
+    const watcher = watch(folder, { persistent: false })
+    try {
+      const changed = once(watcher, 'change')
+      const found = look()
+      if (found !== undefined) return found
+      await changed
+    } finally {
+      watcher.close()
+    }
+  }
+}
+
+const GONE_LOOKS_MAX = 2_000
+
+/**
+ * Resolves when the process is gone. Its parent alone hears of its end, and that is not this process, so it can only be looked at
+ * again, for about twenty seconds.
+ */
 export const processGone = async (pid: number): Promise<void> => {
-  while (existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(statusOf(pid))) {
+  for (let looks = 0; existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(statusOf(pid)); looks += 1) {
+    if (looks === GONE_LOOKS_MAX) throw new Error(`process ${pid} still lives`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
