@@ -233,7 +233,9 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       liveAttempts = made.live
       return made
     }
-    return routedAttempts(processAttempts({ home, homeId, clock, executor, needs, tell }), calls)
+    const { bootedSince } = journal.opening
+    const processes = processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell })
+    return routedAttempts(processes, calls)
   }
 
   let fail: (error: unknown) => void = () => {}

@@ -11,8 +11,26 @@ import { type JobSketch, planOf, rowOf } from '../support/definitions.ts'
 
 type Asked = Readonly<{ ensure: Spec } | { stop: StopOrder } | { sweep: string } | { close: true }>
 
+const RECORD: AttemptReport['record'] = {
+  v: 1,
+  key: 'h/p-aaaaaa/a/1',
+  outcome: 'exit',
+  code: 3,
+  signal: null,
+  startedAt: 10,
+  endedAt: 20,
+  durationMs: 10,
+  pid: 77,
+  leftovers: 0,
+  log: { bytes: 0 },
+}
+
 /** Process attempts over an executor that only notes what it is asked. */
-const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Needs> = async () => ({})) => {
+const made = (
+  jobs: Readonly<Record<string, JobSketch>>,
+  needs: () => Promise<Needs> = async () => ({}),
+  bootedSince: number | null = null,
+) => {
   const clock = virtualClock()
   const definition = planOf(jobs, { env: { FROM: 'plan', BOTH: 'plan' } })
   const graph = graphOf(definition)
@@ -36,6 +54,7 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   const attempts = processAttempts({
     home: '/home',
     homeId: 'h',
+    bootedSince,
     clock,
     executor,
     needs,
@@ -149,18 +168,7 @@ test('an attempt whose needs cannot be read has not begun, and says why', async 
 
 test('a report becomes the end of the attempt, with what is worth telling and nothing else', () => {
   const { report, told } = made({ a: {} })
-  const record = {
-    v: 1,
-    key: 'h/p-aaaaaa/a/1',
-    outcome: 'exit',
-    code: 3,
-    signal: null,
-    startedAt: 10,
-    endedAt: 20,
-    durationMs: 10,
-    pid: 77,
-    leftovers: 0,
-  } as unknown as AttemptReport['record']
+  const record = RECORD
   const base = { key: record.key, plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }
 
   report({ ...base, record, outputs: undefined, warnings: [] })
@@ -197,6 +205,33 @@ test('a report becomes the end of the attempt, with what is worth telling and no
       },
     ],
   ])
+})
+
+test('an attempt that was asked for before the machine was booted says so, and no other', () => {
+  // The rows of these plans are of the moment 0.
+  const rebooted = (bootedSince: number | null, ...asked: readonly boolean[]) => {
+    const { attempts, ref, specs, report } = made({ a: {} }, undefined, bootedSince)
+    for (const recovered of asked) attempts.ensure(ref('a'), null, recovered)
+    const { key } = specs()[0] as Spec
+    report({
+      ...ref('a'),
+      key,
+      plan: 'p-aaaaaa',
+      dir: '/x',
+      record: RECORD,
+      outputs: undefined,
+      warnings: [],
+    })
+    attempts.ensure(ref('a'), null, true)
+    return specs().map((spec) => spec.rebooted ?? false)
+  }
+
+  expect(rebooted(null, true)).toEqual([false, false])
+  expect(rebooted(0, true)).toEqual([false, false])
+  expect(rebooted(1, true)).toEqual([true, true])
+  expect(rebooted(Number.POSITIVE_INFINITY, true, true)).toEqual([true, true, true])
+  // What this process began it asks for again after a failed commit, and the machine was not booted in between.
+  expect(rebooted(Number.POSITIVE_INFINITY, false, true)).toEqual([false, false, true])
 })
 
 test.each([
