@@ -28,6 +28,11 @@ export type Outcome = (typeof OUTCOMES)[number]
 /** Why an attempt is stopped; also the outcome it then has. */
 export type StopWhy = Extract<Outcome, 'cancelled' | 'timeout' | 'stall' | 'deadline' | 'log-limit'>
 
+/** Limits of time: an attempt that passes one is stopped by its runner, which says so when it begins. */
+export const TIME_LIMITS = ['timeout', 'stall', 'deadline'] as const
+/** Which limit of time an attempt has passed. */
+export type TimeLimit = (typeof TIME_LIMITS)[number]
+
 /** Versions of the records on disk and of the protocol on the socket. */
 export const RECORD_VERSION = 1
 /** The version of the socket protocol. */
@@ -236,6 +241,8 @@ export type ToRunner =
 export type FromRunner =
   | Readonly<{ type: 'welcome'; v: number; pid: number; build: string }>
   | Readonly<{ type: 'refused'; why: 'epoch' | 'protocol'; message: string }>
+  /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
+  | Readonly<{ type: 'stopping'; key: string; why: TimeLimit }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
   | Readonly<{ type: 'swept'; prefix: string; leftovers: number }>
   | Readonly<{ type: 'live'; id: number; attempts: readonly LiveAttempt[] }>
@@ -281,6 +288,8 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
           : undefined
       case 'refused':
         return isString(message['message']) && isString(message['why']) ? (message as FromRunner) : undefined
+      case 'stopping':
+        return isString(message['key']) && isTimeLimit(message['why']) ? (message as FromRunner) : undefined
       case 'ended':
         return isExitRecord(message['record']) ? (message as FromRunner) : undefined
       case 'swept':
@@ -390,6 +399,7 @@ const parse = <T>(text: string, read: (object: Loose) => T | undefined): T | und
 const isObject = (value: unknown): value is Loose =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isString = (value: unknown): value is string => typeof value === 'string'
+const isTimeLimit = (value: unknown): boolean => (TIME_LIMITS as readonly unknown[]).includes(value)
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 const isOptionalNumber = (value: unknown): boolean => value === undefined || isNumber(value)
 const isRecord = (value: Loose): boolean => value['v'] === RECORD_VERSION && isString(value['key'])

@@ -8,7 +8,7 @@ import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
 import type { HostCounts } from './actors/memory.ts'
 import { readNeeds } from './actors/needs.ts'
-import { processAttempts } from './actors/processes.ts'
+import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
@@ -221,20 +221,22 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       tell,
       warn: (fields, message) => log.warn(fields, message),
     })
-    const executor = (report: Parameters<typeof processExecutor>[0]['report']) => {
+    const executor = (news: ExecutorNews) => {
       const made = processExecutor({
         home,
         homeId,
         epoch: journal.opening.epoch,
         clock,
         build: readBuild().sourceHash ?? 'unknown',
-        report,
+        ...news,
         log: (level, fields, message) => log[level](fields, message),
       })
       liveAttempts = made.live
       return made
     }
-    return routedAttempts(processAttempts({ home, homeId, clock, executor, needs, tell }), calls)
+    const { bootedSince } = journal.opening
+    const processes = processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell })
+    return routedAttempts(processes, calls)
   }
 
   let fail: (error: unknown) => void = () => {}

@@ -105,6 +105,7 @@ test('a record that is cut off anywhere is no record; whole it is read', () => {
     [exit, readExitRecord],
     [{ from: 1, to: 2 }, readHole],
     [{ type: 'ended', record: exit }, readFromRunner],
+    [{ type: 'stopping', key: 'h/p/j/1', why: 'stall' }, readFromRunner],
     [{ type: 'sweep', prefix: 'h/p/' }, readToRunner],
   ] as const
 
@@ -122,6 +123,12 @@ test('records of another version or shape are none', () => {
   expect(readExitRecord('{"v":1,"key":"k","outcome":"great"}')).toBeUndefined()
   expect(readHole('{"from":2,"to":2}')).toBeUndefined()
   expect(readProcessRecord('[]')).toBeUndefined()
+})
+
+test('a runner says that it stops for a limit of time, and for nothing else', () => {
+  for (const why of ['cancelled', 'log-limit', 'lost', undefined]) {
+    expect(readFromRunner(JSON.stringify({ type: 'stopping', key: 'h/p/j/1', why }))).toBeUndefined()
+  }
 })
 
 test('a sweep names one plan of one home, never more', () => {

@@ -23,6 +23,7 @@ import {
   readFromRunner,
   type Spec,
   type StopOrder,
+  type TimeLimit,
   type ToRunner,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
@@ -52,6 +53,8 @@ export type Ports = Readonly<{
   build: string
   /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
   report: (end: AttemptReport) => void
+  /** Called when the runner begins to stop an attempt that has passed a limit of time; perhaps several times. Must not throw. */
+  stopping: (attempt: AttemptRef, why: TimeLimit) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
 
@@ -220,6 +223,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
     if (message.type === 'welcome') againMs = AGAIN_MS.min
     else if (message.type === 'refused') refused(message)
+    else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
     else {
@@ -233,6 +237,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     ports.log('error', { why }, message)
     // A newer daemon is in command: this one has been replaced and must not come back.
     if (why === 'epoch') void close()
+  }
+
+  /** A stop that was ordered here has its own reason. */
+  const stopping = ({ key, why }: Extract<FromRunner, { type: 'stopping' }>): void => {
+    const found = asked.get(key)
+    if (found !== undefined && found.order === undefined && !closed) ports.stopping(found.ref, why)
   }
 
   const ended = (record: AttemptReport['record']): void => {

@@ -10,20 +10,26 @@ import {
   LOG_LIMITS,
   type Spec,
   type StopWhy,
+  type TimeLimit,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
 import type { StopReason } from '../states.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 import type { Needs } from './calls.ts'
-import type { ProcessExecutor } from './executor.ts'
+import type { Ports, ProcessExecutor } from './executor.ts'
+
+/** What the executor has to tell. */
+export type ExecutorNews = Pick<Ports, 'report' | 'stopping'>
 
 /** What process attempts need. */
 export type ProcessPorts = Readonly<{
   home: string
   homeId: string
+  /** What was asked for before this moment (epoch ms) was asked for before the machine was booted; null when nothing was. */
+  bootedSince: number | null
   clock: Clock
-  executor: (report: (end: AttemptReport) => void) => ProcessExecutor
+  executor: (news: ExecutorNews) => ProcessExecutor
   needs: (ref: AttemptRef) => Promise<Needs>
   tell: TellAttempt
 }>
@@ -34,6 +40,11 @@ const WHY: Readonly<Record<StopReason, StopWhy>> = {
   'stop-stall': 'stall',
   'stop-deadline': 'deadline',
 }
+const REASON: Readonly<Record<TimeLimit, StopReason>> = {
+  timeout: 'stop-timeout',
+  stall: 'stop-stall',
+  deadline: 'stop-deadline',
+}
 
 /** What a job runs. */
 const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly string[] => {
@@ -43,8 +54,20 @@ const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly s
 
 /** The attempts of jobs that run as processes. */
 export const processAttempts = (ports: ProcessPorts): Attempts => {
-  const { clock, home, homeId, tell } = ports
-  const report = ({ plan, job, attempt, generation, record, outputs, warnings }: AttemptReport): void =>
+  const { clock, home, homeId, bootedSince, tell } = ports
+  /** Attempts that this process was the first to ask for. */
+  const begun = new Set<string>()
+  const report = ({
+    key,
+    plan,
+    job,
+    attempt,
+    generation,
+    record,
+    outputs,
+    warnings,
+  }: AttemptReport): void => {
+    begun.delete(key)
     tell(plan, job, {
       type: 'attempt.ended',
       attempt,
@@ -60,7 +83,10 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(record.leftovers > 0 ? { leftovers: record.leftovers } : {}),
       ...(outputs ? { outputs } : {}),
     })
-  const executor = ports.executor(report)
+  }
+  const stopping: ExecutorNews['stopping'] = ({ plan, job, attempt, generation }, why) =>
+    tell(plan, job, { type: 'attempt.stopping', attempt, generation, why: REASON[why] })
+  const executor = ports.executor({ report, stopping })
   /** Attempts whose order is being prepared: what is asked of one attempt is done in the order in which it was asked. */
   const preparing = new Map<string, Promise<void>>()
 
@@ -72,7 +98,16 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     generation,
     dir: attemptDir(home, resident.id, job, attempt),
   })
-  const specOf = (ref: AttemptRef, deadlineAt: number | null, needs: Needs | null): Spec => {
+  const isOfEarlierBoot = ({ resident, job }: AttemptRef): boolean => {
+    const since = resident.rows[resident.graph.index.get(job) ?? -1]?.since
+    return bootedSince !== null && since !== undefined && since < bootedSince
+  }
+  const specOf = (
+    ref: AttemptRef,
+    deadlineAt: number | null,
+    rebooted: boolean,
+    needs: Needs | null,
+  ): Spec => {
     const { definition, environment, row } = ref.resident
     const job = definition.jobs[ref.job] as JobDefinition
     return {
@@ -86,6 +121,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(job.timeoutMs === undefined ? {} : { timeoutMs: job.timeoutMs }),
       ...(job.stallMs === undefined ? {} : { stallMs: job.stallMs }),
       ...(deadlineAt === null ? {} : { deadlineMs: Math.max(0, deadlineAt - clock.now()) }),
+      ...(rebooted ? { rebooted } : {}),
     }
   }
   const inOrder = (key: string, act: () => Promise<void>): void => {
@@ -97,6 +133,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
   /** What could not even be prepared has provably not begun. */
   const neverStarted = (ref: AttemptRef, error: unknown): void => {
     const { resident, job, attempt, generation } = ref
+    begun.delete(refOf(ref).key)
     tell(resident.id, job, {
       type: 'attempt.ended',
       attempt,
@@ -112,16 +149,18 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
   }
 
   return {
-    ensure: (ref, deadlineAt) => {
+    ensure: (ref, deadlineAt, recovered) => {
       const { definition } = ref.resident
       const { key } = refOf(ref)
+      if (!recovered) begun.add(key)
+      const rebooted = !begun.has(key) && isOfEarlierBoot(ref)
       if (Object.keys(definition.jobs[ref.job]?.needs ?? {}).length === 0) {
-        executor.ensure(specOf(ref, deadlineAt, null))
+        executor.ensure(specOf(ref, deadlineAt, rebooted, null))
         return
       }
       inOrder(key, async () => {
         try {
-          executor.ensure(specOf(ref, deadlineAt, await ports.needs(ref)))
+          executor.ensure(specOf(ref, deadlineAt, rebooted, await ports.needs(ref)))
         } catch (error) {
           neverStarted(ref, error)
         }

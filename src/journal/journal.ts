@@ -141,11 +141,16 @@ export type Opening = Readonly<{
   dead: number
   /** Whether the boot before stopped cleanly; true in a new journal. */
   clean: boolean
+  /**
+   * What was so before this moment (epoch ms) was so before the machine was last booted. Infinite in the first run after that,
+   * whatever the clocks say; null when no run on another boot of the machine is known.
+   */
+  bootedSince: number | null
   /** A random id drawn when the journal was made; marks the processes of this home. */
   home: string
 }>
 
-/** What is known about this boot, for the record. */
+/** What is known about this boot, for the record. `bootId` is the machine's, and the same for many epochs. */
 export type Boot = Readonly<{ bootId: string; pid: number; build: string; at: number }>
 
 /** A plan with the present state of its actor. `state` is `running` until its first step. */

@@ -95,6 +95,7 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot): Promise<Journ
     dead: tables.deadId,
     clean: tables.clean,
     home: tables.home,
+    bootedSince: machineBootedSince(tables.boots, boot.bootId),
   })
   tables.epoch = epoch
   tables.clean = false
@@ -137,6 +138,11 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot): Promise<Journ
 }
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled'])
+
+const machineBootedSince = (before: readonly Boot[], bootId: string): number | null => {
+  const other = before.findLastIndex((each) => each.bootId !== bootId)
+  return other === -1 ? null : (before[other + 1]?.at ?? Number.POSITIVE_INFINITY)
+}
 
 /** Reads a disk without opening it: no epoch is raised. */
 export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {

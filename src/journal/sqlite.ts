@@ -153,9 +153,21 @@ const begin = (driver: Driver, boot: Boot): Opening =>
     driver
       .prepare('INSERT INTO boot (epoch, boot_id, pid, build, at, clean) VALUES (?, ?, ?, ?, ?, 0)')
       .run(epoch, boot.bootId, boot.pid, boot.build, boot.at)
+    const bootedSince = machineBootedSince(driver, epoch, boot.bootId)
     driver.prepare('DELETE FROM boot WHERE epoch <= ?').run(epoch - BOOTS_KEPT)
-    return Object.freeze({ epoch, position, mail, dead, home, clean: last === undefined || last[0] === 1 })
+    const clean = last === undefined || last[0] === 1
+    return Object.freeze({ epoch, position, mail, dead, home, clean, bootedSince })
   })
+
+const machineBootedSince = (driver: Driver, epoch: number, bootId: string): number | null => {
+  const first = driver
+    .prepare(
+      'SELECT epoch, at FROM boot WHERE epoch > (SELECT max(epoch) FROM boot WHERE boot_id <> ?) ORDER BY epoch LIMIT 1',
+    )
+    .get(bootId)
+  if (first === undefined) return null
+  return first[0] === epoch ? Number.POSITIVE_INFINITY : Number(first[1])
+}
 
 /** Runs `act` in one transaction; whatever fails, the connection is out of it afterwards. */
 const transaction = <R>(driver: Driver, act: () => R): R => {

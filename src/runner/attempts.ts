@@ -27,6 +27,8 @@ import {
   type Spec,
   type StopOrder,
   type StopWhy,
+  TIME_LIMITS,
+  type TimeLimit,
 } from '../attempt.ts'
 import { bootId, groupMembers, identityOf, isAlive, markedProcesses, sendSignal } from '../process.ts'
 import { cancelLater, type Later, later, machineMs, pause, wallMs } from './clock.ts'
@@ -68,6 +70,8 @@ export type Ports = Readonly<{
   self: Identity
   /** The epoch of the daemon in command. */
   epoch: () => number
+  /** Called when an attempt that has passed a limit of time begins to be stopped, and again each time it is ensured before its end. */
+  stopping: (key: string, why: TimeLimit) => void
   /** Called with every end, also of one that was recorded before; at least once for each ensured or stopped attempt. */
   ended: (record: ExitRecord) => void
   log: (message: string) => void
@@ -135,6 +139,8 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const entry = entries.get(spec.key)
     if (entry !== undefined) {
       if (entry.live === undefined) entry.spec ??= spec
+      // Who asks may have missed it.
+      else tellStopping(entry.live)
       return
     }
     if (toldUnwritten(spec.key)) return
@@ -215,7 +221,6 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const live = watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
     // Never `close`: that waits for everybody who inherited a descriptor.
     child.once('exit', (code, signal) => void mainGone(live, code, signal))
-    if (entry.order !== undefined) stopLive(live, entry.order.why, entry.order.graceMs)
   }
 
   const watch = (
@@ -242,6 +247,8 @@ export const watchAttempts = (ports: Ports): Attempts => {
     entry.live = live
     // What it may read of its needs can be long.
     entry.spec = undefined
+    // An order comes before a limit that may have passed meanwhile.
+    if (entry.order !== undefined) stopLive(live, entry.order.why, entry.order.graceMs)
     armLimits(live)
     lookTimer ??= later(look, LOOK_MS)
     return live
@@ -318,7 +325,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     found: Readonly<{ identity: Identity; startedAt: number | undefined; startedMono: number | undefined }>,
   ): void => {
     const at = claim?.at ?? wallMs()
-    const live = watch(entry, {
+    watch(entry, {
       child: undefined,
       identity: found.identity,
       startedAt: found.startedAt ?? at,
@@ -326,19 +333,25 @@ export const watchAttempts = (ports: Ports): Attempts => {
       limits: claim?.limits ?? (entry.spec === undefined ? WITHOUT_LIMITS : limitsOf(entry.spec)),
     })
     ports.log(`${entry.ref.key}: adopted process ${found.identity.pid}`)
-    if (entry.order !== undefined) stopLive(live, entry.order.why, entry.order.graceMs)
   }
 
   const armLimits = (live: Live): void => {
-    const {
-      timeoutMs = Number.POSITIVE_INFINITY,
-      deadlineMs = Number.POSITIVE_INFINITY,
-      graceMs,
-    } = live.limits
+    const { timeoutMs = Number.POSITIVE_INFINITY, deadlineMs = Number.POSITIVE_INFINITY } = live.limits
     const left = Math.min(timeoutMs, deadlineMs) - (machineMs() - live.startedMono)
     if (left === Number.POSITIVE_INFINITY || live.phase !== 'running') return
-    if (left <= 0) return stopLive(live, deadlineMs < timeoutMs ? 'deadline' : 'timeout', graceMs)
+    if (left <= 0) return stopOverdue(live, deadlineMs < timeoutMs ? 'deadline' : 'timeout')
     live.limitTimer = later(() => armLimits(live), Math.min(Math.ceil(left), TIMER_MS_MAX))
+  }
+
+  const stopOverdue = (live: Live, why: TimeLimit): void => {
+    stopLive(live, why, live.limits.graceMs)
+    tellStopping(live)
+  }
+
+  /** What somebody ordered is not told: they know, and their reason is the one that counts. */
+  const tellStopping = ({ ref, decided }: Live): void => {
+    const why = TIME_LIMITS.find((limit) => limit === decided)
+    if (why !== undefined) ports.stopping(ref.key, why)
   }
 
   /** The first reason stands; a later order can only make it quicker. */
@@ -466,7 +479,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     live.silentMs = grown === 0 ? live.silentMs + watchedMs : 0
     live.logBytes = log?.bytes ?? live.logBytes
     if (live.phase === 'running' && live.silentMs >= (live.limits.stallMs ?? Number.POSITIVE_INFINITY)) {
-      stopLive(live, 'stall', live.limits.graceMs)
+      stopOverdue(live, 'stall')
     }
     if (log === undefined) return false
     live.logInode ??= log.inode

@@ -76,6 +76,7 @@ const attempts = watchAttempts({
   self,
   epoch: door.epoch,
   log,
+  stopping: (key, why) => door.tell({ type: 'stopping', key, why }),
   ended: (record) => {
     door.tell({ type: 'ended', record })
     leaveWhenIdle()

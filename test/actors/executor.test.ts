@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { FILES, readExitRecord } from '../../src/attempt.ts'
-import { fileThere, openHome, pidsOf, processGone } from '../runner/home.ts'
+import { type Claim, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
@@ -54,6 +54,61 @@ test('an adopted attempt is stopped with its family, and its timeout goes on fro
   expect(lastedMs).toBeGreaterThanOrEqual(1_500)
   expect(cancelled?.record.outcome).toBe('cancelled')
   expect(marked()).toEqual([])
+})
+
+test('a daemon that was away when a grace began is told when it asks, each time it asks', async () => {
+  const { shell, executor, stopOf, home } = openHome()
+  const before = executor(1)
+  const spec = shell('trap ": > asked" TERM; while :; do sleep 0.05 || :; done', {
+    timeoutMs: 600,
+    graceMs: 1_000_000,
+  })
+  before.ensure(spec)
+  await fileThere(spec.dir)
+  await before.close()
+  await fileThere(join(home, 'asked'))
+
+  const { ensure, stopping, stop, ended } = executor(2)
+  ensure(spec)
+  const first = await stopping(spec.key)
+  ensure(spec)
+  const second = await stopping(spec.key)
+  stop(stopOf(spec, { graceMs: 0 }))
+
+  expect([first, second]).toEqual(['timeout', 'timeout'])
+  expect(before.stops).toEqual([])
+  expect((await ended(spec.key)).record.outcome).toBe('timeout')
+})
+
+test('an attempt that is adopted after its time says that it is being stopped, unless a stop was ordered', async () => {
+  const { shell, executor, runnerPid, stopOf, home } = openHome()
+  const { ensure, stop, stops, stopping, ended } = executor()
+  const deaf = 'trap "" TERM; : > $TENUTO_JOB; while :; do sleep 0.05; done'
+  const late = shell(deaf, { graceMs: 1_000_000 })
+  const cancelled = shell(deaf, { graceMs: 1_000_000 })
+  ensure(late)
+  ensure(cancelled)
+  await Promise.all([fileThere(join(home, late.job)), fileThere(join(home, cancelled.job))])
+  const first = await runnerPid()
+  process.kill(first, 'SIGSTOP')
+  for (const { dir } of [late, cancelled]) {
+    const claim = readClaim(readFileSync(join(dir, FILES.claim), 'utf8')) as Claim
+    writeFileSync(
+      join(dir, FILES.claim),
+      JSON.stringify({ ...claim, limits: { ...claim.limits, timeoutMs: 1 } }),
+    )
+  }
+  stop(stopOf(cancelled, { graceMs: 1_000_000 }))
+
+  process.kill(first, 'SIGKILL')
+  const why = await stopping(late.key)
+  await adopted(home, cancelled.key)
+  for (const each of [late, cancelled]) stop(stopOf(each, { graceMs: 0 }))
+  const ends = await Promise.all([ended(late.key), ended(cancelled.key)])
+
+  expect(why).toBe('timeout')
+  expect(ends.map(({ record }) => record.outcome)).toEqual(['timeout', 'cancelled'])
+  expect(stops.filter(({ key }) => key === cancelled.key)).toEqual([])
 })
 
 test('an attempt that ended while no runner lived is lost', async () => {
@@ -229,9 +284,5 @@ test('a record on disk is what is told, word for word', async () => {
 })
 
 /** Resolves when the runner of a home has written that it adopted an attempt. */
-const adopted = async (home: string, key: string): Promise<void> => {
-  const path = join(home, 'runner.log')
-  while (!(existsSync(path) && readFileSync(path, 'utf8').includes(`${key}: adopted`))) {
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
+const adopted = (home: string, key: string): Promise<void> =>
+  textThere(join(home, 'runner.log'), `${key}: adopted`)

@@ -3,7 +3,7 @@ import type { AttemptNews } from '../../src/actors/attempts.ts'
 import type { Needs } from '../../src/actors/calls.ts'
 import { resident } from '../../src/actors/directory.ts'
 import type { ProcessExecutor } from '../../src/actors/executor.ts'
-import { processAttempts } from '../../src/actors/processes.ts'
+import { type ExecutorNews, processAttempts } from '../../src/actors/processes.ts'
 import { type AttemptReport, attemptDir, LOG_LIMITS, type Spec, type StopOrder } from '../../src/attempt.ts'
 import { graphOf, openRows } from '../../src/machines/board.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -11,8 +11,26 @@ import { type JobSketch, planOf, rowOf } from '../support/definitions.ts'
 
 type Asked = Readonly<{ ensure: Spec } | { stop: StopOrder } | { sweep: string } | { close: true }>
 
+const RECORD: AttemptReport['record'] = {
+  v: 1,
+  key: 'h/p-aaaaaa/a/1',
+  outcome: 'exit',
+  code: 3,
+  signal: null,
+  startedAt: 10,
+  endedAt: 20,
+  durationMs: 10,
+  pid: 77,
+  leftovers: 0,
+  log: { bytes: 0 },
+}
+
 /** Process attempts over an executor that only notes what it is asked. */
-const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Needs> = async () => ({})) => {
+const made = (
+  jobs: Readonly<Record<string, JobSketch>>,
+  needs: () => Promise<Needs> = async () => ({}),
+  bootedSince: number | null = null,
+) => {
   const clock = virtualClock()
   const definition = planOf(jobs, { env: { FROM: 'plan', BOTH: 'plan' } })
   const graph = graphOf(definition)
@@ -20,9 +38,9 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
   const asked: Asked[] = []
   const told: (readonly [string, string, AttemptNews])[] = []
-  let report: (end: AttemptReport) => void = () => {}
-  const executor = (given: (end: AttemptReport) => void): ProcessExecutor => {
-    report = given
+  let news: ExecutorNews = { report: () => {}, stopping: () => {} }
+  const executor = (given: ExecutorNews): ProcessExecutor => {
+    news = given
     return {
       ensure: (spec) => asked.push({ ensure: spec }),
       stop: (order) => asked.push({ stop: order }),
@@ -36,6 +54,7 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   const attempts = processAttempts({
     home: '/home',
     homeId: 'h',
+    bootedSince,
     clock,
     executor,
     needs,
@@ -43,7 +62,9 @@ const made = (jobs: Readonly<Record<string, JobSketch>>, needs: () => Promise<Ne
   })
   const ref = (job: string, attempt = 1) => ({ resident: of, job, attempt, generation: 1 })
   const specs = () => asked.flatMap((each) => ('ensure' in each ? [each.ensure] : []))
-  return { clock, attempts, asked, told, ref, specs, report: (end: AttemptReport) => report(end) }
+  const report: ExecutorNews['report'] = (end) => news.report(end)
+  const stopping: ExecutorNews['stopping'] = (attempt, why) => news.stopping(attempt, why)
+  return { clock, attempts, asked, told, ref, specs, report, stopping }
 }
 
 test.each([
@@ -147,18 +168,7 @@ test('an attempt whose needs cannot be read has not begun, and says why', async 
 
 test('a report becomes the end of the attempt, with what is worth telling and nothing else', () => {
   const { report, told } = made({ a: {} })
-  const record = {
-    v: 1,
-    key: 'h/p-aaaaaa/a/1',
-    outcome: 'exit',
-    code: 3,
-    signal: null,
-    startedAt: 10,
-    endedAt: 20,
-    durationMs: 10,
-    pid: 77,
-    leftovers: 0,
-  } as unknown as AttemptReport['record']
+  const record = RECORD
   const base = { key: record.key, plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }
 
   report({ ...base, record, outputs: undefined, warnings: [] })
@@ -195,6 +205,45 @@ test('a report becomes the end of the attempt, with what is worth telling and no
       },
     ],
   ])
+})
+
+test('an attempt that was asked for before the machine was booted says so, and no other', () => {
+  // The rows of these plans are of the moment 0.
+  const rebooted = (bootedSince: number | null, ...asked: readonly boolean[]) => {
+    const { attempts, ref, specs, report } = made({ a: {} }, undefined, bootedSince)
+    for (const recovered of asked) attempts.ensure(ref('a'), null, recovered)
+    const { key } = specs()[0] as Spec
+    report({
+      ...ref('a'),
+      key,
+      plan: 'p-aaaaaa',
+      dir: '/x',
+      record: RECORD,
+      outputs: undefined,
+      warnings: [],
+    })
+    attempts.ensure(ref('a'), null, true)
+    return specs().map((spec) => spec.rebooted ?? false)
+  }
+
+  expect(rebooted(null, true)).toEqual([false, false])
+  expect(rebooted(0, true)).toEqual([false, false])
+  expect(rebooted(1, true)).toEqual([true, true])
+  expect(rebooted(Number.POSITIVE_INFINITY, true, true)).toEqual([true, true, true])
+  // What this process began it asks for again after a failed commit, and the machine was not booted in between.
+  expect(rebooted(Number.POSITIVE_INFINITY, false, true)).toEqual([false, false, true])
+})
+
+test.each([
+  ['timeout', 'stop-timeout'],
+  ['stall', 'stop-stall'],
+  ['deadline', 'stop-deadline'],
+] as const)('an attempt that the runner stops for its %s makes its job say so', (limit, why) => {
+  const { stopping, told } = made({ a: {} })
+
+  stopping({ key: 'h/p-aaaaaa/a/2', plan: 'p-aaaaaa', job: 'a', attempt: 2, generation: 3, dir: '/x' }, limit)
+
+  expect(told).toEqual([['p-aaaaaa', 'a', { type: 'attempt.stopping', attempt: 2, generation: 3, why }]])
 })
 
 test('sweeping and closing are passed on', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
-import type { Batch, Journal, JournalReader } from '../../src/journal/journal.ts'
+import type { Batch, Boot, Journal, JournalReader } from '../../src/journal/journal.ts'
 import {
   actorOf,
   batch,
@@ -21,7 +21,7 @@ import {
 /** What survives a journal. */
 export type Medium = Readonly<{
   /** Boots; journals opened before stay as they are. */
-  open: () => Promise<Journal>
+  open: (boot?: Partial<Boot>) => Promise<Journal>
   reader: () => Promise<JournalReader>
   remove: () => void
 }>
@@ -58,8 +58,8 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       for (const journal of opened.splice(0)) await journal.close()
       medium.remove()
     })
-    const open = async (): Promise<Journal> => {
-      const journal = await medium.open()
+    const open = async (boot: Partial<Boot> = {}): Promise<Journal> => {
+      const journal = await medium.open(boot)
       opened.push(journal)
       return journal
     }
@@ -67,7 +67,15 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
     test('a new journal is empty, clean and in its first epoch', async () => {
       const { opening, ...journal } = await open()
 
-      expect(opening).toEqual({ epoch: 1, position: 0, mail: 0, dead: 0, clean: true, home: opening.home })
+      expect(opening).toEqual({
+        epoch: 1,
+        position: 0,
+        mail: 0,
+        dead: 0,
+        clean: true,
+        bootedSince: null,
+        home: opening.home,
+      })
       expect(opening.home).toMatch(/^[a-z2-7]{10}$/)
       expect(await journal.plans()).toEqual([])
       expect(await journal.plan(P)).toBeUndefined()
@@ -92,6 +100,7 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
         mail: 2,
         dead: 1,
         clean: false,
+        bootedSince: null,
         home: journal.opening.home,
       })
       expect(await journal.plan(P)).toEqual({
@@ -124,6 +133,18 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       await third.stop(true)
       await third.stop(true)
       expect((await open()).opening).toMatchObject({ clean: true, epoch: 4 })
+    })
+
+    test('since when the machine is up is told from the boots of the machine, not of the journal', async () => {
+      const since = async (bootId: string, at: number) => (await open({ bootId, at })).opening.bootedSince
+
+      expect([await since('one', 10), await since('one', 20)]).toEqual([null, null])
+      expect([await since('two', 15), await since('two', 40), await since('two', 50)]).toEqual([
+        Number.POSITIVE_INFINITY,
+        15,
+        15,
+      ])
+      expect([await since('three', 60), await since('three', 70)]).toEqual([Number.POSITIVE_INFINITY, 60])
     })
 
     test('a journal that has stopped writes and reads nothing more', async () => {

@@ -8,7 +8,7 @@ import { journalSuite } from './journal.suite.ts'
 journalSuite('memory', () => {
   const disk = memoryDisk()
   return {
-    open: () => memoryJournal(disk, BOOT),
+    open: (boot) => memoryJournal(disk, { ...BOOT, ...boot }),
     reader: async () => memoryReader(disk),
     remove: () => {},
   }

@@ -18,7 +18,7 @@ journalSuite('sqlite', () => {
   const home = mkdtempSync(join(tmpdir(), 'tenuto-journal-'))
   const file = join(home, 'journal.db')
   return {
-    open: () => sqliteJournal({ file, boot: BOOT, durability: 'full' }),
+    open: (boot) => sqliteJournal({ file, boot: { ...BOOT, ...boot }, durability: 'full' }),
     reader: () => sqliteReader(file),
     remove: () => rmSync(home, { recursive: true }),
   }

@@ -139,6 +139,46 @@ test('a child that exits 0 on TERM has still timed out; of timeout and deadline 
   expect(deadline?.record).toMatchObject({ outcome: 'deadline', code: 0 })
 })
 
+test.each([
+  ['timeout', { timeoutMs: 600 }],
+  ['deadline', { deadlineMs: 600, timeoutMs: 50_000 }],
+  ['stall', { stallMs: 600 }],
+] as const)(
+  'a stop for its %s is told when the grace begins, and not again without being asked',
+  async (why, limit) => {
+    const { shell, executor, stopOf, home } = openHome()
+    const { ensure, stop, stopping, stops, ended } = executor()
+    const spec = shell('trap ": > asked" TERM; while :; do sleep 0.05 || :; done', {
+      ...limit,
+      graceMs: 1_000_000,
+    })
+    ensure(spec)
+
+    expect(await stopping(spec.key)).toBe(why)
+    await fileThere(join(home, 'asked'))
+    expect(existsSync(join(spec.dir, FILES.exit))).toBe(false)
+    stop(stopOf(spec, { graceMs: 0, why }))
+
+    expect((await ended(spec.key)).record).toMatchObject({ outcome: why, signal: 'SIGKILL' })
+    expect(stops).toEqual([{ key: spec.key, why }])
+  },
+)
+
+test('a stop that was ordered is not told back, also when a limit passes in its grace', async () => {
+  const { shell, executor, stopOf, home } = openHome()
+  const { ensure, stop, stops, ended, run } = executor()
+  const spec = shell('trap "" TERM; : > there; while :; do sleep 0.05; done', { timeoutMs: 1_500 })
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+
+  stop(stopOf(spec, { graceMs: 1_000_000 }))
+  await run(shell('sleep 1.6'))
+  stop(stopOf(spec, { graceMs: 0 }))
+
+  expect((await ended(spec.key)).record.outcome).toBe('cancelled')
+  expect(stops).toEqual([])
+})
+
 test('a stop finds the grandchild in its own session by its marker', async () => {
   const { shell, executor, stopOf, home, marked } = openHome()
   const { ensure, stop, ended } = executor()
@@ -211,13 +251,13 @@ test('a pause of the runner does not count as silence of the job', async () => {
   const { shell, executor, runnerPid, home } = openHome()
   const { ensure, ended } = executor()
   // Silent for longer than its limit, but nearly all of that while nobody watched.
-  const spec = shell(': > there; sleep 2.5; echo said', { stallMs: 1_500 })
+  const spec = shell(': > there; sleep 3; : > later; sleep 0.5; echo said', { stallMs: 2_000 })
   ensure(spec)
   await fileThere(join(home, 'there'))
   const pid = await runnerPid()
 
   process.kill(pid, 'SIGSTOP')
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await fileThere(join(home, 'later'))
   process.kill(pid, 'SIGCONT')
 
   expect((await ended(spec.key)).record.outcome).toBe('succeeded')
@@ -256,14 +296,15 @@ test('a stop that comes first takes the claim: nothing is ever started', async (
 test('every order of stop and ensure gives one end: never started, or started and stopped', async () => {
   const { shell, executor, stopOf, marked } = openHome()
   const { ensure, stop, ended } = executor()
-  const specs = Array.from({ length: 24 }, () => shell('sleep 100'))
+  const specs = Array.from({ length: 24 }, () => shell(': > "$TENUTO_OUTPUT"; exec sleep 100'))
   const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const moments = [FILES.claim, FILES.needs, FILES.log, FILES.outputs]
 
   for (const [index, spec] of specs.entries()) {
     if (index % 4 === 0) stop(stopOf(spec))
     ensure(spec)
     if (index % 4 === 2) await turn()
-    if (index % 4 === 3) await new Promise((resolve) => setTimeout(resolve, index))
+    if (index % 4 === 3) await fileThere(join(spec.dir, moments[(index >> 2) % 4] as string))
     stop(stopOf(spec))
   }
   const ends = await Promise.all(specs.map(({ key }) => ended(key)))

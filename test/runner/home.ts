@@ -2,9 +2,10 @@
  * A home in a temporary folder with a real executor and a real runner, for tests. Everything it started is gone when it closes.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type ProcessExecutor, processExecutor } from '../../src/actors/executor.ts'
 import {
@@ -15,6 +16,7 @@ import {
   LOG_LIMITS,
   type Spec,
   type StopOrder,
+  type TimeLimit,
 } from '../../src/attempt.ts'
 import { systemClock } from '../../src/clock.ts'
 import { markedProcesses } from '../../src/process.ts'
@@ -37,9 +39,13 @@ export type Home = Readonly<{
 export type Driven = ProcessExecutor &
   Readonly<{
     reports: readonly AttemptReport[]
+    /** What the runner said it stops by itself, in order. */
+    stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
+    /** The next time it is told that this attempt is being stopped. */
+    stopping: (key: string) => Promise<TimeLimit>
     /** Ensures, and waits for the end. */
     run: (spec: Spec) => Promise<AttemptReport>
   }>
@@ -72,9 +78,13 @@ export const openHome = (): Home => {
 
   const executor = (epoch = 1): Driven => {
     const reports: AttemptReport[] = []
+    const stops: { key: string; why: TimeLimit }[] = []
     const logs: string[] = []
-    const taken = new Map<string, number>()
+    const taken = new Map<unknown, Map<string, number>>()
     const waiting: (() => void)[] = []
+    const wakeAll = () => {
+      for (const wake of waiting.splice(0)) wake()
+    }
     const made = processExecutor({
       home,
       homeId,
@@ -83,35 +93,44 @@ export const openHome = (): Home => {
       build: 'test',
       report: (report) => {
         reports.push(report)
-        for (const wake of waiting.splice(0)) wake()
+        wakeAll()
+      },
+      stopping: ({ key }, why) => {
+        stops.push({ key, why })
+        wakeAll()
       },
       log: (level, fields, message) => logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
     })
-    const ended = async (key: string): Promise<AttemptReport> => {
-      const index = taken.get(key) ?? 0
-      taken.set(key, index + 1)
+    /** The next of these about this attempt that nobody has asked for before. */
+    const next = async <T extends Readonly<{ key: string }>>(
+      heard: readonly T[],
+      key: string,
+    ): Promise<T> => {
+      const counts = taken.get(heard) ?? new Map<string, number>()
+      taken.set(heard, counts)
+      const index = counts.get(key) ?? 0
+      counts.set(key, index + 1)
       for (;;) {
-        const found = reports.filter((report) => report.record.key === key)[index]
+        const found = heard.filter((one) => one.key === key)[index]
         if (found !== undefined) return found
         await new Promise<void>((resolve) => waiting.push(resolve))
       }
     }
+    const ended = (key: string) => next(reports, key)
+    const stopping = async (key: string) => (await next(stops, key)).why
     const run = (spec: Spec) => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, logs, ended, run }
+    const driven = { ...made, reports, stops, logs, ended, stopping, run }
     executors.push(driven)
     return driven
   }
 
   const runnerPids = () => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))
-  const runnerPid = async (): Promise<number> => {
-    for (;;) {
-      const [pid] = existsSync(join(home, 'runner.sock')) ? runnerPids() : []
-      if (pid !== undefined) return pid
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
+  const runnerPid = (): Promise<number> => {
+    const socket = join(home, 'runner.sock')
+    return seen(socket, () => (existsSync(socket) ? runnerPids()[0] : undefined))
   }
   const marked = (key?: string) =>
     markedProcesses(key ?? `${homeId}/`)
@@ -135,12 +154,41 @@ export const openHome = (): Home => {
 
 /** Resolves when the file exists: how the shell texts of these tests say where they are. Its folder need not exist yet. */
 export const fileThere = async (path: string): Promise<void> => {
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 5))
+  await seen(path, () => existsSync(path) || undefined)
 }
 
-/** Resolves when the process is gone. */
+/** Resolves when the file exists and has this text in it. */
+export const textThere = async (path: string, text: string): Promise<void> => {
+  await seen(path, () => readOr(path, '').includes(text) || undefined)
+}
+
+/** What `look` finds about a file. It looks again at every change in the nearest folder around it that exists. */
+const seen = async <T>(path: string, look: () => T | undefined): Promise<T> => {
+  for (;;) {
+    let folder = dirname(path)
+    while (!existsSync(folder)) folder = dirname(folder)
+    // Watched before it is looked at, so that no change falls between.
+    const watcher = watch(folder, { persistent: false })
+    try {
+      const changed = once(watcher, 'change')
+      const found = look()
+      if (found !== undefined) return found
+      await changed
+    } finally {
+      watcher.close()
+    }
+  }
+}
+
+const GONE_LOOKS_MAX = 2_000
+
+/**
+ * Resolves when the process is gone. Its parent alone hears of its end, and that is not this process, so it can only be looked at
+ * again, for about twenty seconds.
+ */
 export const processGone = async (pid: number): Promise<void> => {
-  while (existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(statusOf(pid))) {
+  for (let looks = 0; existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(statusOf(pid)); looks += 1) {
+    if (looks === GONE_LOOKS_MAX) throw new Error(`process ${pid} still lives`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

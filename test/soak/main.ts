@@ -40,6 +40,7 @@ const executor = processExecutor({
   clock: systemClock,
   build: 'soak',
   report: (report) => waiting.get(report.key)?.(report),
+  stopping: () => {},
   log: (level, fields, message) => say(`${level} ${message} ${JSON.stringify(fields)}`),
 })
 const specOf = (job: string, text: string): Spec => ({
