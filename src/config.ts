@@ -62,7 +62,7 @@ export type Surroundings = Readonly<{
   live: boolean
   /** Whether to colour what goes to stdout, and what goes to stderr. */
   color: Readonly<{ stdout: boolean; stderr: boolean }>
-  /** Whether the terminal shows more than ASCII, by its locale. */
+  /** Whether the terminal shows more than ASCII, by its locale and its kind. */
   unicode: boolean
 }>
 
@@ -82,7 +82,11 @@ export const surroundings = (env: Environment = process.env, terminals: Terminal
     asks: !ci && terminals.stdin && terminals.stderr,
     live: !ci && !dumb && terminals.stderr,
     color: Object.freeze({ stdout: color(terminals.stdout), stderr: color(terminals.stderr) }),
-    unicode: /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || ''),
+    // The console of Linux has few glyphs beyond ASCII, whatever the locale.
+    unicode:
+      !dumb &&
+      env['TERM'] !== 'linux' &&
+      /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || ''),
   })
 }
 

@@ -23,25 +23,71 @@ export type Screen = Readonly<{
   live: boolean
   /** Whether a person can be asked. */
   asks: boolean
+  /** The columns of stdout; without end when it is no terminal. */
   width: number
-  height: number
-  paint: ReturnType<typeof picocolors.createColors>
+  /** Colours for stdout. */
+  paint: Paint
   marks: Marks
+  /** What is drawn on stderr. */
+  table: Page
   /** One line, or a JSON document, to stdout. */
   answer: (text: string) => void
   /** Bytes to stdout, as they are. */
   bytes: (bytes: Uint8Array) => void
-  /** One line to stderr; nothing with `-q`. */
+  /** One line to stderr; nothing with `-q`. While a table stands there, it is said above it. */
   talk: (text: string) => void
+  /** Says through something else what is said on stderr, until null: whoever draws there knows where there is room. */
+  talkThrough: (say: ((text: string) => void) | null) => void
+}>
+
+type Paint = ReturnType<typeof picocolors.createColors>
+
+/** What can be drawn on: its size is that of the moment, and changes with the window. */
+export type Page = Readonly<{
+  width: number
+  height: number
+  paint: Paint
+  marks: Marks
+  write: (text: string) => void
 }>
 
 /** The marks of states; each also has its word beside it. */
 export type Marks = Readonly<
-  Record<'succeeded' | 'failed' | 'running' | 'waiting' | 'skipped' | 'retry', string>
+  Record<
+    'succeeded' | 'failed' | 'running' | 'waiting' | 'skipped' | 'retry' | 'cut' | 'dot' | 'arrow',
+    string
+  >
 >
 
-const UNICODE: Marks = { succeeded: '✓', failed: '✗', running: '●', waiting: '◌', skipped: '⊘', retry: '↻' }
-const ASCII: Marks = { succeeded: '+', failed: 'x', running: '*', waiting: '.', skipped: '-', retry: '~' }
+/** For terminals that show more than ASCII. */
+export const UNICODE: Marks = {
+  succeeded: '✓',
+  failed: '✗',
+  running: '●',
+  waiting: '◌',
+  skipped: '⊘',
+  retry: '↻',
+  cut: '…',
+  dot: '·',
+  arrow: '→',
+}
+
+/** For all others. */
+export const ASCII: Marks = {
+  succeeded: '+',
+  failed: 'x',
+  running: '*',
+  waiting: '.',
+  skipped: '-',
+  retry: '~',
+  cut: '..',
+  dot: '|',
+  arrow: '->',
+}
+
+/** What a terminal without a size is taken for. */
+const WIDTH = 80
+const HEIGHT = 24
 
 const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
@@ -64,22 +110,49 @@ export const screen = (globals: Globals): Screen => {
   const colored = globals.color !== false
   const quiet = globals.quiet === true
   const json = globals.json === true
+  const marks = around.unicode ? UNICODE : ASCII
+  const say = (text: string): void => write(2, `${text}\n`)
+  let through = say
   return {
     json,
     quiet,
     live: around.live && !quiet && !json,
     asks: around.asks && globals.input !== false,
-    width: Math.max(20, process.stderr.columns ?? 80),
-    height: Math.max(5, process.stderr.rows ?? 24),
+    width: process.stdout.isTTY ? process.stdout.columns || WIDTH : Number.POSITIVE_INFINITY,
     paint: picocolors.createColors(colored && around.color.stdout),
-    marks: around.unicode ? UNICODE : ASCII,
+    marks,
+    table: {
+      // Asked at each drawing, for windows are resized; a terminal that nobody gave a size says 0.
+      get width() {
+        return process.stderr.columns || WIDTH
+      },
+      get height() {
+        return process.stderr.rows || HEIGHT
+      },
+      paint: picocolors.createColors(colored && around.color.stderr),
+      marks,
+      write: (text) => write(2, text),
+    },
     answer: (text) => write(1, `${text}\n`),
     bytes: (bytes) => write(1, bytes),
     talk: (text) => {
-      if (!quiet) write(2, `${text}\n`)
+      if (!quiet) through(text)
+    },
+    talkThrough: (other) => {
+      through = other ?? say
     },
   }
 }
 
-/** Writes an error, whatever the flags. */
-export const complain = (text: string): void => write(2, `${text}\n`)
+const STEERING = /[\p{Cc}\u2028\u2029]|\p{Bidi_Control}/gu
+
+/** A text in which what would steer a terminal is spelled out, as JSON would; it may have lines. */
+export const spelled = (text: string): string =>
+  text.replace(STEERING, (character) =>
+    character === '\n' || character === '\t'
+      ? character
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+/** Writes an error, whatever the flags. What it cites cannot steer the terminal. */
+export const complain = (text: string): void => write(2, `${spelled(text)}\n`)
