@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { isatty } from 'node:tty'
 
 /** The variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -92,8 +93,5 @@ export const surroundings = (env: Environment = process.env, terminals: Terminal
 
 const isSet = (value: string | undefined): boolean => !!value && value !== '0' && value !== 'false'
 
-const ours = (): Terminals => ({
-  stdin: process.stdin.isTTY === true,
-  stdout: process.stdout.isTTY === true,
-  stderr: process.stderr.isTTY === true,
-})
+// Asked of the descriptors: a stream of Node would make a pipe non-blocking, for whoever shares it, too.
+const ours = (): Terminals => ({ stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) })

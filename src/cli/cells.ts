@@ -116,7 +116,8 @@ export const columns = (rows: readonly (readonly string[])[], layout: Layout): r
         const width = widths[column] ?? 0
         if (width === 0) return []
         const shown = column === 0 ? shorten(cell, width, sign) : cut(cell, width, sign)
-        return [paint(shown, column, at) + ' '.repeat(column === last ? 0 : width - widthOf(shown))]
+        const space = ' '.repeat(column === last ? 0 : width - widthOf(shown))
+        return [shown === '' ? space : paint(shown, column, at) + space]
       })
       .join(' '.repeat(GAP))
   })

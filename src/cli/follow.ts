@@ -63,7 +63,7 @@ const followOnce = async (
   const progress = progressOf(shape, options.fromStart ? jobs.map(asSubmitted) : jobs)
   if (options.fromStart) progress.state = 'running'
   const history = options.fromStart ? 0 : await positionOf(source, plan, progress)
-  const view = viewOf(on, progress)
+  const view = await viewOf(on, progress)
   const store = progressStore(progress)
   const over = new AbortController()
   const timeout =
@@ -97,8 +97,9 @@ const followOnce = async (
 /** A job before anything happened to it. */
 const asSubmitted = (job: JobShape): JobShape => ({
   ...job,
-  state: 'held',
-  reason: 'needs',
+  ...(Object.keys(job.needs).length === 0
+    ? { state: 'queued', reason: 'slot' }
+    : { state: 'held', reason: 'needs' }),
   attempt: 0,
   wake_at: null,
 })

@@ -2,6 +2,7 @@
  * Where a command speaks: the answer to stdout, talk to stderr. A reader that has gone away is not an error.
  */
 import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import picocolors from 'picocolors'
 import { surroundings } from '../config.ts'
 
@@ -89,6 +90,9 @@ export const ASCII: Marks = {
 const WIDTH = 80
 const HEIGHT = 24
 
+const PATIENCE_MS = 1
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+
 const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
   let at = 0
@@ -97,11 +101,22 @@ const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
       at += writeSync(descriptor, bytes, at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EAGAIN') continue
+      if (code === 'EAGAIN') {
+        // A reader that is slow, on a pipe that somebody made non-blocking.
+        Atomics.wait(sleeper, 0, 0, PATIENCE_MS)
+        continue
+      }
       if (code === 'EPIPE' || code === 'EIO' || code === 'EBADF') return
       throw error
     }
   }
+}
+
+/** A terminal that nobody gave a size says 0. */
+const sizeOf = (stream: NodeJS.WriteStream): Readonly<{ width: number; height: number }> => {
+  // One that has gone away cannot say its size any more, and that is no reason to end.
+  if (stream.listenerCount('error') === 0) stream.on('error', () => {})
+  return { width: stream.columns || WIDTH, height: stream.rows || HEIGHT }
 }
 
 /** The screen of this process. */
@@ -118,16 +133,16 @@ export const screen = (globals: Globals): Screen => {
     quiet,
     live: around.live && !quiet && !json,
     asks: around.asks && globals.input !== false,
-    width: process.stdout.isTTY ? process.stdout.columns || WIDTH : Number.POSITIVE_INFINITY,
+    width: isatty(1) ? sizeOf(process.stdout).width : Number.POSITIVE_INFINITY,
     paint: picocolors.createColors(colored && around.color.stdout),
     marks,
     table: {
-      // Asked at each drawing, for windows are resized; a terminal that nobody gave a size says 0.
+      // Asked at each drawing, for windows are resized.
       get width() {
-        return process.stderr.columns || WIDTH
+        return isatty(2) ? sizeOf(process.stderr).width : WIDTH
       },
       get height() {
-        return process.stderr.rows || HEIGHT
+        return isatty(2) ? sizeOf(process.stderr).height : HEIGHT
       },
       paint: picocolors.createColors(colored && around.color.stderr),
       marks,

@@ -2,7 +2,6 @@
  * How a followed plan is shown: a live table on a terminal, one line an event elsewhere, JSON lines for programs. Each view hears
  * of the same changes.
  */
-import { createLogUpdate } from 'log-update'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Change, countStates, hasEnded, type JobProgress, type Progress } from '../views/progress.ts'
 import type { EventShape } from '../views/shapes.ts'
@@ -34,7 +33,7 @@ const SHOWN_STATES = new Set([
 ])
 
 /** The view that fits the screen. */
-export const viewOf = (on: Screen, progress: Progress, clock: Clock = systemClock): View => {
+export const viewOf = async (on: Screen, progress: Progress, clock: Clock = systemClock): Promise<View> => {
   if (on.json) return { event: (event) => on.answer(JSON.stringify(event)), close: () => {} }
   if (on.quiet) return { event: () => {}, close: () => {} }
   return on.live ? table(on, progress, clock) : lines(on, progress)
@@ -191,7 +190,8 @@ const elapsed = (job: JobProgress, now: number): string => {
   return duration(now - since)
 }
 
-const table = (on: Screen, progress: Progress, clock: Clock): View => {
+const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View> => {
+  const { createLogUpdate } = await import('log-update')
   const page = on.table
   // Written through the screen, which bears a terminal that has gone away. The cursor stays: a killed process could not give it back.
   const update = createLogUpdate(
