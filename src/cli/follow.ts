@@ -159,8 +159,10 @@ const lastWords = async (
       on.talk(`\n${paint.red(marks.failed)} ${failureLine(job)}`)
       const error = attempts.at(-1)?.error
       if (error) on.talk(`    ${plain(error)}`)
-      for (const line of await tail(source, id, job)) on.talk(`    ${line}`)
-      on.talk(paint.dim(`  see all of it: tenuto logs ${id}/${job.name}${homeFlag}`))
+      const said = await tail(source, id, job)
+      for (const line of said) on.talk(`    ${line}`)
+      if (said.length > 0)
+        on.talk(paint.dim(`  see all of it: tenuto logs ${id}/${plain(job.name)}${homeFlag}`))
     }
     const more = failed.length - FAILURES_SHOWN
     if (more > 0) on.talk(`\n${marks.cut} and ${counted(more, 'more failure')}: tenuto show ${id}${homeFlag}`)
@@ -176,7 +178,7 @@ const lastWords = async (
       on.talk(
         `${plain(job.name)} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : plain(job.reason ?? '')}`,
       )
-      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${job.name}${homeFlag}`)
+      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${plain(job.name)}${homeFlag}`)
     }
     const more = waiting.length - WAITING_SHOWN
     if (more > 0) on.talk(`${marks.cut} and ${more} more wait for a person: tenuto show ${id}${homeFlag}`)
