@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { isatty } from 'node:tty'
 
 /** The variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -62,7 +63,7 @@ export type Surroundings = Readonly<{
   live: boolean
   /** Whether to colour what goes to stdout, and what goes to stderr. */
   color: Readonly<{ stdout: boolean; stderr: boolean }>
-  /** Whether the terminal shows more than ASCII, by its locale. */
+  /** Whether the terminal shows more than ASCII, by its locale and its kind. */
   unicode: boolean
 }>
 
@@ -82,14 +83,15 @@ export const surroundings = (env: Environment = process.env, terminals: Terminal
     asks: !ci && terminals.stdin && terminals.stderr,
     live: !ci && !dumb && terminals.stderr,
     color: Object.freeze({ stdout: color(terminals.stdout), stderr: color(terminals.stderr) }),
-    unicode: /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || ''),
+    // The console of Linux has few glyphs beyond ASCII, whatever the locale.
+    unicode:
+      !dumb &&
+      env['TERM'] !== 'linux' &&
+      /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || ''),
   })
 }
 
 const isSet = (value: string | undefined): boolean => !!value && value !== '0' && value !== 'false'
 
-const ours = (): Terminals => ({
-  stdin: process.stdin.isTTY === true,
-  stdout: process.stdout.isTTY === true,
-  stderr: process.stderr.isTTY === true,
-})
+// Asked of the descriptors: a stream of Node would make a pipe non-blocking, for whoever shares it, too.
+const ours = (): Terminals => ({ stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) })

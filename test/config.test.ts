@@ -72,6 +72,10 @@ test('on a terminal there is colour, a live table, and somebody to ask; in CI an
   })
   expect(surroundings({ LANG: 'de_DE.UTF-8' }, terminal)).toMatchObject({ unicode: true })
   expect(surroundings({ LANG: 'de_DE.UTF-8', LC_ALL: 'C' }, terminal)).toMatchObject({ unicode: false })
+  for (const TERM of ['dumb', 'linux']) {
+    expect(surroundings({ LANG: 'de_DE.UTF-8', TERM }, terminal)).toMatchObject({ unicode: false })
+  }
+  expect(surroundings({ LANG: 'de_DE.UTF-8', NO_COLOR: '1' }, terminal)).toMatchObject({ unicode: true })
   expect(surroundings({ TERM: 'dumb' }, terminal)).toMatchObject({ live: false, color: { stderr: false } })
   expect(surroundings({}, { ...terminal, stdout: false })).toMatchObject({
     live: true,

@@ -4,9 +4,11 @@
 import { systemClock } from '../clock.ts'
 import { type JobProgress, type Progress, progressOf, progressStore, standstill } from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
+import { plain } from './cells.ts'
 import type { Source } from './home.ts'
 import type { Screen } from './screen.ts'
-import { failureLine, viewOf } from './views.ts'
+import { failureLine, lastLines, viewOf } from './views.ts'
+import { counted } from './words.ts'
 
 /** How following ended: the exit code, and the plan's state then. */
 export type Followed = Readonly<{ exit: number; state: string }>
@@ -25,7 +27,9 @@ export type FollowOptions = Readonly<{
 
 const EXIT_OF: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, cancelled: 9 }
 const LOG_LINES = 5
+const TAIL_BYTES = 4096
 const FAILURES_SHOWN = 5
+const WAITING_SHOWN = 20
 /** Attempts are read for the reason of a change when few jobs change at once; a thousand lines are read by nobody. */
 const DETAIL_JOBS_MAX = 200
 
@@ -59,7 +63,7 @@ const followOnce = async (
   const progress = progressOf(shape, options.fromStart ? jobs.map(asSubmitted) : jobs)
   if (options.fromStart) progress.state = 'running'
   const history = options.fromStart ? 0 : await positionOf(source, plan, progress)
-  const view = viewOf(on, progress)
+  const view = await viewOf(on, progress)
   const store = progressStore(progress)
   const over = new AbortController()
   const timeout =
@@ -93,8 +97,9 @@ const followOnce = async (
 /** A job before anything happened to it. */
 const asSubmitted = (job: JobShape): JobShape => ({
   ...job,
-  state: 'held',
-  reason: 'needs',
+  ...(Object.keys(job.needs).length === 0
+    ? { state: 'queued', reason: 'slot' }
+    : { state: 'held', reason: 'needs' }),
   attempt: 0,
   wake_at: null,
 })
@@ -108,14 +113,18 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
       const job = progress.jobs.get(event.job ?? '')
       if (job) job.startedAt = Date.parse(event.at)
     }
+    if (event.type === 'attempt.ended') {
+      const job = progress.jobs.get(event.job ?? '')
+      if (job?.startedAt) job.tookMs = Date.parse(event.at) - job.startedAt
+    }
   }
   // The rows were read before the events: whatever came between is told again, and changes nothing twice.
   const [now, jobs] = [await source.catalog.plan(plan), await source.catalog.jobs(plan)]
   progress.state = now.state
   progress.reason = now.reason
-  for (const { name, state, reason, attempt, wake_at } of jobs) {
+  for (const { name, state, reason, attempt, since, wake_at } of jobs) {
     const job = progress.jobs.get(name)
-    if (job) Object.assign(job, { state, reason, attempt, wakeAt: wake_at })
+    if (job) Object.assign(job, { state, reason, attempt, since: Date.parse(since), wakeAt: wake_at })
   }
   return position
 }
@@ -138,32 +147,41 @@ const lastWords = async (
 ): Promise<void> => {
   const { id } = progress
   if (on.quiet || on.json) return
+  const { marks, paint } = on.table
   if (exit === 1) {
-    const failed = [...progress.jobs.values()].filter(({ state }) => state === 'failed')
+    // What failed the plan comes first; an optional job only explains itself.
+    const failed = [...progress.jobs.values()]
+      .filter(({ state }) => state === 'failed')
+      .toSorted((a, b) => Number(a.optional) - Number(b.optional))
     for (const job of failed.slice(0, FAILURES_SHOWN)) {
       const attempts = await source.catalog.attempts(id, job.name)
       job.last = attempts.findLast(({ outcome }) => outcome !== null) ?? job.last
-      on.talk(`\n${on.marks.failed} ${failureLine(job)}`)
+      on.talk(`\n${paint.red(marks.failed)} ${failureLine(job)}`)
       const error = attempts.at(-1)?.error
-      if (error) on.talk(`    ${error}`)
-      for (const line of await tail(source, id, job)) on.talk(`    ${line}`)
-      on.talk(`  see all of it: tenuto logs ${id}/${job.name}${homeFlag}`)
+      if (error) on.talk(`    ${plain(error)}`)
+      const said = await tail(source, id, job)
+      for (const line of said) on.talk(`    ${line}`)
+      if (said.length > 0)
+        on.talk(paint.dim(`  see all of it: tenuto logs ${id}/${plain(job.name)}${homeFlag}`))
     }
-    if (failed.length > FAILURES_SHOWN) on.talk(`\n… and ${failed.length - FAILURES_SHOWN} more failed`)
-    on.talk(`  try again what failed: tenuto retry ${id} --failed${homeFlag}`)
+    const more = failed.length - FAILURES_SHOWN
+    if (more > 0) on.talk(`\n${marks.cut} and ${counted(more, 'more failure')}: tenuto show ${id}${homeFlag}`)
+    on.talk(`\ntry again what failed: tenuto retry ${id} --failed${homeFlag}`)
   }
   if (exit === 8)
     on.talk(
       `time is up; ${id} goes on.  follow: tenuto resume ${id}${homeFlag}  cancel: tenuto cancel ${id}${homeFlag}`,
     )
   if (exit === 10) {
-    for (const job of progress.jobs.values()) {
-      if (job.state !== 'waiting') continue
+    const waiting = [...progress.jobs.values()].filter(({ state }) => state === 'waiting')
+    for (const job of waiting.slice(0, WAITING_SHOWN)) {
       on.talk(
-        `${job.name} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : job.reason}`,
+        `${plain(job.name)} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : plain(job.reason ?? '')}`,
       )
-      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${job.name}${homeFlag}`)
+      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${plain(job.name)}${homeFlag}`)
     }
+    const more = waiting.length - WAITING_SHOWN
+    if (more > 0) on.talk(`${marks.cut} and ${more} more wait for a person: tenuto show ${id}${homeFlag}`)
     if (progress.state === 'quarantined')
       on.talk(`${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}`)
   }
@@ -171,10 +189,11 @@ const lastWords = async (
     on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}, then tenuto resume ${id}${homeFlag}`)
 }
 
+/** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */
 const tail = async (source: Source, plan: string, job: JobProgress): Promise<readonly string[]> => {
   if (job.attempt === 0) return []
   const { size } = await source.catalog.log(plan, job.name, job.attempt, 0, 1)
-  const from = Math.max(0, size - 4096)
-  const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, 4096)
-  return Buffer.from(bytes).toString('utf8').trimEnd().split('\n').filter(Boolean).slice(-LOG_LINES)
+  const from = Math.max(0, size - TAIL_BYTES)
+  const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, TAIL_BYTES)
+  return lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
 }

@@ -3,14 +3,19 @@
  */
 import { systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
-import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import type { AttemptShape, JobShape } from '../views/shapes.ts'
+import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { type Catalog, holderOf, homeFlag, homeOf, readingOf } from './home.ts'
+import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
-import { columns, duration, mark, outcomeInWords, painted, reasonInWords } from './words.ts'
 
 const LOG_CHUNK = 256 * 1024
 const EVENTS_PAGE = 500
 const PLANS_SHOWN = 50
+/** Attempts are read for a picture of a plan with so many jobs; more lines are read by nobody. */
+const DETAIL_JOBS_MAX = 200
+/** Longer names stand out of their column. */
+const NAME_MAX = 24
 
 const reading = async (
   flags: Globals,
@@ -31,61 +36,23 @@ const document = (on: Screen, value: unknown): number => {
 /** `tenuto ls [plans|jobs]`. */
 export const ls = (what: string, flags: Globals): Promise<number> =>
   reading(flags, async (catalog, on) => {
-    const plans = await catalog.plans({ limit: PLANS_SHOWN })
+    const found = await catalog.plans({ limit: PLANS_SHOWN + 1 })
+    const plans = found.slice(0, PLANS_SHOWN)
     if (what === 'plans') {
       if (on.json) return document(on, plans)
       if (plans.length === 0) on.talk(`no plans in ${homeOf(flags)} yet; start one: tenuto run FILE`)
-      for (const line of planLines(plans, on)) on.answer(line)
+      for (const line of planLines(plans, on, systemClock.now())) on.answer(line)
+      if (found.length > plans.length)
+        on.talk(`${on.marks.cut} and older ones: these are the newest ${plans.length}`)
       return 0
     }
     if (what !== 'jobs') throw new TenutoError('USAGE', { what: `ls lists plans or jobs, not ${what}` })
     const jobs = (await Promise.all(plans.map(({ id }) => catalog.jobs(id)))).flat()
     if (on.json) return document(on, jobs)
-    for (const line of jobLines(jobs, on, true)) on.answer(line)
+    for (const line of jobLines(jobs, on, systemClock.now(), { withPlan: true })) on.answer(line)
+    if (found.length > plans.length) on.talk(`${on.marks.cut} and those of older plans`)
     return 0
   })
-
-const planLines = (plans: readonly PlanShape[], on: Screen): readonly string[] => {
-  const now = systemClock.now()
-  const rows = plans.map((plan) => {
-    const total = Object.values(plan.counts).reduce((sum, count) => sum + count, 0)
-    const done = ['succeeded', 'failed', 'cancelled', 'skipped'].reduce(
-      (sum, state) => sum + (plan.counts[state] ?? 0),
-      0,
-    )
-    const end = plan.ended_at === null ? now : Date.parse(plan.ended_at)
-    const took = plan.started_at === null ? '' : duration(end - Date.parse(plan.started_at))
-    const why = plan.reason === null || plan.reason === 'paused' ? '' : plan.reason
-    return [
-      `${mark(plan.state, on.marks)} ${plan.id}`,
-      plan.state,
-      `${done}/${total}`,
-      took,
-      `${plan.created_at.slice(0, 16)}Z`,
-      why,
-    ]
-  })
-  return columns(rows, 1000).map((line, at) => painted(line, plans[at]?.state ?? '', on))
-}
-
-const jobLines = (jobs: readonly JobShape[], on: Screen, withPlan: boolean): readonly string[] => {
-  const now = systemClock.now()
-  const states = new Map(jobs.map((job) => [`${job.plan}/${job.name}`, job.state]))
-  const isOpen = (state: string | undefined): boolean =>
-    !['succeeded', 'failed', 'cancelled', 'skipped'].includes(state ?? '')
-  const rows = jobs.map((job) => {
-    const open = Object.keys(job.needs).filter((name) => isOpen(states.get(`${job.plan}/${name}`)))
-    const name = withPlan ? `${job.plan}/${job.name}` : job.name
-    return [
-      `${mark(job.state, on.marks)} ${name}`,
-      job.state,
-      job.attempt > 0 ? `#${job.attempt}` : '',
-      isOpen(job.state) ? duration(now - Date.parse(job.since)) : '',
-      reasonInWords(job, open, undefined, now),
-    ]
-  })
-  return columns(rows, 1000).map((line, at) => painted(line, jobs[at]?.state ?? '', on))
-}
 
 /** `tenuto show REF`. */
 export const show = (ref: string, flags: Globals): Promise<number> =>
@@ -97,7 +64,7 @@ export const show = (ref: string, flags: Globals): Promise<number> =>
     const attempts = await catalog.attempts(target.plan, target.job)
     const shown = target.attempt === null ? attempts : attempts.filter(({ n }) => n === target.attempt)
     if (on.json) return document(on, target.attempt === null ? { ...job, attempts } : shown[0])
-    showJob(job, shown, on, flag)
+    await showJob(catalog, job, shown, on, flag)
     return 0
   })
 
@@ -105,8 +72,16 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const plan = await catalog.plan(id)
   const jobs = await catalog.jobs(id)
   if (on.json) return document(on, { ...plan, jobs })
-  for (const line of planLines([plan], on)) on.answer(line)
-  for (const line of jobLines(jobs, on, false)) on.answer(`  ${line}`)
+  const attempts = new Map<string, AttemptShape>()
+  if (jobs.length <= DETAIL_JOBS_MAX) {
+    for (const { name, attempt } of jobs) {
+      const latest = attempt === 0 ? undefined : (await catalog.attempts(id, name)).at(-1)
+      if (latest) attempts.set(name, latest)
+    }
+  }
+  const now = systemClock.now()
+  for (const line of planLines([plan], on, now)) on.answer(line)
+  for (const line of jobLines(jobs, on, now, { attempts })) on.answer(line)
   const next: Readonly<Record<string, string>> = {
     failed: `try again what failed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
@@ -117,39 +92,17 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   return 0
 }
 
-const showJob = (job: JobShape, attempts: readonly AttemptShape[], on: Screen, flag: string): void => {
-  const ref = `${job.plan}/${job.name}`
-  const why = reasonInWords(job, Object.keys(job.needs), attempts.at(-1), systemClock.now())
-  on.answer(
-    painted(
-      `${mark(job.state, on.marks)} ${ref}  ${job.kind}  ${job.state}${why ? `  ${why}` : ''}`,
-      job.state,
-      on,
-    ),
-  )
-  const needs = Object.entries(job.needs).map(([name, need]) =>
-    need === 'success' ? name : `${name} (${need})`,
-  )
-  if (needs.length > 0) on.answer(`  needs    ${needs.join(', ')}`)
-  const rows = attempts.map((attempt) => {
-    const began = attempt.started_at === null ? null : Date.parse(attempt.started_at)
-    const ended = attempt.ended_at === null ? systemClock.now() : Date.parse(attempt.ended_at)
-    return [
-      `  #${attempt.n}`,
-      outcomeInWords(attempt),
-      began === null ? '' : duration(ended - began),
-      attempt.started_at ?? '',
-      attempt.pid === null ? '' : `pid ${attempt.pid}`,
-      attempt.leftovers > 0 ? `${attempt.leftovers} process(es) left behind were ended` : '',
-    ]
-  })
-  for (const line of columns(rows, 1000)) on.answer(line)
-  for (const attempt of attempts) {
-    if (attempt.error !== null) on.answer(`  #${attempt.n} error    ${attempt.error}`)
-    for (const warning of attempt.warnings) on.answer(`  #${attempt.n} warning  ${warning}`)
-  }
-  if (job.outputs !== null) on.answer(`  outputs  ${JSON.stringify(job.outputs)}`)
-  on.talk(`its log: tenuto logs ${ref}${flag}`)
+const showJob = async (
+  catalog: Catalog,
+  job: JobShape,
+  attempts: readonly AttemptShape[],
+  on: Screen,
+  flag: string,
+): Promise<void> => {
+  const waits = job.reason === 'needs' || job.reason === 'need-failed'
+  const others = waits ? await catalog.jobs(job.plan) : []
+  for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
+  if (job.attempt > 0) on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
 }
 
 /** The flags of `logs`. */
@@ -176,9 +129,10 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of wholeLog(catalog, plan, job, attempt)) on.bytes(bytes)
       return 0
     }
-    for (const each of await catalog.jobs(plan)) {
-      if (each.attempt === 0) continue
-      const write = prefixed(each.name, on)
+    const begun = (await catalog.jobs(plan)).filter((each) => each.attempt > 0)
+    const nameWidth = longestName(begun)
+    for (const each of begun) {
+      const write = prefixed(each.name, nameWidth, on)
       for await (const bytes of wholeLog(catalog, plan, each.name, each.attempt)) write(bytes)
       write(null)
     }
@@ -225,10 +179,18 @@ async function* wholeLog(
   }
 }
 
-/** Writes whole lines, each behind the name of its job; null ends the last one. */
-const prefixed = (job: string, on: Screen): ((bytes: Uint8Array | null) => void) => {
+/**
+ * Writes whole lines, each behind the name of its job; null ends the last one. On a terminal a line keeps its colours and nothing
+ * else that steers: it stands among those of others.
+ */
+const prefixed = (job: string, nameWidth: number, on: Screen): ((bytes: Uint8Array | null) => void) => {
   let rest = ''
   const decoder = new TextDecoder()
+  const name = on.paint.cyan(fill(plain(job), nameWidth))
+  const shown = (line: string): string => {
+    if (on.width === Number.POSITIVE_INFINITY) return line
+    return on.paint.isColorSupported ? colorful(lastWritten(line)) : plain(lastWritten(line))
+  }
   return (bytes) => {
     const parts = (
       rest + (bytes === null ? decoder.decode() : decoder.decode(bytes, { stream: true }))
@@ -238,18 +200,25 @@ const prefixed = (job: string, on: Screen): ((bytes: Uint8Array | null) => void)
       parts.push(rest)
       rest = ''
     }
-    for (const line of parts) on.answer(`${on.paint.cyan(job)} | ${line}`)
+    for (const line of parts) on.answer(`${name} | ${shown(line)}`)
   }
 }
+
+const longestName = (jobs: readonly Pick<JobShape, 'name'>[]): number =>
+  Math.min(
+    NAME_MAX,
+    jobs.reduce((longest, { name }) => Math.max(longest, widthOf(plain(name))), 0),
+  )
 
 type Holder = NonNullable<Awaited<ReturnType<typeof holderOf>>>
 
 /** Follows every attempt of a plan, those that begin later too, until the plan has ended. */
 const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise<number> => {
   const following: Promise<void>[] = []
+  const nameWidth = longestName(await holder.catalog.jobs(plan))
   const seen = new Set<string>()
   const followAttempt = async (job: string, attempt: number): Promise<void> => {
-    const write = prefixed(job, on)
+    const write = prefixed(job, nameWidth, on)
     for await (const bytes of holder.followLog(plan, job, attempt)) write(bytes)
     write(null)
   }
@@ -280,9 +249,9 @@ export const events = async (
     const { position, at, address, type, from, to, attempt, reason } = event
     if (on.json) on.answer(JSON.stringify(event))
     else {
-      const move = from === to || from === null ? to : `${from} → ${to}`
+      const move = from === to || from === null ? to : `${from} ${on.marks.arrow} ${to}`
       on.answer(
-        `${String(position).padStart(7)}  ${at}  ${address}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${reason}` : ''}`,
+        `${String(position).padStart(7)}  ${at}  ${plain(address)}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${plain(reason)}` : ''}`,
       )
     }
   }

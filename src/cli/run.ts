@@ -9,6 +9,7 @@ import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
 import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { counted } from './words.ts'
 
 /** The flags of `run`. */
 export type RunFlags = Globals & Readonly<{ key?: string; maxParallel?: string; timeout?: string }>
@@ -197,7 +198,7 @@ const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: Run
   const living = (await runtime.live()).filter((attempt) => attempt.plan !== plan)
   const named = `${others.slice(0, 3).join(', ')}${others.length > 3 ? ` and ${others.length - 3} more` : ''}`
   on.talk(
-    `${others.length} other plan(s) of this home have not ended (${named}), ${living.length} attempt(s) still run; go on: tenuto resume${homeFlag(flags)}`,
+    `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named}), ${counted(living.length, 'attempt')} still ${living.length === 1 ? 'runs' : 'run'}; go on: tenuto resume${homeFlag(flags)}`,
   )
 }
 

@@ -2,6 +2,7 @@
  * Where a command speaks: the answer to stdout, talk to stderr. A reader that has gone away is not an error.
  */
 import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import picocolors from 'picocolors'
 import { surroundings } from '../config.ts'
 
@@ -23,25 +24,74 @@ export type Screen = Readonly<{
   live: boolean
   /** Whether a person can be asked. */
   asks: boolean
+  /** The columns of stdout; without end when it is no terminal. */
   width: number
-  height: number
-  paint: ReturnType<typeof picocolors.createColors>
+  /** Colours for stdout. */
+  paint: Paint
   marks: Marks
+  /** What is drawn on stderr. */
+  table: Page
   /** One line, or a JSON document, to stdout. */
   answer: (text: string) => void
   /** Bytes to stdout, as they are. */
   bytes: (bytes: Uint8Array) => void
-  /** One line to stderr; nothing with `-q`. */
+  /** One line to stderr; nothing with `-q`. While a table stands there, it is said above it. */
   talk: (text: string) => void
+  /** Says through something else what is said on stderr, until null: whoever draws there knows where there is room. */
+  talkThrough: (say: ((text: string) => void) | null) => void
+}>
+
+type Paint = ReturnType<typeof picocolors.createColors>
+
+/** What can be drawn on: its size is that of the moment, and changes with the window. */
+export type Page = Readonly<{
+  width: number
+  height: number
+  paint: Paint
+  marks: Marks
+  write: (text: string) => void
 }>
 
 /** The marks of states; each also has its word beside it. */
 export type Marks = Readonly<
-  Record<'succeeded' | 'failed' | 'running' | 'waiting' | 'skipped' | 'retry', string>
+  Record<
+    'succeeded' | 'failed' | 'running' | 'waiting' | 'skipped' | 'retry' | 'cut' | 'dot' | 'arrow',
+    string
+  >
 >
 
-const UNICODE: Marks = { succeeded: '✓', failed: '✗', running: '●', waiting: '◌', skipped: '⊘', retry: '↻' }
-const ASCII: Marks = { succeeded: '+', failed: 'x', running: '*', waiting: '.', skipped: '-', retry: '~' }
+/** For terminals that show more than ASCII. */
+export const UNICODE: Marks = {
+  succeeded: '✓',
+  failed: '✗',
+  running: '●',
+  waiting: '◌',
+  skipped: '⊘',
+  retry: '↻',
+  cut: '…',
+  dot: '·',
+  arrow: '→',
+}
+
+/** For all others. */
+export const ASCII: Marks = {
+  succeeded: '+',
+  failed: 'x',
+  running: '*',
+  waiting: '.',
+  skipped: '-',
+  retry: '~',
+  cut: '..',
+  dot: '|',
+  arrow: '->',
+}
+
+/** What a terminal without a size is taken for. */
+const WIDTH = 80
+const HEIGHT = 24
+
+const PATIENCE_MS = 1
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
@@ -51,11 +101,22 @@ const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
       at += writeSync(descriptor, bytes, at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EAGAIN') continue
+      if (code === 'EAGAIN') {
+        // A reader that is slow, on a pipe that somebody made non-blocking.
+        Atomics.wait(sleeper, 0, 0, PATIENCE_MS)
+        continue
+      }
       if (code === 'EPIPE' || code === 'EIO' || code === 'EBADF') return
       throw error
     }
   }
+}
+
+/** A terminal that nobody gave a size says 0. */
+const sizeOf = (stream: NodeJS.WriteStream): Readonly<{ width: number; height: number }> => {
+  // One that has gone away cannot say its size any more, and that is no reason to end.
+  if (stream.listenerCount('error') === 0) stream.on('error', () => {})
+  return { width: stream.columns || WIDTH, height: stream.rows || HEIGHT }
 }
 
 /** The screen of this process. */
@@ -64,22 +125,49 @@ export const screen = (globals: Globals): Screen => {
   const colored = globals.color !== false
   const quiet = globals.quiet === true
   const json = globals.json === true
+  const marks = around.unicode ? UNICODE : ASCII
+  const say = (text: string): void => write(2, `${text}\n`)
+  let through = say
   return {
     json,
     quiet,
     live: around.live && !quiet && !json,
     asks: around.asks && globals.input !== false,
-    width: Math.max(20, process.stderr.columns ?? 80),
-    height: Math.max(5, process.stderr.rows ?? 24),
+    width: isatty(1) ? sizeOf(process.stdout).width : Number.POSITIVE_INFINITY,
     paint: picocolors.createColors(colored && around.color.stdout),
-    marks: around.unicode ? UNICODE : ASCII,
+    marks,
+    table: {
+      // Asked at each drawing, for windows are resized.
+      get width() {
+        return isatty(2) ? sizeOf(process.stderr).width : WIDTH
+      },
+      get height() {
+        return isatty(2) ? sizeOf(process.stderr).height : HEIGHT
+      },
+      paint: picocolors.createColors(colored && around.color.stderr),
+      marks,
+      write: (text) => write(2, text),
+    },
     answer: (text) => write(1, `${text}\n`),
     bytes: (bytes) => write(1, bytes),
     talk: (text) => {
-      if (!quiet) write(2, `${text}\n`)
+      if (!quiet) through(text)
+    },
+    talkThrough: (other) => {
+      through = other ?? say
     },
   }
 }
 
-/** Writes an error, whatever the flags. */
-export const complain = (text: string): void => write(2, `${text}\n`)
+const STEERING = /[\p{Cc}\u2028\u2029]|\p{Bidi_Control}/gu
+
+/** A text in which what would steer a terminal is spelled out, as JSON would; it may have lines. */
+export const spelled = (text: string): string =>
+  text.replace(STEERING, (character) =>
+    character === '\n' || character === '\t'
+      ? character
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+/** Writes an error, whatever the flags. What it cites cannot steer the terminal. */
+export const complain = (text: string): void => write(2, `${spelled(text)}\n`)

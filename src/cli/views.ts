@@ -2,19 +2,13 @@
  * How a followed plan is shown: a live table on a terminal, one line an event elsewhere, JSON lines for programs. Each view hears
  * of the same changes.
  */
-import { createLogUpdate } from 'log-update'
-import { systemClock } from '../clock.ts'
-import {
-  type Change,
-  countStates,
-  hasEnded,
-  type JobProgress,
-  openNeeds,
-  type Progress,
-} from '../views/progress.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { type Change, countStates, hasEnded, type JobProgress, type Progress } from '../views/progress.ts'
 import type { EventShape } from '../views/shapes.ts'
-import type { Screen } from './screen.ts'
-import { cut, duration, fit, mark, outcomeInWords, painted, reasonInWords } from './words.ts'
+import { columns, cut, fill, lastWritten, plain, shorten, widthOf } from './cells.ts'
+import { colored } from './rows.ts'
+import type { Page, Screen } from './screen.ts'
+import { type Around, duration, mark, outcomeInWords, planReasonInWords, reasonInWords } from './words.ts'
 
 /** Shows a plan while it is followed. */
 export type View = Readonly<{
@@ -24,6 +18,9 @@ export type View = Readonly<{
 }>
 
 const FRAME_MS = 100
+/** Narrower than this, a row has no column for each thing. */
+const WIDE = 60
+const NAME_MAX = 48
 const SHOWN_STATES = new Set([
   'running',
   'backoff',
@@ -36,127 +33,219 @@ const SHOWN_STATES = new Set([
 ])
 
 /** The view that fits the screen. */
-export const viewOf = (on: Screen, progress: Progress): View => {
+export const viewOf = async (on: Screen, progress: Progress, clock: Clock = systemClock): Promise<View> => {
   if (on.json) return { event: (event) => on.answer(JSON.stringify(event)), close: () => {} }
   if (on.quiet) return { event: () => {}, close: () => {} }
-  return on.live ? table(on, progress) : lines(on, progress)
+  return on.live ? table(on, progress, clock) : lines(on, progress)
 }
 
-/** One line for one change, in stable columns; undefined for one nobody wants to read. */
-export const lineOf = (progress: Progress, change: Change): string | undefined => {
+/**
+ * One line for one change, in stable columns, names filled to `nameWidth`; undefined for one nobody wants to read. It is never cut:
+ * a file has no edge.
+ */
+export const lineOf = (progress: Progress, change: Change, nameWidth = 0): string | undefined => {
   const at = `${change.at.slice(0, 19)}Z`
   const { job, state } = change
   if (!job) {
-    const why =
-      change.reason === null || state === 'cancelled' || state === 'cancelling' ? '' : `  ${change.reason}`
-    return `${at} ${progress.id} ${state}${why}`
+    const why = planReasonInWords(change)
+    return `${at} ${plain(progress.id)} ${state}${why ? `  ${why}` : ''}`
   }
   if (!SHOWN_STATES.has(state)) return undefined
-  const took = change.tookMs === null ? '' : ` ${duration(change.tookMs)}`
-  const attempt = change.attempt > 0 ? ` #${change.attempt}` : ''
-  const shape = { state, reason: change.reason, wake_at: job.wakeAt }
-  const why = reasonInWords(shape, openNeeds(progress, job), job.last)
-  return `${at} ${progress.id}/${job.name}${attempt} ${state}${took}${why ? `  ${why}` : ''}`
+  const name = fill(`${plain(progress.id)}/${plain(job.name)}`, nameWidth)
+  const attempt = fill(change.attempt > 0 ? `#${change.attempt}` : '', 2)
+  const took = change.tookMs === null ? '' : duration(change.tookMs)
+  const why = reasonInWords(
+    { state, reason: change.reason, wake_at: job.wakeAt, needs: job.needs },
+    around(progress, job, Date.parse(change.at)),
+  )
+  return `${at} ${name} ${attempt} ${fill(state, 9)} ${[took, why].filter(Boolean).join('  ')}`.trimEnd()
 }
 
-const lines = (on: Screen, progress: Progress): View => ({
-  event: (_, changes) => {
-    for (const change of changes) {
-      const line = lineOf(progress, change)
-      if (line !== undefined) on.talk(line)
-    }
-  },
-  close: () => {},
+const around = (progress: Progress, job: JobProgress, now: number): Around => ({
+  stateOf: (name) => progress.jobs.get(name)?.state,
+  last: job.last,
+  now,
 })
 
+const lines = (on: Screen, progress: Progress): View => {
+  let longest = 0
+  for (const name of progress.jobs.keys()) longest = Math.max(longest, widthOf(plain(name)))
+  const nameWidth = widthOf(plain(progress.id)) + 1 + Math.min(NAME_MAX, longest)
+  return {
+    event: (_, changes) => {
+      for (const change of changes) {
+        const line = lineOf(progress, change, nameWidth)
+        if (line !== undefined) on.talk(line)
+      }
+    },
+    close: () => {},
+  }
+}
+
+/** What a person wants to see first, where not all has room. */
 const ORDER = [
   'stopping',
   'running',
   'waiting',
   'backoff',
-  'queued',
   'failed',
   'cancelled',
+  'queued',
   'held',
   'skipped',
   'succeeded',
 ]
 
-/** The picture of a plan in at most `height` rows and `width` columns: what moves first, what has ended last. */
-export const picture = (
-  progress: Progress,
-  on: Pick<Screen, 'width' | 'height' | 'marks' | 'paint'>,
-  now: number,
-): string => {
-  const states = countStates(progress)
-  const total = progress.jobs.size
-  const done = [...progress.jobs.values()].filter(hasEnded).length
-  const parts = ['running', 'backoff', 'waiting', 'queued', 'failed', 'skipped', 'cancelled'].flatMap(
-    (state) => {
-      const count = states.get(state) ?? 0
-      return count === 0 ? [] : [`${count} ${state}`]
-    },
-  )
-  const head = `${progress.id}  ${progress.state}  ${duration(now - progress.createdAt)}  ${[`${done}/${total} done`, ...parts].join(' · ')}`
-  const room = Math.max(1, on.height - 3)
-  const jobs = [...progress.jobs.values()]
-  const shown =
-    jobs.length <= room
-      ? jobs
-      : jobs.toSorted((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, room - 1)
-  const nameWidth = Math.min(
-    32,
-    Math.max(8, ...shown.map(({ name }) => name.length)),
-    Math.max(8, on.width - 30),
-  )
-  const rows = shown.map((job) => row(progress, job, nameWidth, on, now))
-  const rest = jobs.length - shown.length
-  if (rest > 0) rows.push(on.paint.dim(cut(`  … and ${rest} more`, on.width)))
-  return [on.paint.bold(cut(head, on.width)), ...rows].join('\n')
+/** The first `room` jobs in that order. */
+const foremost = (jobs: readonly JobProgress[], room: number): readonly JobProgress[] => {
+  const byState = Map.groupBy(jobs, ({ state }) => state)
+  const shown: JobProgress[] = []
+  for (const state of ORDER) shown.push(...(byState.get(state) ?? []).slice(0, room - shown.length))
+  return shown
 }
 
-const row = (
+/** The picture of a plan, lower than the page and no wider: all its jobs in the order of the plan, else what moves first. */
+export const picture = (progress: Progress, page: Omit<Page, 'write'>, now: number): string => {
+  const { width, height, marks, paint } = page
+  const jobs = [...progress.jobs.values()]
+  // One row is the head's, one the cursor's, and one stays free so that nothing scrolls away.
+  const room = Math.max(0, height - 3)
+  const shown = jobs.length <= room ? jobs : foremost(jobs, Math.max(0, room - 1))
+  const rest = jobs.length - shown.length
+  const indent = width < WIDE ? '' : '  '
+  const rows = columns(
+    shown.map((job) => cells(progress, job, page, now)),
+    {
+      width: width - indent.length,
+      sign: marks.cut,
+      least: width < WIDE ? [0, 9] : [0, 9, 2, 6],
+      paint: (cell, column, at) => colored(cell, column, shown[at]?.state ?? '', page),
+    },
+  ).map((row) => indent + row)
+  if (rest > 0 && height > 2)
+    rows.push(paint.dim(cut(`${indent}${marks.cut} and ${rest} more`, width, marks.cut)))
+  return [paint.bold(head(progress, page, now)), ...rows].join('\n')
+}
+
+const head = (progress: Progress, { width, marks }: Pick<Page, 'width' | 'marks'>, now: number): string => {
+  const jobs = [...progress.jobs.values()]
+  const ended = jobs.filter(hasEnded)
+  const states = countStates(progress)
+  const isOver =
+    progress.state === 'succeeded' || progress.state === 'failed' || progress.state === 'cancelled'
+  const until = isOver
+    ? ended.reduce((latest, { since }) => Math.max(latest, since), progress.createdAt)
+    : now
+  const counts = [
+    'failed',
+    'running',
+    'stopping',
+    'waiting',
+    'backoff',
+    'queued',
+    'skipped',
+    'cancelled',
+  ].flatMap((state) => (states.has(state) ? [`${states.get(state)} ${state}`] : []))
+  const facts = `  ${progress.state}  ${duration(until - progress.createdAt)}  ${ended.length}/${jobs.length} done`
+  const id = shorten(plain(progress.id), Math.max(12, width - widthOf(facts)), marks.cut)
+  let text = id + facts
+  const dot = ` ${marks.dot} `
+  // Whole facts only: half a number is a wrong one.
+  const shown = counts.filter((count) => {
+    if (widthOf(text + dot + count) > width) return false
+    text += dot + count
+    return true
+  })
+  const more = ` ${marks.cut}`
+  if (shown.length < counts.length && widthOf(text + more) <= width) text += more
+  return cut(text, width, marks.cut)
+}
+
+/** A job in cells: the mark and its name, its state, its attempt, how long, why. */
+const cells = (
   progress: Progress,
   job: JobProgress,
-  nameWidth: number,
-  { width, marks, paint }: Pick<Screen, 'width' | 'marks' | 'paint'>,
+  { width, marks }: Pick<Page, 'width' | 'marks'>,
   now: number,
-): string => {
-  const end = hasEnded(job) || job.state === 'backoff' ? job.since : now
-  const elapsed = job.startedAt === null ? '' : duration(end - job.startedAt)
-  const attempt = job.attempt > 1 ? `attempt ${job.attempt}  ` : ''
+): readonly string[] => {
+  const name = shorten(plain(job.name), NAME_MAX, marks.cut)
+  const attempt = job.attempt > 0 ? `#${job.attempt}` : ''
+  // A queued job of a paused plan waits for the plan, whatever it said when it began to wait.
+  const reason = progress.state === 'paused' && job.state === 'queued' ? 'paused' : job.reason
   const why = reasonInWords(
-    { state: job.state, reason: job.reason, wake_at: job.wakeAt },
-    openNeeds(progress, job),
-    job.last,
-    now,
+    { state: job.state, reason, wake_at: job.wakeAt, needs: job.needs },
+    around(progress, job, now),
   )
-  const text = `${fit(job.name, nameWidth)}  ${fit(job.state, 9)}  ${fit(elapsed, 7)}  ${attempt}${why}`
-  return `  ${painted(`${mark(job.state, marks)} ${cut(text.trimEnd(), width - 4)}`, job.state, { paint })}`
+  const time = elapsed(job, now)
+  const first = `${mark(job.state, marks)} ${name}`
+  return width < WIDE
+    ? [first, job.state, [attempt, why, time].filter(Boolean).join(' ')]
+    : [first, job.state, attempt, time, why]
 }
 
-const table = (on: Screen, progress: Progress): View => {
-  const update = createLogUpdate(process.stderr)
-  let cancel: (() => void) | null = null
-  const draw = (): void => update(picture(progress, on, systemClock.now()))
+/** How long the attempt runs or ran; of a wait, how long it has lasted. */
+const elapsed = (job: JobProgress, now: number): string => {
+  if (hasEnded(job)) return job.tookMs === null || job.state === 'skipped' ? '' : duration(job.tookMs)
+  const since = job.state === 'running' || job.state === 'stopping' ? (job.startedAt ?? job.since) : job.since
+  return duration(now - since)
+}
+
+const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View> => {
+  const { createLogUpdate } = await import('log-update')
+  const page = on.table
+  // Written through the screen, which bears a terminal that has gone away. The cursor stays: a killed process could not give it back.
+  const update = createLogUpdate(
+    {
+      isTTY: true,
+      get columns() {
+        return page.width
+      },
+      get rows() {
+        return page.height
+      },
+      write: page.write,
+    } as unknown as NodeJS.WriteStream,
+    { showCursor: true },
+  )
+  let cancel = (): void => {}
+  const draw = (): void => update(picture(progress, page, clock.now()))
   const tick = (): void => {
     draw()
-    cancel = systemClock.setTimeout(tick, FRAME_MS)
+    cancel = clock.setTimeout(tick, FRAME_MS)
   }
+  on.talkThrough((text) => {
+    update.clear()
+    page.write(`${text}\n`)
+    draw()
+  })
   tick()
   return {
     // The clock draws; an event only changes what is drawn.
     event: () => {},
     close: () => {
-      cancel?.()
+      cancel()
       draw()
       update.done()
+      on.talkThrough(null)
     },
   }
 }
 
 /** How a failed job ended, for the last words about a plan. */
 export const failureLine = (job: JobProgress): string => {
-  const how = job.last ? outcomeInWords(job.last) : (job.reason ?? job.state)
-  return `${job.name} ${job.state}: ${how}${job.attempt > 1 ? ` after ${job.attempt} attempts` : ''}`
+  const how = job.last ? outcomeInWords(job.last) : plain(job.reason ?? job.state)
+  const tries = job.attempt > 1 ? ` (attempt ${job.attempt})` : ''
+  return `${plain(job.name)} ${job.state}: ${how}${tries}${job.optional ? '; it is optional' : ''}`
+}
+
+/**
+ * The last lines of a piece of a log, as a terminal would have shown them in the end: of a line that was written over, what came
+ * last. `broken`: the piece begins in the middle of something.
+ */
+export const lastLines = (text: string, count: number, broken: boolean): readonly string[] => {
+  const all = text.split('\n')
+  return (broken && all.length > 1 ? all.slice(1) : all)
+    .map((line) => plain(lastWritten(line)).trimEnd())
+    .filter((line) => line !== '')
+    .slice(-count)
 }

@@ -1,21 +1,32 @@
 /**
  * States, reasons and times in words, the same in every command.
  */
-import stringWidth from 'string-width'
-import type { AttemptShape, JobShape } from '../views/shapes.ts'
-import type { Marks, Screen } from './screen.ts'
+import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import { plain } from './cells.ts'
+import type { Marks, Page } from './screen.ts'
 
-/** A duration as a person reads it: `8ms`, `0.4s`, `12s`, `4m 11s`, `2h 05m`. */
+/**
+ * A duration as a person reads it: `8ms`, `0.4s`, `12s`, `4m 11s`, `2h 05m`, `3d 07h`. Never more than has passed: a minute is
+ * not shown before it is over.
+ */
 export const duration = (ms: number): string => {
-  if (ms < 100) return `${Math.max(0, Math.round(ms))}ms`
-  const seconds = Math.max(0, ms) / 1000
-  if (seconds < 10) return `${seconds.toFixed(1)}s`
-  const whole = Math.round(seconds)
-  if (whole < 60) return `${whole}s`
-  const minutes = Math.floor(whole / 60)
-  if (minutes < 60) return `${minutes}m ${String(whole % 60).padStart(2, '0')}s`
-  return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
+  const whole = Math.max(0, Math.floor(ms))
+  if (whole === 0) return '0s'
+  if (whole < 100) return `${whole}ms`
+  if (whole < 10_000) return `${Math.floor(whole / 1000)}.${Math.floor(whole / 100) % 10}s`
+  const seconds = Math.floor(whole / 1000)
+  if (seconds < 60) return `${seconds}s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes}m ${twoDigits(seconds % 60)}s`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return `${hours}h ${twoDigits(minutes % 60)}m`
+  return `${Math.floor(hours / 24)}d ${twoDigits(hours % 24)}h`
 }
+const twoDigits = (value: number): string => String(value).padStart(2, '0')
+
+/** A number of things: `1 attempt`, `2 attempts`. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`
 
 /** The mark of a state. */
 export const mark = (state: string, marks: Marks): string => {
@@ -39,7 +50,7 @@ export const mark = (state: string, marks: Marks): string => {
 }
 
 /** A text in the colour of a state. */
-export const painted = (text: string, state: string, { paint }: Pick<Screen, 'paint'>): string => {
+export const painted = (text: string, state: string, { paint }: Pick<Page, 'paint'>): string => {
   switch (state) {
     case 'succeeded':
       return paint.green(text)
@@ -70,11 +81,14 @@ const REASONS: Readonly<Record<string, string>> = {
   'stop-timeout': 'its time is up; it is being stopped',
   'stop-stall': 'fell silent; it is being stopped',
   'stop-deadline': 'its deadline has passed; it is being stopped',
+  exit: 'non-zero exit',
+  signal: 'ended by a signal',
   timeout: 'its time was up',
   stall: 'fell silent',
   deadline: 'its deadline passed',
   'spawn-error': 'could not be started',
   'log-limit': 'wrote more than its log may hold',
+  needs: 'waits for its needs',
   'need-failed': 'a job it needs did not succeed',
   'on-failure-stop': 'another job failed',
   operator: 'by order',
@@ -82,23 +96,62 @@ const REASONS: Readonly<Record<string, string>> = {
   cancelled: 'cancelled',
 }
 
-/** Why a job is where it is, in words; empty where nothing needs saying. `open` names the needs that are not met. */
+/** What is known around a job that says more about why it is where it is. */
+export type Around = Readonly<{
+  /** The state of a job that it needs. */
+  stateOf?: (name: string) => string | undefined
+  /** How its latest attempt ended. */
+  last?: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
+  /** Epoch milliseconds. */
+  now?: number
+}>
+
+const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
+
+/** Why a job is where it is, in words; empty where nothing needs saying. */
 export const reasonInWords = (
-  job: Pick<JobShape, 'state' | 'reason' | 'wake_at'>,
-  open: readonly string[] = [],
-  last?: Pick<AttemptShape, 'outcome' | 'code' | 'signal'>,
-  now?: number,
+  job: Pick<JobShape, 'state' | 'reason' | 'wake_at' | 'needs'>,
+  { stateOf = () => undefined, last, now }: Around = {},
 ): string => {
+  const { state, reason } = job
+  if (reason === null) return ''
   const ended = last ? outcomeInWords(last) : ''
-  if (job.reason === null) return ''
-  if (job.reason === 'needs') return open.length === 0 ? 'waits for its needs' : `needs ${listed(open)}`
-  if (job.reason === 'backoff') {
-    const when =
-      job.wake_at === null || now === undefined ? '' : ` in ${duration(Date.parse(job.wake_at) - now)}`
+  if (reason === 'needs') {
+    const open = Object.keys(job.needs).filter((name) => !ENDS.has(stateOf(name) ?? 'succeeded'))
+    if (open.length > 0) return `needs ${listed(open)}`
+  }
+  if (reason === 'need-failed') {
+    const unmet = Object.entries(job.needs).find(([name, asked]) => isUnmet(asked, stateOf(name)))
+    if (unmet) return `${plain(unmet[0])} ${stateOf(unmet[0])}`
+  }
+  if (reason === 'backoff') {
+    const left = job.wake_at === null || now === undefined ? undefined : Date.parse(job.wake_at) - now
+    const when = left === undefined ? '' : left <= 0 ? ' now' : ` in ${duration(left)}`
     return `retries${when}${ended ? ` (${ended})` : ''}`
   }
-  if (job.state === 'failed' && (job.reason === 'exit' || job.reason === 'signal') && ended) return ended
-  return REASONS[job.reason] ?? job.reason
+  if (state === 'failed' && (reason === 'exit' || reason === 'signal') && ended) return ended
+  return REASONS[reason] ?? plain(reason)
+}
+
+const isUnmet = (asked: string, state: string | undefined): boolean =>
+  state === 'failed' || state === 'cancelled'
+    ? asked !== 'any'
+    : state === 'skipped' && asked !== 'any' && asked !== 'skipped-ok'
+
+/** Why a plan is where it is, in words; empty where its state says it. */
+export const planReasonInWords = ({ state, reason }: Pick<PlanShape, 'state' | 'reason'>): string => {
+  if (reason === null || state === 'paused' || state === 'cancelled' || state === 'cancelling') return ''
+  return state === 'failed' ? `a job failed (${plain(reason)})` : (REASONS[reason] ?? plain(reason))
+}
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  timeout: 'its time was up',
+  stall: 'fell silent',
+  deadline: 'its deadline passed',
+  lost: 'its end was not seen',
+  'spawn-error': 'could not be started',
+  'never-started': 'could not be started',
+  'log-limit': 'wrote more than its log may hold',
 }
 
 /** How an attempt ended, in words. */
@@ -107,37 +160,10 @@ export const outcomeInWords = ({
   code,
   signal,
 }: Pick<AttemptShape, 'outcome' | 'code' | 'signal'>): string => {
-  if (outcome === 'exit') return `exit ${code}`
-  if (outcome === 'signal') return `signal ${signal}`
-  return outcome ?? 'running'
+  if (outcome === 'exit') return `exit ${code ?? '?'}`
+  if (outcome === 'signal') return `signal ${signal ?? '?'}`
+  return outcome === null ? 'running' : (OUTCOMES[outcome] ?? plain(outcome))
 }
 
 const listed = (names: readonly string[]): string =>
-  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
-
-/** A text cut or filled to a width of columns. */
-export const fit = (text: string, width: number): string => {
-  const have = stringWidth(text)
-  if (have <= width) return text + ' '.repeat(width - have)
-  return width <= 1 ? text.slice(0, width) : `${cut(text, width - 1)}…`
-}
-
-/** A text without what does not fit. */
-export const cut = (text: string, width: number): string => {
-  if (stringWidth(text) <= width) return text
-  let kept = ''
-  for (const character of text) {
-    if (stringWidth(kept + character) > width) break
-    kept += character
-  }
-  return kept
-}
-
-/** Rows of columns, each as wide as its widest cell; the last is cut at the width of the screen. */
-export const columns = (rows: readonly (readonly string[])[], width: number): readonly string[] => {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => stringWidth(row[at] ?? ''))))
-  return rows.map((row) => {
-    const cells = row.map((cell, at) => (at === row.length - 1 ? cell : fit(cell, widths[at] ?? 0)))
-    return cut(cells.join('  ').trimEnd(), width)
-  })
-}
+  plain(names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', '))

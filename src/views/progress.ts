@@ -7,7 +7,9 @@ import type { AttemptShape, EventShape, JobShape, PlanShape } from './shapes.ts'
 /** A job as a follower knows it. */
 export type JobProgress = {
   readonly name: string
-  readonly needs: readonly string[]
+  readonly optional: boolean
+  /** Of each need what is asked of it. */
+  readonly needs: Readonly<Record<string, string>>
   state: string
   reason: string | null
   attempt: number
@@ -15,6 +17,8 @@ export type JobProgress = {
   since: number
   /** When its latest attempt began; null before the first. */
   startedAt: number | null
+  /** How long its latest attempt took that has ended. */
+  tookMs: number | null
   wakeAt: string | null
   last: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
 }
@@ -41,12 +45,14 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
       job.name,
       {
         name: job.name,
-        needs: Object.keys(job.needs),
+        optional: job.optional,
+        needs: job.needs,
         state: job.state,
         reason: job.reason,
         attempt: job.attempt,
         since: Date.parse(job.since),
         startedAt: job.state === 'running' ? Date.parse(job.since) : null,
+        tookMs: null,
         wakeAt: job.wake_at,
         last: undefined,
       },
@@ -95,8 +101,12 @@ export const advance = (progress: Progress, event: EventShape): readonly Change[
   job.state = event.to
   job.reason = event.reason ?? null
   job.attempt = event.attempt ?? job.attempt
-  if (event.type === 'slot.granted') job.startedAt = at
+  if (event.type === 'slot.granted') {
+    job.startedAt = at
+    job.tookMs = null
+  }
   if (before === event.to) return []
+  if (tookMs !== null && job.state !== 'stopping') job.tookMs = tookMs
   job.since = at
   return [{ at: event.at, job, state: job.state, reason: job.reason, attempt: job.attempt, tookMs }]
 }
@@ -120,13 +130,6 @@ const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 
 /** Whether a job has ended. */
 export const hasEnded = ({ state }: Pick<JobProgress, 'state'>): boolean => ENDS.has(state)
-
-/** The needs of a job that have not ended. */
-export const openNeeds = (progress: Progress, job: JobProgress): readonly string[] =>
-  job.needs.filter((name) => {
-    const need = progress.jobs.get(name)
-    return need !== undefined && !hasEnded(need)
-  })
 
 /** How many jobs are in each state. */
 export const countStates = (progress: Progress): ReadonlyMap<string, number> => {

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest'
+import { counted, duration, outcomeInWords, planReasonInWords, reasonInWords } from '../../src/cli/words.ts'
+import { ago, attempt, job, NOW } from './shapes.ts'
+
+test('a duration is short, never more than has passed, and grows through its units', () => {
+  const said = new Map([
+    [-5, '0s'],
+    [0, '0s'],
+    [0.4, '0s'],
+    [1, '1ms'],
+    [99.9, '99ms'],
+    [100, '0.1s'],
+    [999, '0.9s'],
+    [1000, '1.0s'],
+    [9_999, '9.9s'],
+    [10_000, '10s'],
+    [59_900, '59s'],
+    [60_000, '1m 00s'],
+    [3_599_999, '59m 59s'],
+    [3_600_000, '1h 00m'],
+    [86_399_999, '23h 59m'],
+    [86_400_000, '1d 00h'],
+    [12.5 * 86_400_000, '12d 12h'],
+  ])
+
+  for (const [ms, words] of said) expect([ms, duration(ms)]).toEqual([ms, words])
+})
+
+test('one is one, and nothing is many', () => {
+  expect([0, 1, 2].map((count) => counted(count, 'attempt'))).toEqual([
+    '0 attempts',
+    '1 attempt',
+    '2 attempts',
+  ])
+  expect(counted(1, 'process', 'processes')).toBe('1 process')
+  expect(counted(3, 'process', 'processes')).toBe('3 processes')
+})
+
+test('every reason that a job can have is said in words', () => {
+  const waits = ['needs', 'slot', 'paused', 'lost', 'quarantined']
+  const stops = ['stop-cancel', 'stop-timeout', 'stop-stall', 'stop-deadline']
+  const ends = ['exit', 'signal', 'timeout', 'stall', 'deadline', 'spawn-error', 'log-limit', 'never-started']
+  const others = ['need-failed', 'on-failure-stop', 'operator', 'fault', 'lost']
+
+  for (const reason of [...waits, ...stops, ...ends, ...others]) {
+    const words = reasonInWords(job('a', { state: 'failed', reason }))
+    expect(words).not.toBe('')
+    expect(words).not.toBe(reason)
+  }
+})
+
+test('a held job names the needs that are still open, and no others', () => {
+  const needs = { a: 'success', b: 'success', c: 'any', d: 'any', e: 'any' }
+  const states = new Map([['a', 'succeeded']])
+  const stateOf = (name: string) => states.get(name) ?? 'held'
+
+  expect(reasonInWords(job('x', { needs }), { stateOf })).toBe('needs b, c, d and 1 more')
+
+  states.set('b', 'failed').set('c', 'skipped')
+  expect(reasonInWords(job('x', { needs }), { stateOf })).toBe('needs d, e')
+})
+
+test('a skipped job names the need that was not met', () => {
+  const states = new Map([
+    ['free', 'failed'],
+    ['lenient', 'skipped'],
+    ['strict', 'cancelled'],
+  ])
+  const skipped = (needs: Record<string, string>) =>
+    reasonInWords(job('x', { state: 'skipped', reason: 'need-failed', needs }), {
+      stateOf: (name) => states.get(name),
+    })
+
+  expect(skipped({ free: 'any', lenient: 'skipped-ok', strict: 'success' })).toBe('strict cancelled')
+  expect(skipped({ free: 'any', lenient: 'success' })).toBe('lenient skipped')
+  expect(skipped({ unknown: 'success' })).toBe('a job it needs did not succeed')
+})
+
+test('a backoff says when it ends and what it follows; one that is due is not in the past', () => {
+  const waits = job('x', { state: 'backoff', reason: 'backoff', wake_at: ago(-90_000) })
+  const last = attempt({ outcome: 'signal', code: null, signal: 'SIGSEGV' })
+
+  expect(reasonInWords(waits, { now: NOW, last })).toBe('retries in 1m 30s (signal SIGSEGV)')
+  expect(reasonInWords(waits, { now: NOW + 90_000, last })).toBe('retries now (signal SIGSEGV)')
+  expect(reasonInWords({ ...waits, wake_at: null }, {})).toBe('retries')
+})
+
+test('an attempt says how it ended', () => {
+  expect(outcomeInWords(attempt({ outcome: null, code: null }))).toBe('running')
+  expect(outcomeInWords(attempt({ outcome: 'exit', code: 75 }))).toBe('exit 75')
+  expect(outcomeInWords(attempt({ outcome: 'signal', code: null, signal: 'SIGKILL' }))).toBe('signal SIGKILL')
+  expect(outcomeInWords(attempt({ outcome: 'timeout', code: null }))).toBe('its time was up')
+})
+
+test('a plan says why it failed or is quarantined, and nothing that its state says already', () => {
+  expect(planReasonInWords({ state: 'failed', reason: 'exit' })).toBe('a job failed (exit)')
+  expect(planReasonInWords({ state: 'quarantined', reason: 'fault' })).toBe('its actor failed')
+  for (const state of ['paused', 'cancelled', 'cancelling']) {
+    expect(planReasonInWords({ state, reason: state })).toBe('')
+  }
+  expect(planReasonInWords({ state: 'running', reason: null })).toBe('')
+})
