@@ -12,7 +12,6 @@ import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
-import { readBuild } from './build.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { jobEnvironment } from './config.ts'
@@ -27,8 +26,9 @@ import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
 import { bootId } from './process.ts'
+import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
-import { type EventShape, eventShape, type JobShape } from './views/shapes.ts'
+import { type BuildShape, buildShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
 
 export type { Catalog } from './catalog.ts'
 export { diagrams } from './machines/diagram.ts'
@@ -140,6 +140,8 @@ export type Runtime = Readonly<{
   takeUp: (plan: string) => Promise<boolean>
   catalog: Catalog
   counts: () => HostCounts
+  /** Which build this process runs, and whether the code on disk still is that. */
+  build: () => BuildShape
   /** Processes of this home that live now, of whatever plan. */
   live: () => Promise<readonly LiveAttempt[]>
   /** Says more about this holder in `daemon.json`. */
@@ -155,8 +157,9 @@ export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !is
 
 type Parts = Readonly<{ journal: Journal; hold: Hold | null; log: Awaited<ReturnType<typeof openLog>> }>
 
-const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> => {
-  const build = readBuild().sourceHash ?? 'unknown'
+const openParts = async (home: string, options: RuntimeOptions, running: RunningBuild): Promise<Parts> => {
+  const { stale } = running.comparison()
+  const build = running.build.sourceHash
   const clock = options.ports?.clock ?? systemClock
   const paths = homePaths(home)
   const given = options.ports?.journal
@@ -170,11 +173,14 @@ const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> 
     url: null,
     sock: null,
     build,
+    ...(stale === null ? {} : { stale }),
   }
   const hold = holdHome(home, record)
   try {
     const log = await openLog({ file: paths.log, level: 'info' })
-    const boot = { bootId: record.boot_id, pid: process.pid, build, at: clock.now() }
+    if (stale !== null) log.warn({ build, stale }, 'this build is stale')
+    const booted = stale === null ? build : `${build}+stale`
+    const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
     const journal = await sqliteJournal({
       file: paths.journal,
       boot,
@@ -203,7 +209,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
-  const { journal, hold, log } = await openParts(home, options)
+  const running = runningBuild()
+  const { journal, hold, log } = await openParts(home, options, running)
+  const unwatch = running.watch(clock, ({ stale }) => {
+    if (stale === null) log.info({}, 'the code on disk is again what this process runs')
+    else log.warn({ stale }, 'the code on disk is not what this process runs')
+  })
   const homeId = journal.opening.home
   const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
   const steps = feed(journal, shown)
@@ -226,7 +237,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         homeId,
         epoch: journal.opening.epoch,
         clock,
-        build: readBuild().sourceHash ?? 'unknown',
+        build: running.build.sourceHash,
         report,
         log: (level, fields, message) => log[level](fields, message),
       })
@@ -371,11 +382,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     takeUp: (plan) => actors.takeUp(plan),
     catalog: reading,
     counts: actors.counts,
+    build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),
     describe: (more) => hold?.describe(more),
     failed,
     stop: () => {
       stopping ??= (async () => {
+        unwatch()
         steps.close()
         await actors.stop()
         await journal.stop(true)

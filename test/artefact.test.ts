@@ -1,40 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { artefactIn, buildName, compare, digestsFile, FRESH, madeOf, readArtefact } from '../src/artefact.ts'
-import { buildFile, hashOf, inputDigests, readBuild } from '../src/build.ts'
-
-const write = (root: string, texts: Readonly<Record<string, string>>): void => {
-  for (const [path, text] of Object.entries(texts)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-}
-
-/** A package that was built just now. */
-const built = (): string => {
-  const root = mkdtempSync(join(tmpdir(), 'tenuto-artefact-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
-  write(root, {
-    'package.json': '{ "name": "x", "version": "1.0.0" }',
-    'package-lock.json': '{}',
-    'src/a.ts': 'export const a = 1\n',
-    'src/analytics/main.ts': 'export {}\n',
-    'test/a.test.ts': '',
-    'README.md': '',
-    'dist/a.js': 'export const a = 1\n',
-    'dist/a.d.ts': 'export declare const a = 1\n',
-    'dist/analytics/main.js': 'export {}\n',
-  })
-  const inputs = inputDigests(root) ?? {}
-  const { kind: _, ...build } = { ...readBuild(), sourceHash: hashOf(inputs), dirty: false }
-  write(root, {
-    [`dist/${digestsFile}`]: JSON.stringify(madeOf(join(root, 'dist'), inputs)),
-    [`dist/${buildFile}`]: JSON.stringify(build),
-  })
-  return root
-}
+import { rmSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { artefactIn, buildName, compare, digestsFile, FRESH, readArtefact } from '../src/artefact.ts'
+import { buildFile, hashOf, inputDigests } from '../src/build.ts'
+import { built, write } from './support/package.ts'
 
 test('an artefact is fresh beside the source it was built from, whatever happens to times, tests and documents', () => {
   const root = built()

@@ -4,7 +4,6 @@
  */
 import { chmodSync, rmSync } from 'node:fs'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { readBuild } from '../build.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
@@ -75,7 +74,6 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     import('./plans.ts'),
     import('./events.ts'),
   ])
-  const build = readBuild()
   const faults = faultLog(runtime.home)
   let closing = false
   const app = fastify({
@@ -94,7 +92,9 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     closing = true
   })
   app.addHook('onRequest', async ({ headers }, reply) => {
-    reply.headers({ [HEADERS.build]: build.sourceHash, [HEADERS.schema]: SCHEMA })
+    const { source_hash, stale } = runtime.build()
+    reply.headers({ [HEADERS.build]: source_hash, [HEADERS.schema]: SCHEMA })
+    if (stale) reply.header(HEADERS.stale, 'true')
     const asked = headers[HEADERS.acceptSchema]
     if (asked !== undefined && asked !== SCHEMA)
       throw new TenutoError('SCHEMA_MISMATCH', { asked, served: SCHEMA })
@@ -118,19 +118,9 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     }
   })
 
-  const version: VersionShape = {
-    version: build.version,
-    commit: build.commit,
-    dirty: build.dirty,
-    source_hash: build.sourceHash,
-    built_at: build.builtAt,
-    node: build.node,
-    schema: SCHEMA,
-    pid: process.pid,
-  }
-  app.get('/version', async ({ query }) => {
+  app.get('/version', async ({ query }): Promise<VersionShape> => {
     readFields('query', query, {})
-    return version
+    return { ...runtime.build(), schema: SCHEMA, pid: process.pid }
   })
   await app.register(
     async (api) => {
