@@ -10,6 +10,7 @@ import { readNeeds } from './actors/needs.ts'
 import { processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
+import { runnerProgram } from './actors/runner-program.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
@@ -155,7 +156,13 @@ export type Runtime = Readonly<{
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
 
-type Parts = Readonly<{ journal: Journal; hold: Hold | null; log: Awaited<ReturnType<typeof openLog>> }>
+type Parts = Readonly<{
+  journal: Journal
+  hold: Hold | null
+  log: Awaited<ReturnType<typeof openLog>>
+  /** Of the runner. */
+  program: string
+}>
 
 const openParts = async (home: string, options: RuntimeOptions, running: RunningBuild): Promise<Parts> => {
   const { stale } = running.comparison()
@@ -163,7 +170,12 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
   const clock = options.ports?.clock ?? systemClock
   const paths = homePaths(home)
   const given = options.ports?.journal
-  if (given) return { journal: await given(), hold: null, log: await openLog({ level: 'silent' }) }
+  if (given) {
+    const log = await openLog({ level: 'silent' })
+    // A runtime that is virtual in all leaves nothing on the disk.
+    const program = options.ports?.attempts ? '' : runnerProgram(home)
+    return { journal: await given(), hold: null, log, program }
+  }
   const record: HolderRecord = {
     pid: process.pid,
     parent_pid: null,
@@ -178,6 +190,7 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
   const hold = holdHome(home, record)
   try {
     const log = await openLog({ file: paths.log, level: 'info' })
+    const program = runnerProgram(home)
     if (stale !== null) log.warn({ build, stale }, 'this build is stale')
     const booted = stale === null ? build : `${build}+stale`
     const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
@@ -186,7 +199,7 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
       boot,
       durability: options.durability ?? 'full',
     })
-    return { journal, hold, log }
+    return { journal, hold, log, program }
   } catch (error) {
     hold.release()
     throw error
@@ -210,7 +223,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
-  const { journal, hold, log } = await openParts(home, options, running)
+  const { journal, hold, log, program } = await openParts(home, options, running)
   const unwatch = running.watch(clock, ({ stale }) => {
     if (stale === null) log.info({}, 'the code on disk is again what this process runs')
     else log.warn({ stale }, 'the code on disk is not what this process runs')
@@ -238,6 +251,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         epoch: journal.opening.epoch,
         clock,
         build: running.build.sourceHash,
+        program,
         report,
         log: (level, fields, message) => log[level](fields, message),
       })

@@ -4,6 +4,7 @@
 import { systemClock } from '../clock.ts'
 import { type JobProgress, type Progress, progressOf, progressStore, standstill } from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
+import { decideLost } from './ask.ts'
 import type { Source } from './home.ts'
 import type { Screen } from './screen.ts'
 import { failureLine, viewOf } from './views.ts'
@@ -43,7 +44,6 @@ export const follow = async (
     const lost = jobs
       .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
       .map(({ name }) => name)
-    const { decideLost } = await import('./ask.ts')
     if (lost.length === 0 || !(await decideLost(source, plan, lost))) return followed
   }
 }

@@ -34,8 +34,14 @@ const CONNECTIONS_MAX = 256
 /** How long a client that does not read delays the end of its server. */
 const CLOSE_MS = 1_000
 
+const loading = () => Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts')])
+let loaded: ReturnType<typeof loading> | undefined
+
+/** Loads all that serving needs, now or for a later request; after that its files may go away. */
+export const loadServer = () => (loaded ??= loading())
+
 /**
- * Serves a home on its socket, in the place of one that a dead holder left. Loads the server only now.
+ * Serves a home on its socket, in the place of one that a dead holder left.
  * @throws {TenutoError} `STOPPED` when the runtime has stopped meanwhile.
  */
 export const serveHome = async (runtime: Runtime): Promise<Served> => {
@@ -69,11 +75,7 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
 }
 
 const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await Promise.all([
-    import('fastify'),
-    import('./plans.ts'),
-    import('./events.ts'),
-  ])
+  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await loadServer()
   const faults = faultLog(runtime.home)
   let closing = false
   const app = fastify({

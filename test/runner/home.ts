@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type ProcessExecutor, processExecutor } from '../../src/actors/executor.ts'
+import { runnerProgram } from '../../src/actors/runner-program.ts'
 import {
   type AttemptRef,
   type AttemptReport,
@@ -81,6 +82,7 @@ export const openHome = (): Home => {
       epoch,
       clock: systemClock,
       build: 'test',
+      program: runnerProgram(home),
       report: (report) => {
         reports.push(report)
         for (const wake of waiting.splice(0)) wake()
