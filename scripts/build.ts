@@ -17,7 +17,17 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { type Build, buildFile, buildInputs, commitOf, packageRoot, sourceHash } from '../src/build.ts'
+import { digestsFile, madeOf } from '../src/artefact.ts'
+import {
+  type Build,
+  buildFile,
+  buildInputs,
+  commitOf,
+  type Digests,
+  hashOf,
+  inputDigests,
+  packageRoot,
+} from '../src/build.ts'
 
 const root = packageRoot()
 const staging = join(root, `dist.next-${process.pid}`)
@@ -33,23 +43,24 @@ function main(): void {
   }
   removeLeftovers()
   // Taken before compiling: a file that changes meanwhile makes this build stale, not wrongly fresh.
-  const identity = identify()
+  const inputs = inputDigests(root)
+  if (inputs === null) fail(`${join(root, 'src')} holds no source`)
+  const identity = identify(inputs)
   compile()
   copyAssets()
+  writeFileSync(join(staging, digestsFile), `${JSON.stringify(madeOf(staging, inputs), null, 2)}\n`)
   writeFileSync(join(staging, buildFile), `${JSON.stringify(identity, null, 2)}\n`)
   putInPlace()
 }
 
-function identify(): Omit<Build, 'kind'> {
+function identify(inputs: Digests): Omit<Build, 'kind'> {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-  const hash = sourceHash(root)
-  if (hash === null) fail(`${join(root, 'src')} holds no source`)
   const commit = commitOf(root)
   return {
     version: manifest.version,
     commit,
     dirty: commit === null ? null : isDirty(),
-    sourceHash: hash,
+    sourceHash: hashOf(inputs),
     builtAt: new Date().toISOString(),
     node: process.versions.node,
   }

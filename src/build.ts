@@ -5,7 +5,7 @@
  * that runs `src` directly has no build, so its identity is computed from the tree it runs from.
  */
 import { strict as assert } from 'node:assert'
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -63,25 +63,43 @@ export function readBuildFile(dist: string): Build {
   }
 }
 
+/** Digests by path, sorted by path; paths are relative and have `/`. */
+export type Digests = Readonly<Record<string, string>>
+
 /**
- * Hashes the inputs of a build below `root`: SHA-256, as hex, over sorted relative path, length and content. Times,
- * tests and documents do not count. Null where there is no source, as in an installed package.
+ * The digests of the inputs of a build below `root`. Times, tests, documents and how a checkout ends its lines do not count.
+ * Null where there is no source, as in an installed package.
  */
-export function sourceHash(root: string): string | null {
+export function inputDigests(root: string): Digests | null {
   const sources = filesBelow(root, 'src')
   if (sources.length === 0) return null
-  const hash = createHash('sha256')
-  for (const path of [...sources, ...inputFiles].sort()) {
+  const digests: Record<string, string> = {}
+  for (const path of [...sources, ...inputFiles, 'package.json'].sort()) {
     const content = readIfThere(join(root, path))
-    if (content !== null) add(hash, path, content)
+    if (content !== null)
+      digests[path] = digestOf(path === 'package.json' ? relevant(content) : asInGit(content))
   }
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>
-  add(
-    hash,
-    'package.json',
-    Buffer.from(JSON.stringify(packageFields.map((field) => manifest[field] ?? null))),
+  return digests
+}
+
+/** The digest of a file's content: SHA-256, as hex. */
+export function digestOf(content: Uint8Array | string): string {
+  return hash('sha256', content)
+}
+
+/** Hashes digests with their paths: SHA-256, as hex. The source hash of a build is that of its inputs. */
+export function hashOf(digests: Digests): string {
+  return digestOf(
+    Object.entries(digests)
+      .map(([path, digest]) => `${path}\0${digest}\n`)
+      .join(''),
   )
-  return hash.digest('hex')
+}
+
+/** The hash over all inputs of a build below `root`; null where there is no source. */
+export function sourceHash(root: string): string | null {
+  const digests = inputDigests(root)
+  return digests === null ? null : hashOf(digests)
 }
 
 /** Returns the commit checked out in the git working tree `root`, without starting git; null where there is none. */
@@ -112,16 +130,24 @@ function developmentBuild(root: string): Build {
   }
 }
 
-function add(hash: ReturnType<typeof createHash>, path: string, content: Buffer): void {
-  hash.update(`${path}\0${content.length}\0`).update(content)
+/** Of `package.json` only what changes what is built. */
+function relevant(content: Buffer): string {
+  const manifest = JSON.parse(content.toString('utf8')) as Record<string, unknown>
+  return JSON.stringify(packageFields.map((field) => manifest[field] ?? null))
+}
+
+/** A checkout may have put CRLF where git has LF. As git does, a file with a NUL byte is left as it is. */
+function asInGit(content: Buffer): Buffer {
+  if (!content.includes('\r\n') || content.includes(0)) return content
+  return Buffer.from(content.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
 }
 
 /** Relative paths with `/` of the files below `root/folder`; names that begin with a dot are an editor's or the system's. */
-function filesBelow(root: string, folder: string): string[] {
+export function filesBelow(root: string, folder = ''): string[] {
   return entriesOf(join(root, folder))
     .filter((entry) => !entry.name.startsWith('.'))
     .flatMap((entry) => {
-      const path = `${folder}/${entry.name}`
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
       if (entry.isDirectory()) return filesBelow(root, path)
       return entry.isFile() ? [path] : []
     })
@@ -152,7 +178,8 @@ function readText(path: string): string | null {
   return readIfThere(path)?.toString('utf8').trim() ?? null
 }
 
-function readIfThere(path: string): Buffer | null {
+/** The content of a file; null where there is none. */
+export function readIfThere(path: string): Buffer | null {
   try {
     return readFileSync(path)
   } catch (error) {

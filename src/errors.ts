@@ -81,6 +81,12 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  BUILD_STALE: {
+    message: 'this build is {build}, and it is stale: {why}',
+    hint: '{remedy}; to go on with it as it is: `--allow-stale-build`',
+    exit: 5,
+    http: 503,
+  },
   NODE_TOO_OLD: {
     message: 'tenuto needs Node 24 or newer; this is {version}',
     hint: 'install Node 24',

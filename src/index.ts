@@ -19,4 +19,4 @@ export {
   type Settled,
   type SubmitOptions,
 } from './runtime.ts'
-export type { AttemptShape, EventShape, JobShape, PlanShape } from './views/shapes.ts'
+export type { AttemptShape, BuildShape, EventShape, JobShape, PlanShape } from './views/shapes.ts'

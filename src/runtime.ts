@@ -11,9 +11,9 @@ import { readNeeds } from './actors/needs.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
+import { runnerProgram } from './actors/runner-program.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
-import { readBuild } from './build.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { jobEnvironment } from './config.ts'
@@ -28,8 +28,9 @@ import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
 import { bootId } from './process.ts'
+import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
-import { type EventShape, eventShape, type JobShape } from './views/shapes.ts'
+import { type BuildShape, buildShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
 
 export type { Catalog } from './catalog.ts'
 export { diagrams } from './machines/diagram.ts'
@@ -141,6 +142,8 @@ export type Runtime = Readonly<{
   takeUp: (plan: string) => Promise<boolean>
   catalog: Catalog
   counts: () => HostCounts
+  /** Which build this process runs, and whether the code on disk still is that. */
+  build: () => BuildShape
   /** Processes of this home that live now, of whatever plan. */
   live: () => Promise<readonly LiveAttempt[]>
   /** Says more about this holder in `daemon.json`. */
@@ -154,14 +157,26 @@ export type Runtime = Readonly<{
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
 
-type Parts = Readonly<{ journal: Journal; hold: Hold | null; log: Awaited<ReturnType<typeof openLog>> }>
+type Parts = Readonly<{
+  journal: Journal
+  hold: Hold | null
+  log: Awaited<ReturnType<typeof openLog>>
+  /** Of the runner. */
+  program: string
+}>
 
-const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> => {
-  const build = readBuild().sourceHash ?? 'unknown'
+const openParts = async (home: string, options: RuntimeOptions, running: RunningBuild): Promise<Parts> => {
+  const { stale } = running.comparison()
+  const build = running.build.sourceHash
   const clock = options.ports?.clock ?? systemClock
   const paths = homePaths(home)
   const given = options.ports?.journal
-  if (given) return { journal: await given(), hold: null, log: await openLog({ level: 'silent' }) }
+  if (given) {
+    const log = await openLog({ level: 'silent' })
+    // A runtime that is virtual in all leaves nothing on the disk.
+    const program = options.ports?.attempts ? '' : runnerProgram(home)
+    return { journal: await given(), hold: null, log, program }
+  }
   const record: HolderRecord = {
     pid: process.pid,
     parent_pid: null,
@@ -171,17 +186,21 @@ const openParts = async (home: string, options: RuntimeOptions): Promise<Parts> 
     url: null,
     sock: null,
     build,
+    ...(stale === null ? {} : { stale }),
   }
   const hold = holdHome(home, record)
   try {
     const log = await openLog({ file: paths.log, level: 'info' })
-    const boot = { bootId: record.boot_id, pid: process.pid, build, at: clock.now() }
+    const program = runnerProgram(home)
+    if (stale !== null) log.warn({ build, stale }, 'this build is stale')
+    const booted = stale === null ? build : `${build}+stale`
+    const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
     const journal = await sqliteJournal({
       file: paths.journal,
       boot,
       durability: options.durability ?? 'full',
     })
-    return { journal, hold, log }
+    return { journal, hold, log, program }
   } catch (error) {
     hold.release()
     throw error
@@ -204,7 +223,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
-  const { journal, hold, log } = await openParts(home, options)
+  const running = runningBuild()
+  const { journal, hold, log, program } = await openParts(home, options, running)
+  const unwatch = running.watch(clock, ({ stale }) => {
+    if (stale === null) log.info({}, 'the code on disk is again what this process runs')
+    else log.warn({ stale }, 'the code on disk is not what this process runs')
+  })
   const homeId = journal.opening.home
   const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
   const steps = feed(journal, shown)
@@ -227,7 +251,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         homeId,
         epoch: journal.opening.epoch,
         clock,
-        build: readBuild().sourceHash ?? 'unknown',
+        build: running.build.sourceHash,
+        program,
         ...news,
         log: (level, fields, message) => log[level](fields, message),
       })
@@ -374,11 +399,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     takeUp: (plan) => actors.takeUp(plan),
     catalog: reading,
     counts: actors.counts,
+    build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),
     describe: (more) => hold?.describe(more),
     failed,
     stop: () => {
       stopping ??= (async () => {
+        unwatch()
         steps.close()
         await actors.stop()
         await journal.stop(true)

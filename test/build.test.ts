@@ -47,6 +47,14 @@ test('the hash tells where one file ends and the next begins', () => {
   expect(sourceHash(one)).not.toBe(sourceHash(other))
 })
 
+test('the hash stays when a checkout ends lines in its own way, and not when bytes differ that git keeps', () => {
+  const before = sourceHash(checkout({ 'src/b.ts': 'é\nb\n', 'src/c.bin': 'a\0\n' }))
+
+  expect(sourceHash(checkout({ 'src/b.ts': 'é\r\nb\r\n', 'src/c.bin': 'a\0\n' }))).toBe(before)
+  expect(sourceHash(checkout({ 'src/b.ts': 'é\rb\n', 'src/c.bin': 'a\0\n' }))).not.toBe(before)
+  expect(sourceHash(checkout({ 'src/b.ts': 'é\nb\n', 'src/c.bin': 'a\0\r\n' }))).not.toBe(before)
+})
+
 test('a folder without source, like an installed package, has no hash', () => {
   const root = checkout()
   rmSync(join(root, 'src'), { recursive: true })

@@ -5,8 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
-import { extname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import {
   type AttemptRef,
   type AttemptReport,
@@ -51,6 +50,8 @@ export type Ports = Readonly<{
   clock: Clock
   /** The identity of this build, for the runner's records. */
   build: string
+  /** The path of the runner's program (`runnerProgram`). */
+  program: string
   /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
   report: (end: AttemptReport) => void
   /** Called when the runner begins to stop an attempt that has passed a limit of time; perhaps several times. Must not throw. */
@@ -189,15 +190,13 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const startRunner = (): void => {
     if (runner !== undefined && ports.clock.monotonic() - runner.startedAt < SERVES_WITHIN_MS) return
-    const extension = extname(fileURLToPath(import.meta.url))
-    const main = fileURLToPath(new URL(`../runner/main${extension}`, import.meta.url))
     const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
     let errors: number | undefined
     try {
       mkdirSync(ports.home, { recursive: true, mode: 0o700 })
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
-      const child = spawn(process.execPath, [...flags, main, ports.home, socket, ports.build], {
+      const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
         cwd: '/',
         env: { PATH: RUNNER_PATH },
         detached: true,

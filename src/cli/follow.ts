@@ -4,7 +4,9 @@
 import { systemClock } from '../clock.ts'
 import { type JobProgress, type Progress, progressOf, progressStore, standstill } from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
+import { decideLost } from './ask.ts'
 import { plain } from './cells.ts'
+
 import type { Source } from './home.ts'
 import type { Screen } from './screen.ts'
 import { failureLine, lastLines, viewOf } from './views.ts'
@@ -47,7 +49,6 @@ export const follow = async (
     const lost = jobs
       .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
       .map(({ name }) => name)
-    const { decideLost } = await import('./ask.ts')
     if (lost.length === 0 || !(await decideLost(source, plan, lost))) return followed
   }
 }

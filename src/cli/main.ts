@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
+import { checkBuild } from './build.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals } from './screen.ts'
@@ -88,6 +89,7 @@ const program = new Command('tenuto')
   .option('-v, --verbose', 'say more')
   .option('--no-color', 'no colours')
   .option('--no-input', 'never ask a person')
+  .option('--allow-stale-build', 'run although the build is not of the source beside it')
   .helpCommand(false)
   .showHelpAfterError(false)
   .exitOverride()
@@ -98,6 +100,8 @@ const does =
   <A extends unknown[]>(act: (flags: Globals & Record<string, unknown>, ...values: A) => Promise<number>) =>
   async (...all: unknown[]): Promise<void> => {
     const command = all.at(-1) as Command
+    // Only at the top: `daemon resume` starts nothing.
+    if (command.parent === program) checkBuild(command.name(), command.optsWithGlobals())
     exit = await act(command.optsWithGlobals(), ...(all.slice(0, -2) as A))
   }
 const sub = (usage: string, description: string): Command => {
@@ -113,6 +117,7 @@ const sub = (usage: string, description: string): Command => {
     '-v, --verbose',
     '--no-color',
     '--no-input',
+    '--allow-stale-build',
   ]) {
     made.addOption(new Option(option).hideHelp())
   }
@@ -126,7 +131,6 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option(...TIMEOUT)
   .addOption(new Option('-i, --inputs <k=v...>').hideHelp())
   .addOption(new Option('--detach').hideHelp())
-  .addOption(new Option('--allow-stale-build').hideHelp())
   .action(
     does(async (flags, file: string) => {
       if (flags['inputs']) later('-i', 'write the value into the plan, or pass it as an environment variable')

@@ -3,9 +3,13 @@
  * `graph REF`, which reads one.
  */
 import { existsSync } from 'node:fs'
-import { readBuild } from '../build.ts'
+import { shortHash } from '../artefact.ts'
+import { PROTOCOL_VERSION } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
+import { SCHEMA } from '../http/wire.ts'
+import { runningBuild } from '../running-build.ts'
 import type { JobState } from '../states.ts'
+import { buildShape } from '../views/shapes.ts'
 import { homeOf, machineDiagrams, readingOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
 
@@ -95,18 +99,22 @@ export const machines = async (
   return 0
 }
 
-/** `tenuto version`. */
+/** `tenuto version`: says all that other programs compare, and whether the build is stale. */
 export const version = async (flags: Globals): Promise<number> => {
   const on = screen(flags)
-  const build = readBuild()
-  if (on.json) on.answer(JSON.stringify(build))
-  else {
-    const from =
-      build.commit === null ? '' : `  commit ${build.commit.slice(0, 12)}${build.dirty ? '+changes' : ''}`
-    on.answer(`tenuto ${build.version}${from}`)
-    on.answer(
-      `source ${build.sourceHash?.slice(0, 16) ?? 'unknown'}  ${build.builtAt === null ? 'development' : `built ${build.builtAt}`}  node ${process.versions.node}`,
-    )
+  const { build, comparison } = runningBuild()
+  const { stale } = comparison()
+  if (on.json) {
+    const protocols = { schema: SCHEMA, protocol: PROTOCOL_VERSION }
+    on.answer(JSON.stringify({ ...buildShape(build, stale), ...protocols }))
+    return 0
   }
+  const from =
+    build.commit === null ? '' : `  commit ${build.commit.slice(0, 12)}${build.dirty ? '+changes' : ''}`
+  on.answer(`tenuto ${build.version}${from}`)
+  const made = build.builtAt === null ? 'development' : `built ${build.builtAt}`
+  on.answer(`source ${shortHash(build.sourceHash)}  ${made}  node ${process.versions.node}`)
+  on.answer(`speaks schema ${SCHEMA} and runner protocol ${PROTOCOL_VERSION}`)
+  if (stale !== null) on.answer(`stale: ${stale}`)
   return 0
 }

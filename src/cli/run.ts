@@ -30,8 +30,9 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
+  const serve = await loadServing()
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
-  return holding(runtime, on, async () => {
+  return holding(runtime, serve, on, async () => {
     const options = {
       base: read.base,
       environment: jobEnvironment(),
@@ -61,8 +62,9 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       holder.close()
     }
   }
+  const serve = await loadServing()
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
-  return holding(runtime, on, async () => {
+  return holding(runtime, serve, on, async () => {
     const plans =
       ref === undefined ? await unsettled(runtime.catalog) : [(await runtime.catalog.resolve(ref)).plan]
     if (plans.length === 0) {
@@ -103,14 +105,27 @@ const unsettled = async (of: Plans): Promise<readonly string[]> => {
 const worst = (ends: readonly Followed[]): number =>
   WORST_FIRST.find((code) => ends.some(({ exit }) => exit === code)) ?? 0
 
+type Serve = (runtime: Runtime) => Promise<Readonly<{ close: () => Promise<void> }>>
+
+/**
+ * Loads what this process needs later besides the runtime, before a plan is touched: from then on the files of this build may change
+ * or go away. (Node asks the disk even for a module it has, when another file imports it late.)
+ */
+const loadServing = async (): Promise<Serve> => {
+  const { loadServer, serveHome } = await import('../http/server.ts')
+  await loadServer()
+  return serveHome
+}
+
 /** Serves the home while something is followed in this process, and lets go of it in the end. */
 const holding = async (
   runtime: Runtime,
+  serve: Serve,
   on: Screen,
   act: () => Promise<readonly Followed[]>,
 ): Promise<number> => {
   // Other commands can wait for the socket a moment longer than the plan for its first attempt.
-  const serving = import('../http/server.ts').then(({ serveHome }) => serveHome(runtime))
+  const serving = serve(runtime)
   serving.catch((error: unknown) =>
     on.talk(`warning: other commands cannot reach this one: ${String(error)}`),
   )

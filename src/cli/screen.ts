@@ -14,6 +14,7 @@ export type Globals = Readonly<{
   color?: boolean
   input?: boolean
   home?: string
+  allowStaleBuild?: boolean
 }>
 
 /** What a command writes to. */

@@ -5,6 +5,7 @@ import { isAbsolute } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { jobEnvironment } from '../config.ts'
 import { TenutoError } from '../errors.ts'
+import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
 import { PLAN_STATES } from '../states.ts'
 import { anything, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
@@ -118,8 +119,6 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
     if (base === undefined) throw notYet('a plan without `base`', 'name the folder in which its jobs run')
     if (!isAbsolute(base))
       throw new TenutoError('USAGE', { what: `base is ${base}; it must be an absolute path` })
-    // Compiling loads a good deal that nothing else here needs.
-    const { checkDefinition } = await import('../plans/define-plan.ts')
     const { id, replayed } = await runtime.submit(checkDefinition(plan), {
       base,
       ...(key === undefined ? {} : { key }),

@@ -4,7 +4,6 @@
  */
 import { chmodSync, rmSync } from 'node:fs'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { readBuild } from '../build.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
@@ -35,8 +34,14 @@ const CONNECTIONS_MAX = 256
 /** How long a client that does not read delays the end of its server. */
 const CLOSE_MS = 1_000
 
+const loading = () => Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts')])
+let loaded: ReturnType<typeof loading> | undefined
+
+/** Loads all that serving needs, now or for a later request; after that its files may go away. */
+export const loadServer = () => (loaded ??= loading())
+
 /**
- * Serves a home on its socket, in the place of one that a dead holder left. Loads the server only now.
+ * Serves a home on its socket, in the place of one that a dead holder left.
  * @throws {TenutoError} `STOPPED` when the runtime has stopped meanwhile.
  */
 export const serveHome = async (runtime: Runtime): Promise<Served> => {
@@ -70,12 +75,7 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
 }
 
 const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await Promise.all([
-    import('fastify'),
-    import('./plans.ts'),
-    import('./events.ts'),
-  ])
-  const build = readBuild()
+  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await loadServer()
   const faults = faultLog(runtime.home)
   let closing = false
   const app = fastify({
@@ -94,7 +94,9 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     closing = true
   })
   app.addHook('onRequest', async ({ headers }, reply) => {
-    reply.headers({ [HEADERS.build]: build.sourceHash, [HEADERS.schema]: SCHEMA })
+    const { source_hash, stale } = runtime.build()
+    reply.headers({ [HEADERS.build]: source_hash, [HEADERS.schema]: SCHEMA })
+    if (stale) reply.header(HEADERS.stale, 'true')
     const asked = headers[HEADERS.acceptSchema]
     if (asked !== undefined && asked !== SCHEMA)
       throw new TenutoError('SCHEMA_MISMATCH', { asked, served: SCHEMA })
@@ -118,19 +120,9 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     }
   })
 
-  const version: VersionShape = {
-    version: build.version,
-    commit: build.commit,
-    dirty: build.dirty,
-    source_hash: build.sourceHash,
-    built_at: build.builtAt,
-    node: build.node,
-    schema: SCHEMA,
-    pid: process.pid,
-  }
-  app.get('/version', async ({ query }) => {
+  app.get('/version', async ({ query }): Promise<VersionShape> => {
     readFields('query', query, {})
-    return version
+    return { ...runtime.build(), schema: SCHEMA, pid: process.pid }
   })
   await app.register(
     async (api) => {

@@ -2,6 +2,8 @@
  * What both ends of the socket know: where things are, and the names of headers.
  */
 
+import type { BuildShape } from '../views/shapes.ts'
+
 /** The path all resources are below. */
 export const BASE = '/api/v1'
 
@@ -17,6 +19,8 @@ export const LOG_BYTES_MAX = 1_000_000
 /** Names of headers, in lower case as Node gives them. */
 export const HEADERS = {
   build: 'x-tenuto-build',
+  /** `true` when the build is stale; `/version` says why. */
+  stale: 'x-tenuto-build-stale',
   schema: 'x-tenuto-schema',
   acceptSchema: 'accept-schema',
   key: 'idempotency-key',
@@ -34,17 +38,7 @@ export const HEADERS = {
 export const STREAM_TYPE = 'text/event-stream'
 
 /** Who answers. */
-export type VersionShape = Readonly<{
-  version: string
-  commit: string | null
-  dirty: boolean | null
-  /** The hash of the source it was built from. */
-  source_hash: string
-  built_at: string | null
-  node: string
-  schema: string
-  pid: number
-}>
+export type VersionShape = BuildShape & Readonly<{ schema: string; pid: number }>
 
 /** Part of a list, and what to ask for the next part with; null at the end. */
 export type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>

@@ -25,6 +25,8 @@ export type HolderRecord = Readonly<{
   sock: string | null
   /** The source hash of its build. */
   build: string
+  /** Why its build was stale when it took the home; absent when it was not. */
+  stale?: string
 }>
 
 /** A home that is held. */

@@ -2,8 +2,37 @@
  * Plans, jobs, attempts and events as every client sees them: in the CLI's JSON, over HTTP, in events and pages. Pure functions
  * from rows of the journal; times are ISO 8601 UTC.
  */
+import type { Build } from '../build.ts'
 import type { JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
+
+/** Which build this is. */
+export type BuildShape = Readonly<{
+  /** `development` where the source runs directly. */
+  kind: Build['kind']
+  version: string
+  commit: string | null
+  dirty: boolean | null
+  source_hash: string
+  built_at: string | null
+  node: string
+  stale: boolean
+  /** Why, in words; null when it is not stale. */
+  stale_reason: string | null
+}>
+
+/** The shape of a build; `stale` says why it is stale, null that it is not. */
+export const buildShape = (build: Build, stale: string | null): BuildShape => ({
+  kind: build.kind,
+  version: build.version,
+  commit: build.commit,
+  dirty: build.dirty,
+  source_hash: build.sourceHash,
+  built_at: build.builtAt,
+  node: build.node,
+  stale: stale !== null,
+  stale_reason: stale,
+})
 
 /** How many jobs are in each state; states nobody is in are left out. */
 export type Counts = Readonly<Record<string, number>>

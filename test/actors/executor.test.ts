@@ -257,7 +257,9 @@ test('a program waits for what it asked for, also while its runner is being repl
     import { processExecutor } from ${source('actors/executor.ts')}
     import { systemClock } from ${source('clock.ts')}
     const report = ({ record }) => process.stdout.write(record.outcome)
-    processExecutor({ ${ports}, report, log: () => {} }).ensure(${JSON.stringify(spec)})`
+    import { runnerProgram } from ${source('actors/runner-program.ts')}
+    const program = runnerProgram('')
+    processExecutor({ ${ports}, program, report, log: () => {} }).ensure(${JSON.stringify(spec)})`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

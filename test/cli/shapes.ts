@@ -25,6 +25,7 @@ export const plan = (known: Partial<PlanShape> = {}): PlanShape => ({
   ended_at: null,
   counts: { running: 1 },
   key: null,
+  error: null,
   ...known,
 })
 

@@ -19,7 +19,7 @@ export type Running = Readonly<{
 }>
 
 /** A folder with a home; what still runs in it is killed when the test ends. */
-export const openFolder = () => {
+export const openFolder = (launcher = bin) => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-e2e-'))
   const home = join(folder, 'home')
   const children: ChildProcess[] = []
@@ -33,7 +33,7 @@ export const openFolder = () => {
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   })
   const start = (...args: string[]): Running => {
-    const child = spawn(process.execPath, [bin, ...args, '--home', home], {
+    const child = spawn(process.execPath, [launcher, ...args, '--home', home], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

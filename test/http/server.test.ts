@@ -194,7 +194,25 @@ describe('reading', () => {
       source_hash: sourceHash,
       schema: '1',
       pid: process.pid,
+      stale: false,
+      stale_reason: null,
     })
+  })
+
+  test('a stale build says so in every answer, from the moment on that it is', async () => {
+    let stale: string | null = null
+    const { served } = await hold({}, (runtime) => ({
+      ...runtime,
+      build: () => ({ ...runtime.build(), stale: stale !== null, stale_reason: stale }),
+    }))
+    const before = await ask(served.path, `GET ${API}/plans`)
+    stale = 'dist/x.js has changed'
+
+    const after = await ask(served.path, `GET ${API}/plans`)
+
+    expect(before.headers).not.toHaveProperty('x-tenuto-build-stale')
+    expect(after.headers).toMatchObject({ 'x-tenuto-build-stale': 'true' })
+    expect((await ask(served.path, 'GET /version')).json).toMatchObject({ stale: true, stale_reason: stale })
   })
 })
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type ProcessExecutor, processExecutor } from '../../src/actors/executor.ts'
+import { runnerProgram } from '../../src/actors/runner-program.ts'
 import {
   type AttemptRef,
   type AttemptReport,
@@ -91,6 +92,7 @@ export const openHome = (): Home => {
       epoch,
       clock: systemClock,
       build: 'test',
+      program: runnerProgram(home),
       report: (report) => {
         reports.push(report)
         wakeAll()

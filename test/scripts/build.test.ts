@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,7 +17,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { packageRoot, readBuildFile, sourceHash } from '../../src/build.ts'
+import { artefactIn, compare, digestsFile, FRESH } from '../../src/artefact.ts'
+import { inputDigests, packageRoot, readBuildFile, sourceHash } from '../../src/build.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -44,6 +46,29 @@ test('a build compiles, copies what is not TypeScript, and carries its identity'
   )
   expect(existsSync(join(root, 'dist', 'pages', 'page.html'))).toBe(true)
   expect(existsSync(join(root, 'dist', 'build.ts'))).toBe(false)
+})
+
+test('what a build has read and made is written down, and is so on disk', async () => {
+  const root = checkout()
+  mkdirSync(join(root, 'src', 'runner'))
+  writeFileSync(
+    join(root, 'src', 'runner', 'main.ts'),
+    "import { digestOf } from '../build.ts'\n\ndigestOf('')\n",
+  )
+
+  await build(root)
+
+  const artefact = artefactIn(root)
+  expect(compare(artefact)).toEqual(FRESH)
+  expect(artefact.made.inputs).toEqual(inputDigests(root))
+  expect(Object.keys(artefact.made.modules)).toEqual([
+    'artefact.js',
+    'build.js',
+    'errors.js',
+    'runner/main.js',
+  ])
+  expect(artefact.made.runner).toEqual(['runner/main.js', 'build.js', 'errors.js'])
+  expect(readFileSync(join(root, 'dist', digestsFile), 'utf8')).not.toContain(root)
 })
 
 test('what the new source no longer has is gone from the new build', async () => {
@@ -91,7 +116,7 @@ function checkout(): string {
     'tsconfig.build.json',
     'scripts/build.ts',
   ]
-  for (const path of [...files, 'src/build.ts', 'src/errors.ts']) {
+  for (const path of [...files, 'src/artefact.ts', 'src/build.ts', 'src/errors.ts']) {
     cpSync(join(packageRoot(), path), join(root, path))
   }
   symlinkSync(join(packageRoot(), 'node_modules'), join(root, 'node_modules'))

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { processExecutor } from '../../src/actors/executor.ts'
+import { runnerProgram } from '../../src/actors/runner-program.ts'
 import {
   type AttemptReport,
   attemptDir,
@@ -39,6 +40,7 @@ const executor = processExecutor({
   epoch: 1,
   clock: systemClock,
   build: 'soak',
+  program: runnerProgram(home),
   report: (report) => waiting.get(report.key)?.(report),
   stopping: () => {},
   log: (level, fields, message) => say(`${level} ${message} ${JSON.stringify(fields)}`),

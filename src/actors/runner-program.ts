@@ -1,0 +1,63 @@
+/**
+ * The program of the runner, kept in the home. A runner may have to be started when the files of this build have long been replaced or
+ * removed, and must then be the one that this process speaks with; so a holder puts a copy aside before it touches a plan.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Artefact, readArtefact } from '../artefact.ts'
+import { digestOf, hashOf, readIfThere } from '../build.ts'
+import { TenutoError } from '../errors.ts'
+
+/** The folder of a home that holds copies of the runner's program, by their hash. */
+export const PROGRAM_FOLDER = 'runner'
+/** Node takes the copied modules for what they are. */
+const MANIFEST = { path: 'package.json', content: Buffer.from('{"type":"module"}\n') }
+const HASH_CHARACTERS = 16
+
+/**
+ * The path of the runner's program for a home that is held: a copy in it, made or mended if need be, or the built one where no copy
+ * can be made. Programs of other builds are removed, for what has been loaded needs no file. Where the source runs directly it is
+ * the source.
+ * @throws {TenutoError} `BUILD_INCOMPLETE` when a module of it is missing.
+ */
+export const runnerProgram = (home: string, artefact: Artefact | null = readArtefact()): string => {
+  if (artefact === null) return fileURLToPath(import.meta.url).replace('actors/runner-program', 'runner/main')
+  const files = artefact.made.runner.map((path) => ({ path, content: contentOf(artefact, path) }))
+  const [entry] = files
+  if (entry === undefined)
+    throw new TenutoError('BUILD_INCOMPLETE', { path: artefact.dist, why: 'it has no runner' })
+  const hash = hashOf(Object.fromEntries(files.map(({ path, content }) => [path, digestOf(content)])))
+  const programs = join(home, PROGRAM_FOLDER)
+  const folder = join(programs, hash.slice(0, HASH_CHARACTERS))
+  try {
+    for (const { path, content } of [MANIFEST, ...files]) put(join(folder, path), content)
+    for (const name of readdirSync(programs)) {
+      if (join(programs, name) !== folder) rmSync(join(programs, name), { recursive: true, force: true })
+    }
+    return join(folder, entry.path)
+  } catch {
+    // On a full disk attempts are still read and stopped; what cannot be written is the journal's to judge.
+    return join(artefact.dist, entry.path)
+  }
+}
+
+const contentOf = ({ dist }: Artefact, path: string): Buffer => {
+  try {
+    return readFileSync(join(dist, path))
+  } catch (cause) {
+    throw new TenutoError(
+      'BUILD_INCOMPLETE',
+      { path: join(dist, path), why: (cause as Error).message },
+      cause,
+    )
+  }
+}
+
+/** What is there already is not trusted: a power cut may have torn it. */
+const put = (path: string, content: Buffer): void => {
+  if (readIfThere(path)?.equals(content)) return
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  writeFileSync(`${path}.new`, content, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
