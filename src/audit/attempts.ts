@@ -21,7 +21,7 @@ import {
 import { homePaths } from '../home.ts'
 import { type Marked, markedProcesses } from '../process.ts'
 import type { AuditEnd } from './audit.ts'
-import { type Finding, finding } from './finding.ts'
+import { type Finding, type FindingKind, finding } from './finding.ts'
 
 /** A job as its row has it. */
 export type KnownJob = Readonly<{
@@ -113,45 +113,44 @@ export const orphanFolders = (
 /** Ends that need no record: nothing ran, or nobody saw it. */
 const UNRECORDED = new Set(['never-started', 'lost'])
 
-/** Whether every end that the journal took stands in the folder of its attempt as well, and says the same. */
+/**
+ * Whether every end that the journal took stands in the folder of its attempt as well, and says the same. Records are not forced to
+ * the medium: one of before `bootedAt` may have gone with the power.
+ */
 export const auditEnds = (
   home: string,
   homeId: string,
   plan: KnownPlan,
   ends: readonly AuditEnd[],
+  bootedAt: number,
 ): readonly Finding[] => {
   const recorded = ends.filter(({ job }) => plan.jobs.get(job)?.folders === true)
-  if (recorded.length === 0) return []
-  if (plan.ended && !existsSync(planAttemptsDir(home, plan.id))) {
-    const needed = recorded.filter(({ outcome }) => !UNRECORDED.has(outcome))
-    if (needed.length === 0) return []
-    return [
-      finding(
-        'folders-removed',
-        { plan: plan.id },
-        `the folders of its ${needed.length} attempt(s) are gone`,
-      ),
-    ]
+  const needed = recorded.filter(({ outcome }) => !UNRECORDED.has(outcome)).length
+  if (plan.ended && needed > 0 && !existsSync(planAttemptsDir(home, plan.id))) {
+    const what = `the folders of its ${needed} attempt(s) are gone`
+    return [finding('folders-removed', { plan: plan.id }, what)]
   }
   return recorded.flatMap((end) => {
-    const { job, attempt, position } = end
+    const { job, attempt, position, outcome } = end
     const place = { plan: plan.id, job, attempt, position }
     const dir = attemptDir(home, plan.id, job, attempt)
     const key = attemptKey(homeId, plan.id, job, attempt)
+    const claim = auditClaim(dir, place, key, outcome)
+    const say = (kind: FindingKind, what: string): readonly Finding[] => [
+      ...claim,
+      finding(kind, place, what),
+    ]
     const text = textOf(join(dir, FILES.exit))
-    const found = auditClaim(dir, place, key, end.outcome)
-    if (text === undefined) {
-      if (UNRECORDED.has(end.outcome)) return found
-      return [...found, finding('exit-missing', place, `it ended (${inWords(end)}), and has no exit record`)]
+    if (text === undefined && UNRECORDED.has(outcome)) return claim
+    const record = readExitRecord(text ?? '')
+    if (record === undefined) {
+      const what = `it ended (${inWords(end)}), and its exit record ${text === undefined ? 'is not there' : 'cannot be read'}`
+      if (end.at < bootedAt) return say('exit-lost', what)
+      return say(text === undefined ? 'exit-missing' : 'exit-unreadable', what)
     }
-    const record = readExitRecord(text)
-    if (record === undefined)
-      return [...found, finding('exit-unreadable', place, 'its exit record cannot be read')]
-    if (record.key !== key)
-      return [...found, finding('wrong-key', place, `its exit record is that of ${record.key}`)]
-    if (saysTheSame(end, record)) return found
-    const what = `the journal says ${inWords(end)}, its exit record ${inWords(record)}`
-    return [...found, finding('exit-differs', place, what)]
+    if (record.key !== key) return say('wrong-key', `its exit record is that of ${record.key}`)
+    if (saysTheSame(end, record)) return claim
+    return say('exit-differs', `the journal says ${inWords(end)}, its exit record ${inWords(record)}`)
   })
 }
 

@@ -15,6 +15,8 @@ export type AuditStep = Readonly<{
   to: string
   reason: string | null
   attempt: number | null
+  /** Epoch milliseconds. */
+  at: number
 }>
 /** The definition of a plan, as far as it is looked at. */
 export type AuditDefinition = Readonly<{
@@ -46,6 +48,8 @@ export type AuditEnd = Readonly<{
   code: number | null
   signal: string | null
   position: number
+  /** When the journal took it. */
+  at: number
 }>
 /** The life of one plan, step by step. */
 export type AuditFold = Readonly<{
@@ -145,9 +149,9 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
     job.reason = step.reason
     job.attempt = step.attempt ?? job.attempt
   }
-  const noteEnd = ({ position }: Where, job: string, event: Event): void => {
-    const { attempt, outcome, code, signal } = event as Omit<AuditEnd, 'job' | 'position'>
-    ends.push({ job, attempt, outcome, code, signal, position })
+  const noteEnd = ({ position, at }: AuditStep, job: string, event: Event): void => {
+    const { attempt, outcome, code, signal } = event as Omit<AuditEnd, 'job' | 'position' | 'at'>
+    ends.push({ job, attempt, outcome, code, signal, position, at })
   }
   const planStep = (step: AuditStep, event: Event): void => {
     if (step.type === 'job.settled') {

@@ -47,13 +47,13 @@ export const auditHome = async (home: string): Promise<HomeLook> => {
     homeId: file.head.homeId,
   }))
   if (audit === undefined) return nothing(home, folders)
-  const { plans, ends, homeId, steps } = audit
+  const { plans, ends, homeId, steps, bootedAt } = audit
   const findings = [...audit.findings]
   // Of a file whose structure is damaged no plan is known, and everything beside it would be called an orphan.
   if (!findings.some(({ kind }) => kind === 'file-damaged')) {
     for (const [id, ofPlan] of ends) {
       const plan = plans.get(id)
-      if (plan !== undefined) findings.push(...auditEnds(home, homeId, plan, ofPlan))
+      if (plan !== undefined) findings.push(...auditEnds(home, homeId, plan, ofPlan, bootedAt))
     }
     findings.push(...(await beside(home, homeId, plans, folders, processes)))
     const open = openAttempts(home, plans, processes)

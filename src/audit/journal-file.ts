@@ -127,3 +127,38 @@ const meaningOf = (path: string, error: unknown): unknown => {
   const damaged = DAMAGED.has(code) || code === 1
   return new TenutoError(damaged ? 'STORE_CORRUPT' : 'STORE_BROKEN', { path, why: error.message }, error)
 }
+
+/** What a look at the file alone says. */
+export type JournalFacts = Readonly<{
+  schema: number
+  bytes: number
+  walBytes: number
+  plans: number
+  steps: number
+  /** What is wrong with its structure; null when nothing is. */
+  damage: string | null
+  /** When the last step was taken, in epoch milliseconds; null before the first. */
+  lastAt: number | null
+  /** The boot of the machine in which the last holder began; null before the first. */
+  boot: string | null
+}>
+
+/**
+ * Reads what the file says of itself; undefined when there is none.
+ * @throws {TenutoError} as `readJournalFile`.
+ */
+export const readJournalFacts = (path: string): JournalFacts | undefined =>
+  readJournalFile(path, ({ rows }) => {
+    const one = (sql: string): Cell => [...rows(sql)][0]?.[0] ?? null
+    const structure = String(one('PRAGMA quick_check(1)'))
+    return {
+      schema: Number(one('PRAGMA user_version')),
+      bytes: statSync(path).size,
+      walBytes: logBytes(path),
+      plans: Number(one('SELECT count(*) FROM plan')),
+      steps: Number(one('SELECT count(*) FROM step')),
+      damage: structure === 'ok' ? null : structure,
+      lastAt: one('SELECT at FROM step ORDER BY position DESC LIMIT 1') as number | null,
+      boot: one('SELECT boot_id FROM boot ORDER BY epoch DESC LIMIT 1') as string | null,
+    }
+  })

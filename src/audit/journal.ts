@@ -3,6 +3,7 @@
  * run on, and nothing is stranded.
  */
 import { type Definition, definitionHash } from '../definition.ts'
+import { bootId } from '../process.ts'
 import { isPlanEnd } from '../states.ts'
 import type { KnownJob, KnownPlan, KnownPlans } from './attempts.ts'
 import { type AuditEnd, type AuditFold, type AuditRows, type AuditStep, auditFold } from './audit.ts'
@@ -18,6 +19,8 @@ export type JournalAudit = Readonly<{
   ends: ReadonlyMap<string, readonly AuditEnd[]>
   /** How many steps were followed. */
   steps: number
+  /** Since when this boot of the machine is known to the journal, in epoch milliseconds; infinite when it is not. */
+  bootedAt: number
 }>
 
 /** Every plan of the journal, by its rows alone. */
@@ -65,7 +68,8 @@ type Case = Readonly<{
 /** Audits a journal. Where the structure of the file is damaged, nothing else is looked at. */
 export const auditJournal = (file: JournalFile): JournalAudit => {
   const structure = structureOf(file).map((line) => finding('file-damaged', {}, line))
-  if (structure.length > 0) return { findings: structure, plans: new Map(), ends: new Map(), steps: 0 }
+  if (structure.length > 0)
+    return { findings: structure, plans: new Map(), ends: new Map(), steps: 0, bootedAt: 0 }
   const findings: Finding[] = []
   /** Plans with a row that is not what was written: what follows from it is not reported on top. */
   const damaged = new Set<string>()
@@ -141,7 +145,9 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
     )
   }
   const ends = new Map([...cases].filter(([id]) => !damaged.has(id)).map(([id, { fold }]) => [id, fold.ends]))
-  return { findings, plans: plansIn(file), ends, steps }
+  const [booted] = file.rows('SELECT min(at) FROM boot WHERE boot_id = ?', bootId())
+  const bootedAt = booted?.[0] === null ? Number.POSITIVE_INFINITY : Number(booted?.[0])
+  return { findings, plans: plansIn(file), ends, steps, bootedAt }
 }
 
 /** The plans with their definitions and boards. */
@@ -192,7 +198,19 @@ const readCases = (
   return { cases, unreadable }
 }
 
-const stepOf = ([position, address, seq, , type, event, from, to, reason, attempt]: Cells): AuditStep => ({
+const stepOf = ([
+  position,
+  address,
+  seq,
+  ,
+  type,
+  event,
+  from,
+  to,
+  reason,
+  attempt,
+  at,
+]: Cells): AuditStep => ({
   position: Number(position),
   address: String(address),
   seq: Number(seq),
@@ -202,6 +220,7 @@ const stepOf = ([position, address, seq, , type, event, from, to, reason, attemp
   to: String(to),
   reason: reason === undefined ? null : (reason as string | null),
   attempt: attempt === undefined ? null : (attempt as number | null),
+  at: Number(at),
 })
 
 const jsonOf = (text: string): unknown => {

@@ -311,6 +311,16 @@ const cases: readonly Case[] = [
     { job: 'a', attempt: 1, position: expect.any(Number) as number },
   ],
   [
+    'exit-lost',
+    'a record that a power cut may have taken',
+    'ended',
+    ({ edit, dir }) => {
+      edit("UPDATE boot SET boot_id = 'of another day'")
+      rmSync(join(dir('a', 1), 'exit.json'))
+    },
+    { job: 'a', attempt: 1 },
+  ],
+  [
     'exit-differs',
     'a record that says something else',
     'ended',
