@@ -1,14 +1,16 @@
 /**
- * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md and all of docs/errors.md and
- * docs/machines.md. With `--check` it writes nothing and fails when a page is out of date.
+ * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md, the table of findings in
+ * docs/doctor.md, and all of docs/errors.md and docs/machines.md. With `--check` it writes nothing and fails when a page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { FINDINGS } from '../src/audit/finding.ts'
 import { ERRORS } from '../src/errors.ts'
 import { diagrams } from '../src/machines/diagram.ts'
 import { keyRows } from '../src/plans/schema.ts'
 
 const BEGIN = '<!-- keys: written by `npm run docs` -->'
 const END = '<!-- end of keys -->'
+const FINDINGS_BEGIN = '<!-- findings: written by `npm run docs` -->'
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\n/g, ' ')
 
@@ -18,6 +20,14 @@ const keyTable = (): string => {
   for (const { where, key, description, example } of keyRows()) {
     lines.push(`| ${cell(where)} | \`${key}\` | ${cell(description)} | \`${cell(example)}\` |`)
   }
+  return lines.join('\n')
+}
+
+/** The table of everything an audit can find; the last thing on its page. */
+const findingTable = (): string => {
+  const lines = ['| finding | grade | meaning | what to do |', '|---|---|---|---|']
+  for (const [kind, { grade, means, remedy }] of Object.entries(FINDINGS))
+    lines.push(`| \`${kind}\` | ${grade} | ${cell(means)} | ${cell(remedy)} |`)
   return lines.join('\n')
 }
 
@@ -60,7 +70,11 @@ export const pages = (read: (path: string) => string): ReadonlyMap<string, strin
   const after = rest?.split(END)[1]
   if (before === undefined || after === undefined)
     throw new Error('docs/plan-file.md has lost the markers of its table')
+  const [doctor, findings] = read('docs/doctor.md').split(FINDINGS_BEGIN)
+  if (doctor === undefined || findings === undefined)
+    throw new Error('docs/doctor.md has lost the marker of its table')
   return new Map([
+    ['docs/doctor.md', `${doctor}${FINDINGS_BEGIN}\n\n${findingTable()}\n`],
     ['docs/plan-file.md', `${before}${BEGIN}\n\n${keyTable()}\n\n${END}${after}`],
     ['docs/errors.md', errorsPage()],
     ['docs/machines.md', machinesPage()],

@@ -3,6 +3,8 @@
  */
 
 export { type AuditPlan, auditPlan, auditPositions } from './audit/audit.ts'
+export type { Finding } from './audit/finding.ts'
+export { auditHome, type HomeLook } from './audit/home.ts'
 export { seededRandom } from './ids.ts'
 export { type MemoryDisk, memoryDisk, memoryJournal, memoryReader } from './journal/memory.ts'
 export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'

@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { openFolder } from './e2e/tenuto.ts'
+import { openFolder, type Said } from './e2e/tenuto.ts'
 
 const example = (name: string): string => join(import.meta.dirname, '../examples', name)
+
+/** What an example leaves behind holds together. */
+const isSound = async (run: (...args: string[]) => Promise<Said>): Promise<void> => {
+  expect(await run('doctor', '--audit', '-q')).toMatchObject({ code: 0, out: 'Nothing is wrong.\n' })
+}
 
 test('troubles: fails, retries, times out and skips on purpose', async () => {
   const { run } = openFolder()
@@ -29,6 +34,7 @@ test('troubles: fails, retries, times out and skips on purpose', async () => {
     'after-that': ['skipped', 'need-failed', 0],
     cleanup: ['succeeded', null, 1],
   })
+  await isSound(run)
 })
 
 test('word-count: a plan made by a program counts the words of the manual', async () => {
@@ -39,6 +45,7 @@ test('word-count: a plan made by a program counts the words of the manual', asyn
 
   expect(code).toBe(0)
   expect(out).toMatch(/^\d{3,} words on \d+ pages\n$/)
+  await isSound(run)
 })
 
 const npmAnswers = (): boolean => {
@@ -65,6 +72,7 @@ test('licenses: fetches packages, unpacks them in parallel, joins a report', {
   expect(code).toBe(0)
   expect(out).toMatch(/^picocolors +ISC +\d+ KB$/m)
   expect(out).toMatch(/^zod +MIT +\d+ KB$/m)
+  await isSound(run)
 })
 
 test('release: checks, packs and tries this project', { timeout: 300_000 }, async (context) => {
@@ -75,4 +83,5 @@ test('release: checks, packs and tries this project', { timeout: 300_000 }, asyn
   const { code } = await run('run', example('release.plan.yaml'))
 
   expect(code).toBe(0)
+  await isSound(run)
 })

@@ -2,6 +2,7 @@
  * The auditor: what must be true of a journal, whoever wrote it. It reads rows and nothing else, and shares no code with the host,
  * so that no mistake can hide in both.
  */
+import { type Finding, type FindingKind, finding, placeInWords, placeOf } from './finding.ts'
 
 /** A step, as the journal has it. */
 export type AuditStep = Readonly<{
@@ -14,16 +15,16 @@ export type AuditStep = Readonly<{
   to: string
   reason: string | null
   attempt: number | null
+  /** Epoch milliseconds. */
+  at: number
 }>
 /** The definition of a plan, as far as it is looked at. */
 export type AuditDefinition = Readonly<{
   maxParallel: number
   jobs: Readonly<Record<string, Readonly<{ needs: Readonly<Record<string, string>>; optional?: boolean }>>>
 }>
-/** All rows of one plan. */
-export type AuditPlan = Readonly<{
-  id: string
-  definition: AuditDefinition
+/** The rows of one plan beside its steps. */
+export type AuditRows = Readonly<{
   jobs: readonly Readonly<{
     name: string
     place: string
@@ -33,8 +34,32 @@ export type AuditPlan = Readonly<{
     attempt: number
   }>[]
   actors: readonly Readonly<{ address: string; state: string; seq: number }>[]
-  steps: readonly AuditStep[]
   mail: readonly Readonly<{ id: number; address: string; event: string }>[]
+}>
+/** All rows of one plan. */
+export type AuditPlan = AuditRows &
+  Readonly<{ id: string; definition: AuditDefinition; steps: readonly AuditStep[] }>
+
+/** How an attempt ended, as the journal says. */
+export type AuditEnd = Readonly<{
+  job: string
+  attempt: number
+  outcome: string
+  code: number | null
+  signal: string | null
+  position: number
+  /** When the journal took it. */
+  at: number
+}>
+/** The life of one plan, step by step. */
+export type AuditFold = Readonly<{
+  /** Takes the next step of the plan, in the order of positions. */
+  take: (step: AuditStep) => void
+  /** What was wrong so far. */
+  findings: readonly Finding[]
+  ends: readonly AuditEnd[]
+  /** What is wrong with the rows beside the steps that were taken. */
+  rows: (rows: AuditRows) => readonly Finding[]
 }>
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
@@ -49,19 +74,23 @@ type Known = {
   settled: number
 }
 type Event = Readonly<Record<string, unknown>>
+type Last = Readonly<{ seq: number; to: string }>
+type Where = Pick<AuditStep, 'position' | 'address' | 'attempt'>
 
 const meets = (need: string, end: string): boolean =>
   need === 'any' || end === 'succeeded' || (need === 'skipped-ok' && end === 'skipped')
 
-/** Says in words what is wrong with a plan; nothing, when all is well. */
-export const auditPlan = (plan: AuditPlan): readonly string[] => {
-  const wrong: string[] = []
+/** Follows one plan from its first step. */
+export const auditFold = (id: string, definition: AuditDefinition): AuditFold => {
+  const findings: Finding[] = []
+  const ends: AuditEnd[] = []
   const jobs = new Map<string, Known>()
-  const seqs = new Map<string, AuditStep>()
+  const last = new Map<string, Last>()
   const running = new Set<string>()
-  const own = `plan:${plan.id}`
-  const say = (step: Pick<AuditStep, 'position' | 'address'>, what: string): void => {
-    wrong.push(`position ${step.position}, ${step.address}: ${what}`)
+  const own = `plan:${id}`
+  const say = (kind: FindingKind, { position, address, attempt }: Where, what: string): void => {
+    const of = attempt === null || attempt === 0 ? {} : { attempt }
+    findings.push(finding(kind, { ...placeOf(address), position, ...of }, what))
   }
   const jobOf = (name: string): Known => {
     const known = jobs.get(name) ?? { state: 'held', reason: 'needs', generation: 1, attempt: 0, settled: 0 }
@@ -69,33 +98,31 @@ export const auditPlan = (plan: AuditPlan): readonly string[] => {
     return known
   }
   const needsOf = (name: string): readonly (readonly [string, string])[] =>
-    Object.entries(plan.definition.jobs[name]?.needs ?? {})
+    Object.entries(definition.jobs[name]?.needs ?? {})
 
   const startsRight = (step: AuditStep, name: string, job: Known): void => {
-    if (step.from !== 'queued') say(step, `an attempt begins in ${step.from}`)
-    if (step.attempt !== job.attempt + 1) say(step, `attempt ${step.attempt} follows ${job.attempt}`)
+    if (running.has(name)) say('two-attempts', step, `an attempt begins while attempt ${job.attempt} is open`)
+    else if (step.from !== 'queued') say('attempt-order', step, `an attempt begins in ${step.from}`)
+    if (step.attempt !== job.attempt + 1)
+      say('attempt-order', step, `attempt ${step.attempt} follows ${job.attempt}`)
     for (const [other, need] of needsOf(name)) {
       const { state, settled, generation } = jobOf(other)
-      if (settled === 0) say(step, `started before its need ${other} has settled (${state})`)
+      if (settled === 0) say('early-start', step, `started before its need ${other} has settled (${state})`)
       // A need that was opened again after the release takes nothing back.
       else if (generation === 1 && !meets(need, state))
-        say(step, `started although its need ${other} is ${state}`)
+        say('early-start', step, `started although its need ${other} is ${state}`)
     }
     running.add(name)
-    if (running.size > plan.definition.maxParallel)
-      say(step, `${running.size} run at once, ${plan.definition.maxParallel} may`)
+    if (running.size > definition.maxParallel)
+      say('too-many-attempts', step, `${running.size} run at once, ${definition.maxParallel} may`)
   }
-  const skippedRight = (
-    step: Pick<AuditStep, 'position' | 'address'>,
-    name: string,
-    reason: unknown,
-  ): void => {
+  const skippedRight = (step: Where, name: string, reason: unknown): void => {
     if (reason !== 'need-failed') return
     const unmet = needsOf(name).some(([other, need]) => {
       const { state } = jobOf(other)
       return ENDS.has(state) && !meets(need, state)
     })
-    if (!unmet) say(step, `${name} is skipped for a need, and none has failed`)
+    if (!unmet) say('needless-skip', step, `${name} is skipped for a need, and none has failed`)
   }
   const jobStep = (step: AuditStep, name: string, event: Event): void => {
     const job = jobOf(name)
@@ -106,36 +133,45 @@ export const auditPlan = (plan: AuditPlan): readonly string[] => {
       step.to !== step.from &&
       step.type !== 'reopened'
     ) {
-      say(step, `${step.type} leads out of the end ${step.from}`)
+      say('end-left', step, `${step.type} leads out of the end ${step.from}`)
     }
     if (step.type === 'slot.granted') startsRight(step, name, job)
     if (step.type === 'reopened') {
       if (Number(event['generation']) !== job.generation + 1)
-        say(step, `generation ${String(event['generation'])} follows ${job.generation}`)
+        say('generation-gap', step, `generation ${String(event['generation'])} follows ${job.generation}`)
       job.generation = Number(event['generation'])
     }
     if (step.type === 'created') job.generation = Number((event['input'] as Event)['generation'])
+    if (step.type === 'attempt.ended') noteEnd(step, name, event)
     if (step.to === 'skipped' && step.from !== 'skipped') skippedRight(step, name, step.reason)
     if (step.to !== 'running' && step.to !== 'stopping') running.delete(name)
     job.state = step.to
     job.reason = step.reason
     job.attempt = step.attempt ?? job.attempt
   }
+  const noteEnd = ({ position, at }: AuditStep, job: string, event: Event): void => {
+    const { attempt, outcome, code, signal } = event as Omit<AuditEnd, 'job' | 'position' | 'at'>
+    ends.push({ job, attempt, outcome, code, signal, position, at })
+  }
   const planStep = (step: AuditStep, event: Event): void => {
     if (step.type === 'job.settled') {
       const job = jobOf(String(event['job']))
       if (job.settled === Number(event['generation']))
-        say(step, `the end of ${String(event['job'])} is taken twice`)
+        say('end-told-twice', step, `the end of ${String(event['job'])} is taken twice`)
       if (job.state !== event['state'])
-        say(step, `${String(event['job'])} is said to be ${String(event['state'])} and is ${job.state}`)
+        say(
+          'end-told-wrong',
+          step,
+          `${String(event['job'])} is said to be ${String(event['state'])} and is ${job.state}`,
+        )
       job.settled = Number(event['generation'])
     }
     const ended = (event['ended'] ?? []) as readonly Event[]
     for (const each of ended) {
       const name = String(each['job'])
       const job = jobOf(name)
-      if (seqs.has(`job:${plan.id}/${name}`) && !ENDS.has(job.state))
-        say(step, `${name} has an actor and is ended over its head`)
+      if (last.has(`job:${id}/${name}`) && !ENDS.has(job.state))
+        say('ended-over-actor', step, `${name} has an actor and is ended over its head`)
       job.state = String(each['state'])
       job.reason = each['reason'] as string | null
       job.settled = job.generation
@@ -146,70 +182,91 @@ export const auditPlan = (plan: AuditPlan): readonly string[] => {
     if (PLAN_ENDS.has(step.to) && step.from !== step.to) planEnds(step)
   }
   const planEnds = (step: AuditStep): void => {
-    const names = Object.keys(plan.definition.jobs)
+    const names = Object.keys(definition.jobs)
     for (const name of names) {
       const { state, settled, generation } = jobOf(name)
-      if (!ENDS.has(state)) say(step, `the plan is ${step.to} and ${name} is ${state}`)
+      if (!ENDS.has(state)) say('plan-ended-early', step, `the plan is ${step.to} and ${name} is ${state}`)
       else if (settled !== generation)
-        say(step, `the plan is ${step.to} and has not heard the end of ${name}`)
+        say('plan-ended-early', step, `the plan is ${step.to} and has not heard the end of ${name}`)
     }
     const failed = names.some((name) => {
       const { state } = jobOf(name)
-      return !plan.definition.jobs[name]?.optional && (state === 'failed' || state === 'cancelled')
+      return !definition.jobs[name]?.optional && (state === 'failed' || state === 'cancelled')
     })
-    if (step.to === 'succeeded' && failed) say(step, 'the plan succeeded although a job failed')
-    if (step.to === 'failed' && !failed) say(step, 'the plan failed although no job did')
+    if (step.to === 'succeeded' && failed)
+      say('plan-end-wrong', step, 'the plan succeeded although a job failed')
+    if (step.to === 'failed' && !failed) say('plan-end-wrong', step, 'the plan failed although no job did')
   }
 
-  for (const step of plan.steps) {
-    const before = seqs.get(step.address)
-    if (step.seq !== (before?.seq ?? 0) + 1) say(step, `seq ${step.seq} follows ${before?.seq ?? 0}`)
+  const take = (step: AuditStep): void => {
+    // What the runtime noted beside the steps is nobody's step.
+    if (step.address.startsWith('note:')) return
+    const before = last.get(step.address)
+    if (step.seq !== (before?.seq ?? 0) + 1)
+      say('seq-gap', step, `seq ${step.seq} follows ${before?.seq ?? 0}`)
     if (step.from !== (before?.to ?? null))
-      say(step, `comes from ${step.from}, and was ${before?.to ?? null}`)
+      say('seq-gap', step, `comes from ${step.from}, and was ${before?.to ?? null}`)
     const event = JSON.parse(step.event) as Event
     if (step.address === own) planStep(step, event)
     else jobStep(step, step.address.slice(step.address.indexOf('/') + 1), event)
-    seqs.set(step.address, step)
+    last.set(step.address, { seq: step.seq, to: step.to })
   }
-  return [...wrong, ...auditRows(plan, jobs, seqs)]
+  return { take, findings, ends, rows: (rows) => auditRows(id, rows, jobs, last) }
+}
+
+/** Says in words what is wrong with a plan; nothing, when all is well. */
+export const auditPlan = ({ id, definition, steps, ...rows }: AuditPlan): readonly string[] => {
+  const fold = auditFold(id, definition)
+  for (const step of steps) fold.take(step)
+  return [...fold.findings, ...fold.rows(rows)].map(({ place, what }) => `${placeInWords(place)}: ${what}`)
 }
 
 /** Rows equal the fold of the steps, and nothing that was taken is still to be delivered. */
 const auditRows = (
-  plan: AuditPlan,
-  jobs: ReadonlyMap<string, Known>,
-  last: ReadonlyMap<string, AuditStep>,
-): readonly string[] => {
-  const wrong: string[] = []
-  for (const { address, state, seq } of plan.actors) {
-    const step = last.get(address)
-    if (step?.seq !== seq || step.to !== state)
-      wrong.push(`${address}: the row says ${state} at ${seq}, the steps ${step?.to} at ${step?.seq}`)
+  id: string,
+  { actors, jobs, mail }: AuditRows,
+  known: ReadonlyMap<string, Known>,
+  last: ReadonlyMap<string, Last>,
+): readonly Finding[] => {
+  const wrong: Finding[] = []
+  const say = (kind: FindingKind, job: string | null, what: string): void => {
+    wrong.push(finding(kind, job === null ? { plan: id } : { plan: id, job }, what))
   }
-  for (const row of plan.jobs) {
-    const known = jobs.get(row.name)
-    if (!known || (!last.has(`job:${plan.id}/${row.name}`) && !ENDS.has(known.state))) continue
-    if (row.generation !== known.generation) continue
-    if (row.state !== known.state || row.attempt !== known.attempt || row.reason !== known.reason) {
-      wrong.push(
-        `job ${row.name}: the row says ${row.state} (${row.reason}) #${row.attempt}, the steps ${known.state} (${known.reason}) #${known.attempt}`,
-      )
+  const rows = new Set<string>()
+  for (const { address, state, seq } of actors) {
+    rows.add(address)
+    const step = last.get(address)
+    if (step?.seq !== seq || step.to !== state) {
+      const what = `the actor's row says ${state} at ${seq}, the steps ${step?.to} at ${step?.seq}`
+      wrong.push(finding('row-differs', placeOf(address), what))
+    }
+  }
+  for (const address of last.keys())
+    if (!rows.has(address))
+      wrong.push(finding('row-differs', placeOf(address), 'it took steps, and its actor has no row'))
+  for (const row of jobs) {
+    const job = known.get(row.name)
+    if (!job || (!last.has(`job:${id}/${row.name}`) && !ENDS.has(job.state))) continue
+    if (row.generation !== job.generation) continue
+    if (row.state !== job.state || row.attempt !== job.attempt || row.reason !== job.reason) {
+      const says = `the row says ${row.state} (${row.reason}) #${row.attempt}`
+      say('row-differs', row.name, `${says}, the steps ${job.state} (${job.reason}) #${job.attempt}`)
     }
     if (row.place === 'settled' && !ENDS.has(row.state))
-      wrong.push(`job ${row.name} is settled and ${row.state}`)
+      say('row-differs', row.name, `it is settled and ${row.state}`)
   }
-  for (const { id, address, event } of plan.mail) {
+  for (const { id: number, address, event } of mail) {
     const message = JSON.parse(event) as Event
-    const taken =
-      message['type'] === 'job.settled' && jobs.get(String(message['job']))?.settled === message['generation']
-    if (taken) wrong.push(`mail ${id} to ${address} was taken and is still to be delivered`)
+    const job = String(message['job'])
+    const taken = message['type'] === 'job.settled' && known.get(job)?.settled === message['generation']
+    if (taken) say('mail-taken', job, `mail ${number} to ${address} was taken and is still to be delivered`)
   }
-  const state = last.get(`plan:${plan.id}`)?.to
-  const open = plan.jobs.filter((row) => row.place !== 'settled')
+  const state = last.get(`plan:${id}`)?.to
+  const open = jobs.filter((row) => row.place !== 'settled')
   if (state !== undefined && PLAN_ENDS.has(state) && open.length > 0)
-    wrong.push(`the plan is ${state} and ${open.length} job(s) are not settled`)
-  if (state !== undefined && PLAN_ENDS.has(state) && plan.mail.length > 0)
-    wrong.push(`the plan is ${state} and ${plan.mail.length} message(s) wait`)
+    say('rows-left', null, `the plan is ${state} and ${open.length} job(s) are not settled`)
+  if (state !== undefined && PLAN_ENDS.has(state) && mail.length > 0)
+    say('rows-left', null, `the plan is ${state} and ${mail.length} message(s) wait`)
   return wrong
 }
 

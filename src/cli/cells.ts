@@ -87,6 +87,17 @@ export const wrapped = (text: string, width: number): readonly string[] => {
   return lines
 }
 
+/** A text in lines of at most so many columns, broken at blanks; a word that is longer stays whole, so that it can be copied. */
+export const brokenAtBlanks = (text: string, width: number): readonly string[] => {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
+    if (lines.length > 0 && widthOf(longer) > width) lines.push(word)
+    else lines.splice(-1, 1, longer)
+  }
+  return lines
+}
+
 /** How rows become columns. */
 export type Layout = Readonly<{
   /** No line is wider. */

@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
 import { checkBuild } from './build.ts'
+import type { DoctorFlags } from './doctor.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals } from './screen.ts'
@@ -25,7 +26,6 @@ const LATER: Readonly<Record<string, string>> = {
   reject: '`tenuto show REF` says why a job waits',
   now: '`tenuto show REF` says when a job is tried again',
   sweep: '`tenuto resume` takes up what has not ended',
-  doctor: '`tenuto version` says what this is',
   gc: 'remove a home to remove all it holds',
   service: '`tenuto run FILE` runs a plan in the foreground',
   open: '`tenuto ls` shows the plans',
@@ -178,6 +178,9 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
   .option('--failed', 'all that did not succeed')
   .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
+sub('doctor', 'say whether this machine and a home are well, and what to do where they are not')
+  .option('--audit', 'also follow the whole history and compare it with every file')
+  .action(does(async (flags) => (await import('./doctor.ts')).doctor(flags as DoctorFlags)))
 sub('machines [name]', 'draw the state machines of plans and jobs')
   .option('--format <format>', 'mermaid or json')
   .action(does(async (flags, name?: string) => (await import('./plan.ts')).machines(name, flags)))

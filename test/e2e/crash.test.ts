@@ -2,7 +2,14 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { openFolder } from './tenuto.ts'
+import { openFolder, type Said } from './tenuto.ts'
+
+/** The files of a home are all that a life leaves; nothing in them may contradict anything else. */
+const isSound = async (run: (...args: string[]) => Promise<Said>): Promise<void> => {
+  const { code, out } = await run('doctor', '--audit', '-q')
+  expect(out).toBe('Nothing is wrong.\n')
+  expect(code).toBe(0)
+}
 
 const lines = (text: string): readonly string[] => text.trim().split('\n')
 
@@ -33,6 +40,7 @@ test('kill -9 of tenuto three times while 300 jobs run: each ran exactly once', 
   expect(new Set(lines(read('ledger'))).size).toBe(300)
   const events = await run('events', 'p', '--json')
   expect(events.out).not.toContain('"lost"')
+  await isSound(run)
 })
 
 test('a time limit that passes while tenuto is dead has passed when it comes back', async () => {
@@ -51,6 +59,7 @@ test('a time limit that passes while tenuto is dead has passed when it comes bac
 
   expect(code).toBe(1)
   expect(err).toContain('its time was up')
+  await isSound(run)
 })
 
 test('a second run on a held home says who holds it; kill -9 of the holder frees it at once', async () => {
@@ -71,6 +80,7 @@ test('a second run on a held home says who holds it; kill -9 of the holder frees
   expect(second.err).toContain('--home')
   expect(third.code).toBe(0)
   expect(third.err).toContain('long-')
+  await isSound(run)
 })
 
 test('a run in the foreground is listed, shown, followed, paused and cancelled from another process', async () => {
@@ -96,10 +106,11 @@ test('a run in the foreground is listed, shown, followed, paused and cancelled f
   expect(JSON.parse(shown.out)).toMatchObject({ state: 'queued', reason: 'paused' })
   expect(await holder.said).toMatchObject({ code: 9, out: expect.stringMatching(/ cancelled\n$/) as string })
   expect(await following.said).toMatchObject({ code: 0, out: 'hello\n' })
+  await isSound(run)
 })
 
 test('a signal cancels in order; a later one kills what does not listen', async () => {
-  const { file, start, folder } = openFolder()
+  const { file, start, run, folder } = openFolder()
   file(
     'p.yaml',
     'plan: v1\nname: p\njobs:\n  a: { run: "trap \'\' TERM; : > up; while :; do sleep 0.05 || :; done", grace: 100s }\n',
@@ -115,4 +126,5 @@ test('a signal cancels in order; a later one kills what does not listen', async 
   clearInterval(again)
 
   expect(code).toBe(9)
+  await isSound(run)
 })

@@ -8,6 +8,7 @@ import type { Receipt } from '../../src/actors/mailbox.ts'
 import { jobAddress, planAddress } from '../../src/address.ts'
 import type { Outcome } from '../../src/attempt.ts'
 import { auditPlan, auditPositions } from '../../src/audit/audit.ts'
+import { auditStranded } from '../../src/audit/stranded.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Definition, JobDefinition, Need } from '../../src/definition.ts'
 import { TenutoError } from '../../src/errors.ts'
@@ -367,6 +368,12 @@ export const live = async (seed: number): Promise<Verdict> => {
       const [jobs, actors, mail] = [await reader.jobs(id), await reader.actors(id), await reader.mail(id)]
       const steps = all.filter(({ address }) => address === `plan:${id}` || address.startsWith(`job:${id}/`))
       found.push(...auditPlan({ id, definition, jobs, actors, steps, mail }).map((each) => `${id}: ${each}`))
+      const state = actors.find(({ address }) => address === `plan:${id}`)?.state ?? 'none'
+      found.push(
+        ...auditStranded({ id, state, definition, jobs, mail }).map(
+          ({ what, place }) => `${JSON.stringify(place)}: ${what}`,
+        ),
+      )
     }
     return found
   }

@@ -1,0 +1,118 @@
+/**
+ * A home, looked at from outside: the journal's file, the attempt folders and the processes, beside each other. Nothing is written,
+ * nothing is started or ended, and a holder may go on meanwhile.
+ */
+import { pause } from '../clock.ts'
+import { homePaths } from '../home.ts'
+import type { Marked } from '../process.ts'
+import {
+  auditEnds,
+  type Folder,
+  type KnownPlans,
+  listFolders,
+  openAttempts,
+  orphanFolders,
+  processesOf,
+  strayProcesses,
+} from './attempts.ts'
+import type { Finding } from './finding.ts'
+import { lookAtHolder } from './holder.ts'
+import { auditJournal, plansIn } from './journal.ts'
+import { type JournalFile, readJournalFile } from './journal-file.ts'
+
+/** What a look at a home came to. */
+export type HomeLook = Readonly<{
+  findings: readonly Finding[]
+  /** What was looked at. */
+  counts: Readonly<{ plans: number; steps: number; folders: number; processes: number }>
+}>
+
+/** A plan that ends has its processes ended: TERM, 2 s, KILL. What lives longer is not about to go. */
+const GOING_MS = 3_000
+const LOOK_AGAIN_MS = 100
+
+/**
+ * Audits a home from its files: the history and the rows of the journal, the attempt folders, the processes. A home without a
+ * journal holds nothing, and a folder of attempts in it is an orphan.
+ * @throws {TenutoError} `STORE_CORRUPT`, `STORE_BROKEN`, `SCHEMA_NEWER`.
+ */
+export const auditHome = async (home: string): Promise<HomeLook> => {
+  const heldBefore = lookAtHolder(home).held
+  const {
+    value: audit,
+    folders,
+    processes,
+  } = gather(home, (file) => ({
+    ...auditJournal(file),
+    homeId: file.head.homeId,
+  }))
+  if (audit === undefined) return nothing(home, folders)
+  const { plans, ends, homeId, steps, bootedAt } = audit
+  const findings = [...audit.findings]
+  // Of a file whose structure is damaged no plan is known, and everything beside it would be called an orphan.
+  if (!findings.some(({ kind }) => kind === 'file-damaged')) {
+    for (const [id, ofPlan] of ends) {
+      const plan = plans.get(id)
+      if (plan !== undefined) findings.push(...auditEnds(home, homeId, plan, ofPlan, bootedAt))
+    }
+    findings.push(...(await beside(home, homeId, plans, folders, processes)))
+    const open = openAttempts(home, plans, processes)
+    if (!heldBefore && !lookAtHolder(home).held) findings.push(...open)
+  }
+  return {
+    findings,
+    counts: { plans: plans.size, steps, folders: folders.length, processes: processes.length },
+  }
+}
+
+/**
+ * Looks at what lies and lives beside the journal: attempt folders and processes that belong to nothing. Reads no history.
+ * @throws {TenutoError} `STORE_CORRUPT`, `STORE_BROKEN`, `SCHEMA_NEWER`.
+ */
+export const lookBeside = async (home: string): Promise<HomeLook> => {
+  const { value, folders, processes } = gather(home, (file) => ({
+    plans: plansIn(file),
+    homeId: file.head.homeId,
+  }))
+  if (value === undefined) return nothing(home, folders)
+  const findings = await beside(home, value.homeId, value.plans, folders, processes)
+  const counts = { plans: value.plans.size, steps: 0, folders: folders.length, processes: processes.length }
+  return { findings, counts }
+}
+
+/** Folders and processes come first: what they are about is in the journal by then. */
+const gather = <T>(
+  home: string,
+  read: (file: JournalFile) => T,
+): Readonly<{ value: T | undefined; folders: readonly Folder[]; processes: readonly Marked[] }> => {
+  const { journal } = homePaths(home)
+  const folders = listFolders(home)
+  const homeId = readJournalFile(journal, ({ head }) => head.homeId)
+  const processes = homeId === undefined ? [] : processesOf(homeId)
+  return { folders, processes, value: readJournalFile(journal, read) }
+}
+
+const nothing = (home: string, folders: readonly Folder[]): HomeLook => ({
+  findings: orphanFolders(home, folders, new Map()),
+  counts: { plans: 0, steps: 0, folders: folders.length, processes: 0 },
+})
+
+const beside = async (
+  home: string,
+  homeId: string,
+  plans: KnownPlans,
+  folders: readonly Folder[],
+  processes: readonly Marked[],
+): Promise<readonly Finding[]> => {
+  let left = processes
+  let strays = strayProcesses(left, plans)
+  // Between two looks a process may have gone by itself, or be about to.
+  for (let waited = 0; strays.length > 0 && waited < GOING_MS; waited += LOOK_AGAIN_MS) {
+    const now = new Set(processesOf(homeId).map(({ pid, key }) => `${pid} ${key}`))
+    left = left.filter(({ pid, key }) => now.has(`${pid} ${key}`))
+    strays = strayProcesses(left, plans)
+    if (!strays.some(({ kind }) => kind === 'stray-process')) break
+    await pause(LOOK_AGAIN_MS)
+  }
+  return [...orphanFolders(home, folders, plans), ...strays]
+}

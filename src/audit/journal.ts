@@ -1,0 +1,233 @@
+/**
+ * The whole journal, audited in one pass: every row is what was written, every plan's rows equal the fold of its steps, positions
+ * run on, and nothing is stranded.
+ */
+import { type Definition, definitionHash } from '../definition.ts'
+import { bootId } from '../process.ts'
+import { isPlanEnd } from '../states.ts'
+import type { KnownJob, KnownPlan, KnownPlans } from './attempts.ts'
+import { type AuditEnd, type AuditFold, type AuditRows, type AuditStep, auditFold } from './audit.ts'
+import { type Finding, finding, placeOf } from './finding.ts'
+import { type Cells, isWhole, type JournalFile, structureOf } from './journal-file.ts'
+import { auditStranded } from './stranded.ts'
+
+/** What a pass over a journal came to. */
+export type JournalAudit = Readonly<{
+  findings: readonly Finding[]
+  plans: KnownPlans
+  /** The ends of attempts that the journal took, by plan. */
+  ends: ReadonlyMap<string, readonly AuditEnd[]>
+  /** How many steps were followed. */
+  steps: number
+  /** Since when this boot of the machine is known to the journal, in epoch milliseconds; infinite when it is not. */
+  bootedAt: number
+}>
+
+/** Every plan of the journal, by its rows alone. */
+export const plansIn = (file: JournalFile): KnownPlans => {
+  const states = new Map<string, string>()
+  for (const [id, state] of file.rows(
+    "SELECT p.id, coalesce(a.state, '') FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id ORDER BY p.number",
+  ))
+    states.set(String(id), String(state))
+  const jobs = new Map<string, Map<string, KnownJob>>([...states.keys()].map((id) => [id, new Map()]))
+  const kinds = new Map<string, Readonly<Record<string, string>>>()
+  for (const [plan, definition] of file.rows('SELECT plan, definition FROM plan_revision ORDER BY revision'))
+    kinds.set(String(plan), kindsOf(String(definition)))
+  for (const [plan, name, attempt, state] of file.rows('SELECT plan, name, attempt, state FROM job')) {
+    const job = String(name)
+    jobs.get(String(plan))?.set(job, {
+      name: job,
+      folders: kinds.get(String(plan))?.[job] !== 'call',
+      attempt: Number(attempt),
+      open: state === 'running' || state === 'stopping',
+    })
+  }
+  const planOf = ([id, state]: readonly [string, string]): readonly [string, KnownPlan] => [
+    id,
+    { id, ended: isPlanEnd(state), jobs: jobs.get(id) ?? new Map() },
+  ]
+  return new Map([...states].map(planOf))
+}
+
+const kindsOf = (text: string): Readonly<Record<string, string>> => {
+  const definition = jsonOf(text) as Definition | undefined
+  return Object.fromEntries(Object.entries(definition?.jobs ?? {}).map(([name, { kind }]) => [name, kind]))
+}
+
+/** One plan while the pass goes on. */
+type Case = Readonly<{
+  id: string
+  fold: AuditFold
+  definition: Definition
+  jobs: AuditRows['jobs'][number][]
+  actors: AuditRows['actors'][number][]
+  mail: AuditRows['mail'][number][]
+}>
+
+/** Audits a journal. Where the structure of the file is damaged, nothing else is looked at. */
+export const auditJournal = (file: JournalFile): JournalAudit => {
+  const structure = structureOf(file).map((line) => finding('file-damaged', {}, line))
+  if (structure.length > 0)
+    return { findings: structure, plans: new Map(), ends: new Map(), steps: 0, bootedAt: 0 }
+  const findings: Finding[] = []
+  /** Plans with a row that is not what was written: what follows from it is not reported on top. */
+  const damaged = new Set<string>()
+  const damage = (plan: string, place: Finding['place'], what: string): void => {
+    damaged.add(plan)
+    findings.push(finding('row-damaged', place, what))
+  }
+  const { cases, unreadable } = readCases(file, findings)
+  const caseOf = (address: string, what: string): Case | undefined => {
+    const { plan = '' } = placeOf(address)
+    const found = cases.get(plan)
+    if (found === undefined && !unreadable.has(plan))
+      findings.push(
+        finding('unknown-plan', placeOf(address), `${what} of a plan that is not there: ${address}`),
+      )
+    return found
+  }
+
+  for (const row of file.rows(
+    'SELECT address, kind, plan, state, reason, seq, snapshot, version, crc FROM actor ORDER BY address',
+  )) {
+    const [address, , plan, state, , seq] = row
+    if (isWhole(row))
+      caseOf(String(address), 'an actor')?.actors.push({
+        address: String(address),
+        state: String(state),
+        seq: Number(seq),
+      })
+    else
+      damage(String(plan), placeOf(String(address)), `the crc of its actor's row (seq ${seq}) does not fit`)
+  }
+  for (const [id, address, event] of file.rows('SELECT id, address, event FROM mail ORDER BY id')) {
+    const of = caseOf(String(address), 'a message')
+    if (of === undefined) continue
+    if (jsonOf(String(event)) === undefined)
+      damage(of.id, placeOf(String(address)), `its message ${id} cannot be read`)
+    else of.mail.push({ id: Number(id), address: String(address), event: String(event) })
+    if (Number(id) > file.head.mail)
+      findings.push(finding('row-differs', placeOf(String(address)), `its message ${id} was never given out`))
+  }
+
+  let steps = 0
+  let position = 0
+  for (const row of file.rows(
+    'SELECT position, address, seq, plan, type, event, came_from, went_to, reason, attempt, at, version, crc FROM step ORDER BY position',
+  )) {
+    const step = stepOf(row)
+    if (step.position !== position + 1) {
+      const gap = `position ${step.position} follows ${position}`
+      findings.push(finding('position-gap', { ...placeOf(step.address), position: step.position }, gap))
+    }
+    position = step.position
+    steps += 1
+    if (!isWhole(row)) {
+      damage(String(row[3]), { ...placeOf(step.address), position }, 'the crc of its step does not fit')
+      continue
+    }
+    const of = caseOf(step.address, 'a step')
+    if (of !== undefined && !damaged.has(of.id)) of.fold.take(step)
+  }
+  if (position !== file.head.position) {
+    const what = `the last step has position ${position}, and ${file.head.position} were given out`
+    findings.push(finding('position-gap', { position }, what))
+  }
+
+  for (const { id, fold, definition, jobs, actors, mail } of cases.values()) {
+    if (damaged.has(id)) continue
+    const state = actors.find(({ address }) => address === `plan:${id}`)?.state ?? ''
+    findings.push(
+      ...fold.findings,
+      ...fold.rows({ jobs, actors, mail }),
+      ...auditStranded({ id, state, definition, jobs, mail }),
+    )
+  }
+  const ends = new Map([...cases].filter(([id]) => !damaged.has(id)).map(([id, { fold }]) => [id, fold.ends]))
+  const [booted] = file.rows('SELECT min(at) FROM boot WHERE boot_id = ?', bootId())
+  const bootedAt = booted?.[0] === null ? Number.POSITIVE_INFINITY : Number(booted?.[0])
+  return { findings, plans: plansIn(file), ends, steps, bootedAt }
+}
+
+/** The plans with their definitions and boards. */
+const readCases = (
+  file: JournalFile,
+  findings: Finding[],
+): Readonly<{ cases: ReadonlyMap<string, Case>; unreadable: ReadonlySet<string> }> => {
+  const cases = new Map<string, Case>()
+  const unreadable = new Set<string>()
+  const revisions = file.rows(
+    `SELECT p.id, r.hash, r.definition FROM plan p LEFT JOIN plan_revision r
+      ON r.plan = p.id AND r.revision = (SELECT max(revision) FROM plan_revision WHERE plan = p.id) ORDER BY p.number`,
+  )
+  for (const [plan, hash, text] of revisions) {
+    const id = String(plan)
+    const definition = jsonOf(String(text)) as Definition | undefined
+    if (definition?.jobs === undefined) {
+      unreadable.add(id)
+      findings.push(finding('row-damaged', { plan: id }, 'its definition cannot be read'))
+      continue
+    }
+    if (definitionHash(definition) !== hash)
+      findings.push(
+        finding('definition-differs', { plan: id }, 'its definition is not the one it was hashed with'),
+      )
+    cases.set(id, { id, definition, fold: auditFold(id, definition), jobs: [], actors: [], mail: [] })
+  }
+  for (const [plan, name, place, state, reason, generation, attempt] of file.rows(
+    'SELECT plan, name, place, state, reason, generation, attempt FROM job ORDER BY plan, place_in_plan',
+  )) {
+    cases.get(String(plan))?.jobs.push({
+      name: String(name),
+      place: String(place),
+      state: String(state),
+      reason: reason === null || reason === undefined ? null : String(reason),
+      generation: Number(generation),
+      attempt: Number(attempt),
+    })
+  }
+  for (const { id, definition, jobs } of cases.values()) {
+    const there = new Set(jobs.map(({ name }) => name))
+    for (const job of Object.keys(definition.jobs))
+      if (!there.delete(job))
+        findings.push(finding('row-differs', { plan: id, job }, 'it has no row on the board'))
+    for (const job of there)
+      findings.push(finding('row-differs', { plan: id, job }, 'it has a row, and its plan has no such job'))
+  }
+  return { cases, unreadable }
+}
+
+const stepOf = ([
+  position,
+  address,
+  seq,
+  ,
+  type,
+  event,
+  from,
+  to,
+  reason,
+  attempt,
+  at,
+]: Cells): AuditStep => ({
+  position: Number(position),
+  address: String(address),
+  seq: Number(seq),
+  type: String(type),
+  event: String(event),
+  from: from === undefined ? null : (from as string | null),
+  to: String(to),
+  reason: reason === undefined ? null : (reason as string | null),
+  attempt: attempt === undefined ? null : (attempt as number | null),
+  at: Number(at),
+})
+
+const jsonOf = (text: string): unknown => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
+}

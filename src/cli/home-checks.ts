@@ -1,0 +1,303 @@
+/**
+ * What `tenuto doctor` looks at in one home. Each check is a look that writes nothing and disturbs nobody.
+ */
+import { existsSync, lstatSync, readdirSync, type Stats, statfsSync, statSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { join } from 'node:path'
+import { PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../attempt.ts'
+import type { Finding } from '../audit/finding.ts'
+import { type HolderLook, lookAtHolder } from '../audit/holder.ts'
+import type { HomeLook } from '../audit/home.ts'
+import { type JournalFacts, readJournalFacts } from '../audit/journal-file.ts'
+import { readBuild } from '../build.ts'
+import { systemClock } from '../clock.ts'
+import { isTenutoError } from '../errors.ts'
+import { homePaths } from '../home.ts'
+import { bootId } from '../process.ts'
+import { lineSender, onLines, socketPath } from '../socket.ts'
+import { type Check, counted, fail, inBytes, info, ok, warn } from './check.ts'
+import { holderOf } from './home.ts'
+import { duration } from './words.ts'
+
+/** Looks at the folder; undefined when there is none. */
+export const folderCheck = (home: string): Check | undefined => {
+  const stats = lstatSync(home, { throwIfNoEntry: false })
+  if (stats === undefined) return undefined
+  if (stats.isSymbolicLink())
+    return fail('folder', 'it is a link', 'name the folder it leads to with `--home`')
+  if (!stats.isDirectory()) return fail('folder', 'it is no folder', 'name a folder with `--home`')
+  const user = process.getuid?.()
+  if (user !== undefined && stats.uid !== user)
+    return fail('folder', `it belongs to user ${stats.uid}`, 'act as that user, or use another home')
+  return modeCheck(home, stats)
+}
+
+const modeCheck = (home: string, stats: Stats): Check => {
+  const { lock, journal } = homePaths(home)
+  const mode = (each: Stats): string => (each.mode & 0o777).toString(8).padStart(4, '0')
+  if ((stats.mode & 0o700) !== 0o700)
+    return fail('folder', `you may not read and write it (${mode(stats)})`, `chmod 700 ${home}`)
+  if ((stats.mode & 0o077) !== 0) {
+    const holds = existsSync(lock) || readdirSync(home).length === 0
+    const what = `it is open to other users (${mode(stats)})`
+    return holds
+      ? warn('folder', what, `chmod 700 ${home}`)
+      : fail('folder', `${what} and holds other things`, 'name a folder of its own with `--home`')
+  }
+  const file = statSync(journal, { throwIfNoEntry: false })
+  if (file !== undefined && (file.mode & 0o077) !== 0)
+    return warn('folder', `its journal is open to other users (${mode(file)})`, `chmod 600 ${journal}`)
+  return ok('folder', `yours alone (${mode(stats)})`)
+}
+
+const DISK_BYTES = { fail: 100_000_000, warn: 1_000_000_000 } as const
+
+/** What a file system says of itself. */
+export type FileSystem = Readonly<{ type: number; freeBytes: number; freeFiles: number; files: number }>
+
+/** Asks the file system on which a folder lies. */
+export const fileSystemOf = (folder: string): FileSystem => {
+  const { type, bavail, bsize, ffree, files } = statfsSync(folder)
+  return { type, freeBytes: bavail * bsize, freeFiles: ffree, files }
+}
+
+/** Whether there is room. */
+export const diskCheck = ({ freeBytes, freeFiles, files }: FileSystem): Check => {
+  const what = `${inBytes(freeBytes)} free`
+  const remedy = 'free disk space; while the disk is full nothing is lost, and nothing new begins'
+  // Some file systems count no files.
+  if (files > 0 && freeFiles === 0) return fail('disk', `${what}, and no room for one more file`, remedy)
+  if (freeBytes < DISK_BYTES.fail) return fail('disk', what, remedy)
+  return freeBytes < DISK_BYTES.warn ? warn('disk', what, remedy) : ok('disk', what)
+}
+
+/** Types as Linux numbers them (statfs(2)). */
+const LOCAL: Readonly<Record<number, string>> = {
+  0xef53: 'ext4',
+  0x58465342: 'xfs',
+  0x9123683e: 'btrfs',
+  0xf2f52010: 'f2fs',
+  0x2fc12fc1: 'zfs',
+  0xca451a4e: 'bcachefs',
+}
+const REMOTE: Readonly<Record<number, string>> = {
+  0x6969: 'nfs',
+  0x517b: 'smb',
+  0xff534d42: 'cifs',
+  0xfe534d42: 'smb',
+  0x01021997: '9p',
+  0x5346414f: 'afs',
+  0x00c36400: 'ceph',
+  0x0bd00bd0: 'lustre',
+  0x786f4256: 'vboxsf',
+}
+const DOUBTFUL: Readonly<Record<number, Readonly<{ name: string; why: string }>>> = {
+  0x794c7630: { name: 'overlay', why: 'a container drops it with itself' },
+  0x01021994: { name: 'tmpfs', why: 'it is gone after a reboot' },
+  0x858458f6: { name: 'ramfs', why: 'it is gone after a reboot' },
+  0x65735546: { name: 'fuse', why: 'whether its locks hold depends on what is behind it' },
+}
+
+/** Whether the journal can be kept there: its log needs shared memory and locks that hold. `locks` says what taking one came to. */
+export const fileSystemCheck = ({ type }: FileSystem, locks: string | null): Check => {
+  const name = 'file system'
+  const remedy = 'use a home on a local disk: `--home DIR`'
+  const kind = type >>> 0
+  if (REMOTE[kind] !== undefined)
+    return fail(name, `${REMOTE[kind]}: a journal on a network is damaged sooner or later`, remedy)
+  if (locks !== null) return fail(name, `no lock can be taken: ${locks}`, remedy)
+  const doubtful = DOUBTFUL[kind]
+  if (doubtful !== undefined) return warn(name, `${doubtful.name}: ${doubtful.why}`, remedy)
+  const known = LOCAL[kind] ?? (process.platform === 'linux' ? undefined : 'local')
+  return known === undefined
+    ? warn(name, `of an unknown type (0x${kind.toString(16)})`, `if it is no local disk, ${remedy}`)
+    : ok(name, `${known}, a lock can be taken`)
+}
+
+/** Who holds the home, as its lock says; a text where the lock cannot be tried. */
+export const tryLock = (home: string): HolderLook | string => {
+  try {
+    return lookAtHolder(home)
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** Whether whoever holds the home is there and answers. */
+export const holderCheck = async (home: string, holder: HolderLook): Promise<Check> => {
+  const { held, says, lives } = holder
+  const who = says === undefined ? '' : `${says.command}, pid ${says.pid}, since ${says.since.slice(0, 19)}Z`
+  if (!held) {
+    return says === undefined
+      ? ok('holder', 'nobody')
+      : info(
+          'holder',
+          `nobody; the last one did not end in order (${who})`,
+          '`tenuto resume` takes up what is open',
+        )
+  }
+  if (says === undefined || !lives)
+    return warn(
+      'holder',
+      'somebody has the lock, and daemon.json does not say who',
+      `find it: fuser ${homePaths(home).lock}`,
+    )
+  try {
+    const client = await holderOf(home)
+    client?.close()
+    if (client === undefined)
+      return warn('holder', `${who}; it serves no socket`, 'wait, or stop it: commands cannot reach it')
+  } catch (error) {
+    const { message, hint } = isTenutoError(error) ? error : { message: String(error), hint: 'try again' }
+    return warn('holder', `${who}; ${message}`, hint)
+  }
+  return says.build === (readBuild().sourceHash ?? 'unknown')
+    ? ok('holder', who)
+    : warn('holder', `${who}; it is another build than this`, 'start it again with this build')
+}
+
+const LOG_BYTES_WARN = 100_000_000
+const WAL_BYTES_WARN = 64 * 2 ** 20
+
+/** What the journal says of itself, and the checks about it and the clock. */
+export const journalChecks = (
+  home: string,
+): Readonly<{ facts: JournalFacts | undefined; checks: readonly Check[] }> => {
+  try {
+    const facts = readJournalFacts(homePaths(home).journal)
+    if (facts === undefined) return { facts, checks: [info('journal', 'none yet; the first plan makes it')] }
+    return { facts, checks: [journalCheck(facts), clockCheck(facts, systemClock.now(), bootId())] }
+  } catch (error) {
+    if (!isTenutoError(error)) throw error
+    const exit = error.code === 'SCHEMA_NEWER' ? 1 : error.exit
+    return { facts: undefined, checks: [{ ...fail('journal', error.message, error.hint), exit }] }
+  }
+}
+
+const journalCheck = ({ damage, schema, bytes, walBytes, plans, steps }: JournalFacts): Check => {
+  if (damage !== null) {
+    const remedy = 'stop the holder, keep a copy of the home, and restore a backup of the journal'
+    return { ...fail('journal', `it is damaged: ${damage}`, remedy), exit: 12 }
+  }
+  const holds = `${counted(plans, 'plan')}, ${counted(steps, 'step')}`
+  const what = `schema ${schema}, ${inBytes(bytes)}, ${holds}, structure sound`
+  if (walBytes <= WAL_BYTES_WARN) return ok('journal', what)
+  return warn(
+    'journal',
+    `${what}; its write-ahead log has ${inBytes(walBytes)}`,
+    'a reader keeps it from being folded back: end what reads the journal',
+  )
+}
+
+/** What a clock may lag behind what it said itself: its own corrections. */
+const CLOCK_SLACK_MS = 2_000
+
+/** Whether the clock goes on from where the last step saw it. */
+export const clockCheck = ({ lastAt, boot }: JournalFacts, now: number, thisBoot: string): Check => {
+  const booted =
+    boot !== null && boot !== thisBoot ? '; the machine was booted since the last holder began' : ''
+  if (lastAt === null) return ok('clock', `no step yet${booted}`)
+  if (now < lastAt - CLOCK_SLACK_MS)
+    return warn(
+      'clock',
+      `it is ${duration(lastAt - now)} behind the last step: it was set back`,
+      'set it right: until then the times of what happens are out of order, and retries wait longer',
+    )
+  return ok('clock', `${duration(now - lastAt)} after the last step${booted}`)
+}
+
+/** How much the logs of daemon and runner have grown to. */
+export const logCheck = (home: string): Check => {
+  const sizes = ['daemon.log', 'runner.log', 'runner.log.1'].map(
+    (name) => [name, statSync(join(home, name), { throwIfNoEntry: false })?.size ?? 0] as const,
+  )
+  const what = `${inBytes(sizes.reduce((sum, [, bytes]) => sum + bytes, 0))} of daemon and runner`
+  const [large] = sizes.filter(([, bytes]) => bytes > LOG_BYTES_WARN)
+  return large === undefined
+    ? ok('logs', what)
+    : warn(
+        'logs',
+        `${what}; ${large[0]} is large`,
+        `read its end, then: truncate -s 0 ${join(home, large[0])}`,
+      )
+}
+
+/** What answers on the socket of the runner. */
+export type RunnerAnswer = Readonly<{ serves: false }> | Readonly<{ serves: true; protocol: number | null }>
+
+const RUNNER_ANSWERS_MS = 2_000
+
+/**
+ * Asks the runner for its protocol. The question is a greeting in a protocol that no runner speaks: it is turned down with the
+ * number of its own, before anything about who is in command is looked at.
+ */
+export const askRunner = (home: string): Promise<RunnerAnswer> =>
+  new Promise((resolve) => {
+    const socket = createConnection(socketPath(home, 'runner.sock'))
+    const cancel = systemClock.setTimeout(() => answer({ serves: true, protocol: null }), RUNNER_ANSWERS_MS)
+    const answer = (said: RunnerAnswer): void => {
+      cancel()
+      socket.destroy()
+      resolve(said)
+    }
+    socket.once('error', () => answer({ serves: false }))
+    socket.once('close', () => answer({ serves: true, protocol: null }))
+    socket.once('connect', () => {
+      onLines(socket, (line) => {
+        const message = readFromRunner(line)
+        if (message?.type !== 'refused') return
+        const protocol = /protocol (\d+)/.exec(message.message)?.[1]
+        answer({ serves: true, protocol: protocol === undefined ? null : Number(protocol) })
+      })
+      lineSender(socket)({ type: 'hello', v: 0, epoch: 0, build: '' } satisfies ToRunner)
+    })
+  })
+
+/** Whether the attempts that run have somebody who watches them. */
+export const runnerCheck = (answer: RunnerAnswer, live: number): Check => {
+  if (!answer.serves) {
+    return live === 0
+      ? ok('runner', 'none, and none is needed')
+      : warn(
+          'runner',
+          `none serves, and ${counted(live, 'process lives', 'processes live')}`,
+          '`tenuto resume` starts one, which adopts it',
+        )
+  }
+  if (answer.protocol === null)
+    return warn('runner', 'it takes connections and does not answer', 'look at the end of runner.log')
+  return answer.protocol === PROTOCOL_VERSION
+    ? ok('runner', `it answers, protocol ${answer.protocol}`)
+    : warn(
+        'runner',
+        `it speaks protocol ${answer.protocol}, and this tenuto ${PROTOCOL_VERSION}`,
+        'it leaves by itself 5 s after its last attempt has ended',
+      )
+}
+
+/** What lives and lies beside the journal: processes and attempt folders that belong to nothing. */
+export const besideChecks = ({ findings, counts }: HomeLook): readonly Check[] => [
+  processesCheck(
+    findings.filter(({ kind }) => kind !== 'orphan-folder'),
+    counts.processes,
+  ),
+  foldersCheck(
+    findings.filter(({ kind }) => kind === 'orphan-folder'),
+    counts.folders,
+  ),
+]
+
+const processesCheck = (findings: readonly Finding[], processes: number): Check => {
+  const name = 'processes'
+  const live = counted(processes, 'process', 'processes')
+  const strays = findings.filter(({ grade }) => grade !== 'note').length
+  if (strays > 0) return { ...fail(name, `${counted(strays, 'stray')} among ${live}`, null), findings }
+  if (findings.length > 0) return { ...info(name, `${live}, ${findings.length} left behind`), findings }
+  return ok(name, processes === 0 ? 'none with the marker of this home' : `${live}, each of an attempt`)
+}
+
+const foldersCheck = (findings: readonly Finding[], folders: number): Check => {
+  const all = counted(folders, 'folder')
+  if (findings.length === 0) return ok('attempts', `${all}, all known`)
+  return { ...fail('attempts', `${counted(findings.length, 'orphan')} among ${all}`, null), findings }
+}

@@ -1,0 +1,104 @@
+/**
+ * Homes for the auditor: real ones, made by running plans, which a test then damages as it likes.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
+import { onTestFinished } from 'vitest'
+import { attemptDir } from '../../src/attempt.ts'
+import type { Definition } from '../../src/definition.ts'
+import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/runtime.ts'
+import { type JobSketch, planOf } from '../support/definitions.ts'
+
+/** A plan of jobs that run as processes. */
+export const shellPlan = (
+  jobs: Readonly<Record<string, JobSketch & Readonly<{ run: string }>>>,
+): Definition => {
+  const sketches = Object.entries(jobs).map(([name, job]) => [name, { kind: 'run', ...job }] as const)
+  const { jobs: made, ...plan } = planOf(Object.fromEntries(sketches))
+  const without = Object.entries(made).map(([name, { call: _, ...job }]) => [name, job] as const)
+  return { ...plan, jobs: Object.fromEntries(without) }
+}
+
+/** A folder that goes when the test ends. */
+export const openFolder = (): string => {
+  const path = mkdtempSync(join(tmpdir(), 'tenuto-audit-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  return path
+}
+
+/** A runtime on a home; it stops when the test ends, if it has not yet. */
+export const holdHome = async (home: string, options: RuntimeOptions = {}): Promise<Runtime> => {
+  const runtime = await createRuntime({ home, durability: 'normal', ...options })
+  onTestFinished(() => runtime.stop())
+  return runtime
+}
+
+/** A home that nobody holds, and its one plan. */
+export type Crafted = Readonly<{
+  home: string
+  plan: string
+  homeId: string
+  /** Changes rows; steps and actors that are changed get a crc that fits, unless `as` says that they are damaged. */
+  edit: (sql: string, as?: 'written' | 'damaged') => void
+  /** The first value of a row. */
+  ask: (sql: string) => unknown
+  dir: (job: string, attempt: number) => string
+  /** Changes a JSON file in the folder of an attempt. */
+  change: (job: string, attempt: number, name: string, more: Readonly<Record<string, unknown>>) => void
+}>
+
+/** A copy of a home, to damage. */
+export const copyOf = (home: string): Crafted => {
+  const copy = join(openFolder(), 'home')
+  cpSync(home, copy, { recursive: true, filter: (path) => !path.endsWith('sock') })
+  return crafted(copy)
+}
+
+/** A home as something to damage. */
+export const crafted = (home: string): Crafted => {
+  const open = <T>(use: (database: DatabaseSync) => T): T => {
+    const database = new DatabaseSync(join(home, 'journal.db'), { defensive: false })
+    try {
+      return use(database)
+    } finally {
+      database.close()
+    }
+  }
+  const ask = (sql: string): unknown =>
+    open((database) => Object.values(database.prepare(sql).get() ?? {})[0])
+  const plan = String(ask('SELECT id FROM plan ORDER BY number DESC LIMIT 1'))
+  const dir = (job: string, attempt: number): string => attemptDir(home, plan, job, attempt)
+  return {
+    home,
+    plan,
+    homeId: String(ask('SELECT home FROM meta')),
+    ask,
+    dir,
+    edit: (sql, as = 'written') =>
+      open((database) => {
+        database.exec(sql.replaceAll('PLAN', plan))
+        if (as === 'written') for (const table of ['step', 'actor'] as const) sealed(database, table)
+      }),
+    change: (job, attempt, name, more) => {
+      const path = join(dir(job, attempt), name)
+      writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...more }))
+    },
+  }
+}
+
+const COLUMNS = {
+  step: 'position, address, seq, plan, type, event, came_from, went_to, reason, attempt, at, version',
+  actor: 'address, kind, plan, state, reason, seq, snapshot, version',
+} as const
+
+const sealed = (database: DatabaseSync, table: keyof typeof COLUMNS): void => {
+  const key = table === 'step' ? 'position' : 'address'
+  const rows = database.prepare(`SELECT ${COLUMNS[table]} FROM ${table}`)
+  rows.setReturnArrays(true)
+  const seal = database.prepare(`UPDATE ${table} SET crc = ? WHERE ${key} = ?`)
+  for (const row of rows.all() as unknown as (string | number | null)[][])
+    seal.run(crc32(row.join('\n')), row[0] ?? null)
+}
