@@ -235,7 +235,14 @@ export type ToRunner =
 /** What the runner says. After `refused` it hangs up. */
 export type FromRunner =
   | Readonly<{ type: 'welcome'; v: number; pid: number; build: string }>
-  | Readonly<{ type: 'refused'; why: 'epoch' | 'protocol'; message: string }>
+  | Readonly<{
+      type: 'refused'
+      why: 'epoch' | 'protocol'
+      message: string
+      /** What the runner speaks, and its build. */
+      v?: number
+      build?: string
+    }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
   | Readonly<{ type: 'swept'; prefix: string; leftovers: number }>
   | Readonly<{ type: 'live'; id: number; attempts: readonly LiveAttempt[] }>
@@ -280,7 +287,12 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
           ? (message as FromRunner)
           : undefined
       case 'refused':
-        return isString(message['message']) && isString(message['why']) ? (message as FromRunner) : undefined
+        return isString(message['message']) &&
+          isString(message['why']) &&
+          isOptionalNumber(message['v']) &&
+          (message['build'] === undefined || isString(message['build']))
+          ? (message as FromRunner)
+          : undefined
       case 'ended':
         return isExitRecord(message['record']) ? (message as FromRunner) : undefined
       case 'swept':

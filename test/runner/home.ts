@@ -17,7 +17,8 @@ import {
   type Spec,
   type StopOrder,
 } from '../../src/attempt.ts'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import type { TenutoError } from '../../src/errors.ts'
 import { markedProcesses } from '../../src/process.ts'
 
 export type Home = Readonly<{
@@ -28,7 +29,7 @@ export type Home = Readonly<{
   ref: (job?: string, attempt?: number) => AttemptRef
   stopOf: (ref: AttemptRef, more?: Partial<StopOrder>) => StopOrder
   /** Another executor, as after a restart of the daemon. */
-  executor: (epoch?: number) => Driven
+  executor: (epoch?: number, clock?: Clock, build?: string) => Driven
   /** The pid of the runner that serves; waits until there is one. */
   runnerPid: () => Promise<number>
   /** Pids that carry a marker of this home. */
@@ -39,6 +40,8 @@ export type Driven = ProcessExecutor &
   Readonly<{
     reports: readonly AttemptReport[]
     logs: readonly string[]
+    /** Why it gave up. */
+    failures: readonly TenutoError[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
     /** Ensures, and waits for the end. */
@@ -71,18 +74,20 @@ export const openHome = (): Home => {
   const stopOf = ({ key, plan, job, attempt, generation, dir }: AttemptRef, more: Partial<StopOrder> = {}) =>
     ({ key, plan, job, attempt, generation, dir, graceMs: 10_000, why: 'cancelled', ...more }) as const
 
-  const executor = (epoch = 1): Driven => {
+  const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
     const logs: string[] = []
+    const failures: TenutoError[] = []
     const taken = new Map<string, number>()
     const waiting: (() => void)[] = []
     const made = processExecutor({
       home,
       homeId,
       epoch,
-      clock: systemClock,
-      build: 'test',
+      clock,
+      build,
       program: runnerProgram(home),
+      fail: (error) => failures.push(error),
       report: (report) => {
         reports.push(report)
         for (const wake of waiting.splice(0)) wake()
@@ -102,7 +107,7 @@ export const openHome = (): Home => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, logs, ended, run }
+    const driven = { ...made, reports, logs, failures, ended, run }
     executors.push(driven)
     return driven
   }
