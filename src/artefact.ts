@@ -58,7 +58,11 @@ const SHOWN_CHARACTERS = 12
 export const shortHash = (hash: string): string => hash.slice(0, SHOWN_CHARACTERS)
 
 /** The identity of a build in a few words: version, hash, and whether its source was committed. */
-export const buildName = ({ version, sourceHash, dirty }: Build): string =>
+export const buildName = ({
+  version,
+  sourceHash,
+  dirty,
+}: Pick<Build, 'version' | 'sourceHash' | 'dirty'>): string =>
   `${version} ${shortHash(sourceHash)}${dirty ? '+changes' : ''}`
 
 /** What a build that made `dist` from `root` writes down; `inputs` are from before it began. */

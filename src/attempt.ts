@@ -240,7 +240,14 @@ export type ToRunner =
 /** What the runner says. After `refused` it hangs up. */
 export type FromRunner =
   | Readonly<{ type: 'welcome'; v: number; pid: number; build: string }>
-  | Readonly<{ type: 'refused'; why: 'epoch' | 'protocol'; message: string }>
+  | Readonly<{
+      type: 'refused'
+      why: 'epoch' | 'protocol'
+      message: string
+      /** What the runner speaks, and its build. */
+      v?: number
+      build?: string
+    }>
   /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
   | Readonly<{ type: 'stopping'; key: string; why: TimeLimit }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
@@ -287,7 +294,12 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
           ? (message as FromRunner)
           : undefined
       case 'refused':
-        return isString(message['message']) && isString(message['why']) ? (message as FromRunner) : undefined
+        return isString(message['message']) &&
+          isString(message['why']) &&
+          isOptionalNumber(message['v']) &&
+          (message['build'] === undefined || isString(message['build']))
+          ? (message as FromRunner)
+          : undefined
       case 'stopping':
         return isString(message['key']) && isTimeLimit(message['why']) ? (message as FromRunner) : undefined
       case 'ended':

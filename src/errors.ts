@@ -120,10 +120,17 @@ export const ERRORS = {
     http: 413,
   },
   SCHEMA_MISMATCH: {
-    message: 'the client asks for schema {asked}; the holder of this home serves {served}',
+    message: '{client} asks for schema {asked}; the holder of this home, tenuto {holder}, serves {served}',
     hint: 'use the same version of tenuto for both',
     exit: 5,
     http: 406,
+  },
+  RUNNER_MISMATCH: {
+    message:
+      'the runner of {home}, of build {runner}, speaks protocol {found}; this is tenuto {build} and speaks {spoken}',
+    hint: 'its attempts go on: use the tenuto that started them, or wait until they have ended and it has left',
+    exit: 5,
+    http: 503,
   },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
   FENCED: {

@@ -253,6 +253,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         clock,
         build: running.build.sourceHash,
         program,
+        fail: (error) => broken(error),
         ...news,
         log: (level, fields, message) => log[level](fields, message),
       })
@@ -268,6 +269,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const failed = new Promise<unknown>((resolve) => {
     fail = resolve
   })
+  const broken = (error: unknown): void => {
+    log.error({ error: String(error) }, 'the runtime can do nothing more')
+    fail(error)
+    steps.close()
+  }
   const actors = host({
     journal,
     clock,
@@ -276,11 +282,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     maxParallel: (options.starts ?? true) ? maxParallel : 0,
     log,
     show: shown.show,
-    fail: (error) => {
-      log.error({ error: String(error) }, 'the runtime can do nothing more')
-      fail(error)
-      steps.close()
-    },
+    fail: broken,
   })
   if (options.inspect) actors.inspect(options.inspect)
   let stopping: Promise<void> | null = null

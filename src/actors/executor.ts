@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { shortHash } from '../artefact.ts'
 import {
   type AttemptRef,
   type AttemptReport,
@@ -26,6 +27,7 @@ import {
   type ToRunner,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
+import { TenutoError } from '../errors.ts'
 import { markedProcesses } from '../process.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 
@@ -36,6 +38,8 @@ export const RUNNER_SOCKET = 'runner.sock'
 const AGAIN_MS = { min: 10, max: 2_000 } as const
 /** A runner that does not serve after this is not waited for; another is started. The lock sees to it that one serves. */
 const SERVES_WITHIN_MS = 5_000
+/** A runner of another protocol that has nothing to watch leaves within this. */
+const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
 const RUNNER_HEAP_MB = 256
 /** The runner needs nothing of its starter's environment, and its jobs must not get any of it. */
@@ -56,6 +60,8 @@ export type Ports = Readonly<{
   report: (end: AttemptReport) => void
   /** Called when the runner begins to stop an attempt that has passed a limit of time; perhaps several times. Must not throw. */
   stopping: (attempt: AttemptRef, why: TimeLimit) => void
+  /** Called once when this build can never speak with the runner that serves: `RUNNER_MISMATCH`. */
+  fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
 
@@ -91,6 +97,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let cancelAgain: (() => void) | undefined
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
+  /** Since when a runner of another protocol has refused us. */
+  let strangerSince: number | undefined
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
 
   const ensure = (spec: Spec): void => {
@@ -174,9 +182,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     for (const answer of questions.values()) answer(scanAttempts(ports.home, ports.homeId))
     questions.clear()
     if (closed || (asked.size === 0 && sweeps.size === 0)) return
-    if (served)
+    if (!served) startRunner()
+    else if (strangerSince === undefined)
       ports.log('warn', { attempts: asked.size }, 'the runner is gone; its attempts are asked for again')
-    else startRunner()
     later()
   }
 
@@ -220,7 +228,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const message = readFromRunner(line)
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
-    if (message.type === 'welcome') againMs = AGAIN_MS.min
+    if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
@@ -232,10 +240,26 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     holdOpen()
   }
 
-  const refused = ({ why, message }: Extract<FromRunner, { type: 'refused' }>): void => {
-    ports.log('error', { why }, message)
+  const welcomed = ({ pid, build }: Extract<FromRunner, { type: 'welcome' }>): void => {
+    againMs = AGAIN_MS.min
+    strangerSince = undefined
+    if (build !== ports.build) {
+      const both = { pid, runner: build, build: ports.build }
+      ports.log('warn', both, 'the runner is of another build and speaks our protocol')
+    }
+  }
+
+  const refused = ({ why, message, v, build }: Extract<FromRunner, { type: 'refused' }>): void => {
+    if (strangerSince === undefined) ports.log('error', { why, runner: build }, message)
     // A newer daemon is in command: this one has been replaced and must not come back.
-    if (why === 'epoch') void close()
+    if (why === 'epoch') return void close()
+    const now = ports.clock.monotonic()
+    strangerSince ??= now
+    if (closed || now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
+    const named = { runner: shortHash(build ?? 'unknown'), found: v ?? 'another' }
+    const ours = { build: shortHash(ports.build), spoken: PROTOCOL_VERSION }
+    ports.fail(new TenutoError('RUNNER_MISMATCH', { home: ports.home, ...named, ...ours }))
+    void close()
   }
 
   /** A stop that was ordered here has its own reason. */

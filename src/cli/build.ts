@@ -6,19 +6,24 @@ import { join } from 'node:path'
 import { buildName } from '../artefact.ts'
 import { packageRoot } from '../build.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { holderName, type VersionShape } from '../http/wire.ts'
 import { type RunningBuild, runningBuild } from '../running-build.ts'
-import { type Globals, screen } from './screen.ts'
+import { type Globals, type Screen, screen } from './screen.ts'
 
 /** The commands that start work. */
 const STARTS: ReadonlySet<string> = new Set(['run', 'resume', 'up'])
 /** It says so in its answer. */
 const ANSWERS: ReadonlySet<string> = new Set(['version'])
 
+/** A process has one command; this is where it talks. */
+let talk: Screen['talk'] = () => {}
+
 /**
- * Compares the build before a command. Guests, and `--allow-stale-build`, let a stale one pass with a line on stderr.
+ * Compares the build before a command, which is named with the command above it if there is one (`daemon resume`). Guests, and `--allow-stale-build`, let a stale one pass with a line on stderr.
  * @throws {TenutoError} `BUILD_STALE`, `BUILD_INCOMPLETE`, of a command that starts work.
  */
 export const checkBuild = (command: string, flags: Globals): void => {
+  talk = screen(flags).talk
   if (ANSWERS.has(command)) return
   const starts = STARTS.has(command)
   let running: RunningBuild
@@ -26,7 +31,7 @@ export const checkBuild = (command: string, flags: Globals): void => {
     running = runningBuild()
   } catch (error) {
     if (starts || !isTenutoError(error)) throw error
-    return screen(flags).talk(`warning: ${error.message}; ${error.hint}`)
+    return talk(`warning: ${error.message}; ${error.hint}`)
   }
   const { stale, core, missing } = running.comparison()
   if (stale === null) return
@@ -36,7 +41,15 @@ export const checkBuild = (command: string, flags: Globals): void => {
   const remedy = mending()
   if (starts && core && !flags.allowStaleBuild)
     throw new TenutoError('BUILD_STALE', { build, why: stale, remedy })
-  screen(flags).talk(`warning: this build is ${build}, and it is stale: ${stale}; ${remedy}`)
+  talk(`warning: this build is ${build}, and it is stale: ${stale}; ${remedy}`)
+}
+
+/** Says in one line that the holder of a home is of another build, or a stale one; it is spoken to all the same. */
+export const tellOfHolder = (holder: VersionShape): void => {
+  const { build } = runningBuild()
+  const who = `the home is held by pid ${holder.pid}, which is ${holderName(holder)}`
+  if (holder.source_hash !== build.sourceHash) talk(`warning: this is tenuto ${buildName(build)}; ${who}`)
+  else if (holder.stale_reason !== null) talk(`warning: ${who}, and it is stale: ${holder.stale_reason}`)
 }
 
 const mending = (): string => {

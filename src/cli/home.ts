@@ -8,6 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
+import { tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, Runtime } from '../runtime.ts'
@@ -19,9 +20,12 @@ export const homeOf = (globals: Globals): string => homeDir(globals.home)
 export const homeFlag = (globals: Globals): string =>
   globals.home === undefined ? '' : ` --home ${globals.home}`
 
-/** The holder of the home; undefined when nobody serves it. */
-export const holderOf = (home: string): Promise<HomeClient | undefined> =>
-  existsSync(home) ? connectHome(home) : Promise.resolve(undefined)
+/** The holder of the home; undefined when nobody serves it. One of another build is told of in one line. */
+export const holderOf = async (home: string): Promise<HomeClient | undefined> => {
+  const holder = existsSync(home) ? await connectHome(home) : undefined
+  if (holder) tellOfHolder(holder.holder)
+  return holder
+}
 
 /** What a home holds, for reading. A home that does not exist reads as empty and is not made. */
 export const readingOf = async (home: string): Promise<Catalog> => {
@@ -92,7 +96,8 @@ const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): 
   for await (const event of runtime.events({ plan, after: 0 })) {
     if (event.position > 0 && (await ended())) return
   }
-  throw new TenutoError('STOPPED')
+  // What ended the events says why, if anything did.
+  throw await Promise.race([runtime.failed, Promise.resolve(new TenutoError('STOPPED'))])
 }
 
 /** The drawings of the machines. */

@@ -100,8 +100,8 @@ const does =
   <A extends unknown[]>(act: (flags: Globals & Record<string, unknown>, ...values: A) => Promise<number>) =>
   async (...all: unknown[]): Promise<void> => {
     const command = all.at(-1) as Command
-    // Only at the top: `daemon resume` starts nothing.
-    if (command.parent === program) checkBuild(command.name(), command.optsWithGlobals())
+    const above = command.parent === program ? '' : `${command.parent?.name()} `
+    checkBuild(`${above}${command.name()}`, command.optsWithGlobals())
     exit = await act(command.optsWithGlobals(), ...(all.slice(0, -2) as A))
   }
 const sub = (usage: string, description: string): Command => {

@@ -9,6 +9,7 @@ import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
 import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { loadTable } from './views.ts'
 import { counted } from './words.ts'
 
 /** The flags of `run`. */
@@ -30,7 +31,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
-  const serve = await loadServing()
+  const serve = await loadServing(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
   return holding(runtime, serve, on, async () => {
     const options = {
@@ -62,7 +63,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       holder.close()
     }
   }
-  const serve = await loadServing()
+  const serve = await loadServing(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
   return holding(runtime, serve, on, async () => {
     const plans =
@@ -111,7 +112,8 @@ type Serve = (runtime: Runtime) => Promise<Readonly<{ close: () => Promise<void>
  * Loads what this process needs later besides the runtime, before a plan is touched: from then on the files of this build may change
  * or go away. (Node asks the disk even for a module it has, when another file imports it late.)
  */
-const loadServing = async (): Promise<Serve> => {
+const loadServing = async (on: Screen): Promise<Serve> => {
+  if (on.live) await loadTable()
   const { loadServer, serveHome } = await import('../http/server.ts')
   await loadServer()
   return serveHome

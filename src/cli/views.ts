@@ -190,8 +190,15 @@ const elapsed = (job: JobProgress, now: number): string => {
   return duration(now - since)
 }
 
+let logUpdate: typeof import('log-update') | undefined
+/** Loads what the live table needs, once. What is drawn on no terminal does without: it would make stdout lose what a pipe is slow to take. */
+export const loadTable = async (): Promise<typeof import('log-update')> => {
+  logUpdate ??= await import('log-update')
+  return logUpdate
+}
+
 const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View> => {
-  const { createLogUpdate } = await import('log-update')
+  const { createLogUpdate } = await loadTable()
   const page = on.table
   // Written through the screen, which bears a terminal that has gone away. The cursor stays: a killed process could not give it back.
   const update = createLogUpdate(

@@ -3,11 +3,13 @@
  * shapes as on the runtime itself.
  */
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
+import { buildName } from '../artefact.ts'
 import type { Catalog, Target } from '../catalog.ts'
 import { pause } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
 import type { AttemptShape, EventShape, JobShape, PlanShape } from '../views/shapes.ts'
@@ -46,6 +48,8 @@ export type HomeClient = Readonly<{
     options?: Readonly<{ offset?: number; signal?: AbortSignal }>,
   ) => AsyncIterable<Uint8Array>
   version: () => Promise<VersionShape>
+  /** Who holds the home, as it was when it was reached. */
+  holder: VersionShape
   /** Lets go of the connections. Idempotent. */
   close: () => void
 }>
@@ -69,8 +73,7 @@ type Answer = Readonly<{ status: number; headers: IncomingMessage['headers']; by
 export const connectHome = async (home: string): Promise<HomeClient | undefined> => {
   const client = homeClient(home, socketPath(home, 'sock'))
   try {
-    await client.version()
-    return client
+    return { ...client, holder: await client.version() }
   } catch (error) {
     client.close()
     if (isTenutoError(error, 'NO_DAEMON') || isTenutoError(error, 'STOPPED')) return undefined
@@ -78,7 +81,8 @@ export const connectHome = async (home: string): Promise<HomeClient | undefined>
   }
 }
 
-const homeClient = (home: string, socket: string): HomeClient => {
+const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> => {
+  const name = `tenuto ${buildName(runningBuild().build)}`
   const agent = new Agent({ keepAlive: true })
   const gone = (cause: unknown): TenutoError => new TenutoError('NO_DAEMON', { home }, cause)
 
@@ -108,6 +112,7 @@ const homeClient = (home: string, socket: string): HomeClient => {
         timeout: ANSWER_MS[method],
         path: path + queryText(asked.query),
         headers: {
+          'user-agent': name,
           [HEADERS.acceptSchema]: SCHEMA,
           accept: asked.accept ?? 'application/json',
           ...(body === undefined

@@ -13,7 +13,7 @@ import { socketPath } from '../socket.ts'
 import { envelope, told } from './envelope.ts'
 import { readFields } from './fields.ts'
 import { type Streams, streams } from './streams.ts'
-import { BASE, HEADERS, SCHEMA, type VersionShape } from './wire.ts'
+import { BASE, HEADERS, holderName, SCHEMA, type VersionShape } from './wire.ts'
 
 /** A home that is served. */
 export type Served = Readonly<{
@@ -31,6 +31,8 @@ const BODY_BYTES_MAX = 5_000_000
 const PARAM_CHARACTERS_MAX = 3_000
 /** Connections at once; the next one is turned away. */
 const CONNECTIONS_MAX = 256
+/** How a client of ours names itself. */
+const CLIENT = /^(tenuto [ -~]{1,100})$/
 /** How long a client that does not read delays the end of its server. */
 const CLOSE_MS = 1_000
 
@@ -94,12 +96,15 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
     closing = true
   })
   app.addHook('onRequest', async ({ headers }, reply) => {
-    const { source_hash, stale } = runtime.build()
-    reply.headers({ [HEADERS.build]: source_hash, [HEADERS.schema]: SCHEMA })
-    if (stale) reply.header(HEADERS.stale, 'true')
+    const build = runtime.build()
+    reply.headers({ [HEADERS.build]: build.source_hash, [HEADERS.schema]: SCHEMA })
+    if (build.stale) reply.header(HEADERS.stale, 'true')
     const asked = headers[HEADERS.acceptSchema]
-    if (asked !== undefined && asked !== SCHEMA)
-      throw new TenutoError('SCHEMA_MISMATCH', { asked, served: SCHEMA })
+    if (asked !== undefined && asked !== SCHEMA) {
+      const client = CLIENT.exec(headers['user-agent'] ?? '')?.[1] ?? 'the client'
+      const both = { asked, served: SCHEMA, client, holder: holderName(build) }
+      throw new TenutoError('SCHEMA_MISMATCH', both)
+    }
     if (closing) throw new TenutoError('STOPPED')
   })
   app.setNotFoundHandler(({ method, url }) => {

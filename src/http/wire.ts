@@ -2,6 +2,7 @@
  * What both ends of the socket know: where things are, and the names of headers.
  */
 
+import { buildName } from '../artefact.ts'
 import type { BuildShape } from '../views/shapes.ts'
 
 /** The path all resources are below. */
@@ -39,6 +40,10 @@ export const STREAM_TYPE = 'text/event-stream'
 
 /** Who answers. */
 export type VersionShape = BuildShape & Readonly<{ schema: string; pid: number }>
+
+/** Who answers, in a few words. */
+export const holderName = ({ version, source_hash, dirty }: BuildShape): string =>
+  buildName({ version, sourceHash: source_hash, dirty })
 
 /** Part of a list, and what to ask for the next part with; null at the end. */
 export type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>

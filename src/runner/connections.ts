@@ -37,7 +37,7 @@ export const openDoor = (ports: Ports): Connections => {
   let current: Daemon | undefined
 
   const refuse = (daemon: Daemon, why: 'epoch' | 'protocol', message: string): void => {
-    daemon.send({ type: 'refused', why, message })
+    daemon.send({ type: 'refused', why, message, v: PROTOCOL_VERSION, build: ports.build })
     // After the lines of this turn are out.
     setImmediate(() => daemon.socket.end())
   }

@@ -1,9 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { RUNNER_SOCKET } from '../../src/actors/executor.ts'
 import { type Claim, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { systemClock } from '../../src/clock.ts'
+import { lineSender, onLines, socketPath } from '../../src/socket.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
@@ -259,7 +264,7 @@ test('a program waits for what it asked for, also while its runner is being repl
     const report = ({ record }) => process.stdout.write(record.outcome)
     import { runnerProgram } from ${source('actors/runner-program.ts')}
     const program = runnerProgram('')
-    processExecutor({ ${ports}, program, report, log: () => {} }).ensure(${JSON.stringify(spec)})`
+    processExecutor({ ${ports}, program, report, fail: () => {}, log: () => {} }).ensure(${JSON.stringify(spec)})`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -288,3 +293,77 @@ test('a record on disk is what is told, word for word', async () => {
 /** Resolves when the runner of a home has written that it adopted an attempt. */
 const adopted = (home: string, key: string): Promise<void> =>
   textThere(join(home, 'runner.log'), `${key}: adopted`)
+
+/** A runner of another protocol: it takes the place of one, refuses whoever comes, and leaves when told. */
+const stranger = async (home: string) => {
+  const path = socketPath(home, RUNNER_SOCKET)
+  const server = createServer((socket) => {
+    const message = { type: 'refused', why: 'protocol', message: 'no', v: 7, build: 'f'.repeat(64) } as const
+    const send = lineSender(socket)
+    onLines(socket, () => {
+      send(message)
+      setImmediate(() => socket.end())
+    })
+    socket.on('error', () => {})
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  const leave = async (): Promise<void> => {
+    server.close()
+    await once(server, 'close')
+  }
+  onTestFinished(() => void server.close())
+  return { leave }
+}
+
+test('a runner of another protocol that stays is told of with both identities, and never replaced', async () => {
+  const { home, shell, executor } = openHome()
+  const clock = virtualClock()
+  const { ensure, failures, reports, logs } = executor(1, clock)
+  await stranger(home)
+
+  ensure(shell('true'))
+  while (failures.length === 0) await clock.next()
+
+  expect(failures[0]).toMatchObject({ code: 'RUNNER_MISMATCH', exit: 5 })
+  expect(failures[0]?.message).toMatch(/of build ffffffffffff, speaks protocol 7; .* test and speaks 1$/)
+  expect(clock.monotonic()).toBeGreaterThanOrEqual(8_000)
+  expect(reports).toEqual([])
+  expect(logs.filter((line) => line.includes('cannot be started'))).toEqual([])
+  expect(clock.pending()).toBe(0)
+})
+
+test('a runner of another protocol that leaves in time is waited for', async () => {
+  const { home, shell, executor, runnerPid } = openHome()
+  const clock = virtualClock()
+  const { ensure, failures, logs, reports } = executor(1, clock)
+  const { leave } = await stranger(home)
+  ensure(shell('true'))
+  while (!logs.some((line) => line.includes('"why":"protocol"'))) await clock.next()
+
+  await leave()
+  while (pidsOf((line) => line.includes('runner/main.ts') && line.includes(home)).length === 0)
+    await clock.next()
+  await runnerPid()
+  while (reports.length === 0) await clock.next()
+
+  expect(reports[0]?.record.outcome).toBe('succeeded')
+  expect(failures).toEqual([])
+})
+
+test('a runner of another build that speaks the same protocol serves, and is named in the log', async () => {
+  const { shell, executor, home } = openHome()
+  const before = executor(1)
+  before.ensure(shell(': > there; until test -e go; do sleep 0.02; done'))
+  await fileThere(join(home, 'there'))
+  await before.close()
+  const server = executor(2, systemClock, 'another')
+
+  const { record } = await server.run(shell('true'))
+  writeFileSync(join(home, 'go'), '')
+
+  expect(record.outcome).toBe('succeeded')
+  const told = server.logs.filter((line) => line.includes('the runner is of another build'))
+  expect(told).toHaveLength(1)
+  expect(told[0]).toMatch(/^warn .*"runner":"test","build":"another"/)
+})

@@ -36,7 +36,7 @@ test('a copy of the program is whole, holds nothing else, and stays when the bui
   const folder = dirname(dirname(main))
   expect(readFileSync(main, 'utf8')).toBe(MAIN)
   const files = ['a.js', 'package.json', 'runner', 'runner/b.js', 'runner/main.js']
-  expect(new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }))).toEqual(new Set(files))
+  expect(new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }))).toEqual(new Set<string>(files))
 })
 
 test('a copy that is torn is mended; that of another build takes its place', () => {

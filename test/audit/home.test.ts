@@ -244,7 +244,7 @@ const cases: readonly Case[] = [
     'a message that was taken and is still there',
     'ended',
     ({ edit }) =>
-      edit(`INSERT INTO mail SELECT 1, address, event, NULL, 0, at FROM step WHERE type = 'job.settled' LIMIT 1;
+      edit(`INSERT INTO mail SELECT 1, address, event, NULL, 0, at, 0 FROM step WHERE type = 'job.settled' LIMIT 1;
         UPDATE meta SET mail = 1`),
     { job: 'a' },
   ],

@@ -32,8 +32,8 @@ export const openFolder = (launcher = bin) => {
     }
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   })
-  const start = (...args: string[]): Running => {
-    const child = spawn(process.execPath, [launcher, ...args, '--home', home], {
+  const startAs = (program: string, args: readonly string[]): Running => {
+    const child = spawn(process.execPath, [program, ...args, '--home', home], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -68,11 +68,16 @@ export const openFolder = (launcher = bin) => {
       })
     return { child, said, heard }
   }
+  const commands = (program: string) => ({
+    start: (...args: string[]): Running => startAs(program, args),
+    run: (...args: string[]): Promise<Said> => startAs(program, args).said,
+  })
   return {
     folder,
     home,
-    start,
-    run: (...args: string[]): Promise<Said> => start(...args).said,
+    ...commands(launcher),
+    /** The same folder and home, with another launcher. */
+    as: commands,
     file: (name: string, text: string): string => {
       writeFileSync(join(folder, name), text)
       return join(folder, name)

@@ -19,7 +19,8 @@ import {
   type StopOrder,
   type TimeLimit,
 } from '../../src/attempt.ts'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import type { TenutoError } from '../../src/errors.ts'
 import { markedProcesses } from '../../src/process.ts'
 
 export type Home = Readonly<{
@@ -30,7 +31,7 @@ export type Home = Readonly<{
   ref: (job?: string, attempt?: number) => AttemptRef
   stopOf: (ref: AttemptRef, more?: Partial<StopOrder>) => StopOrder
   /** Another executor, as after a restart of the daemon. */
-  executor: (epoch?: number) => Driven
+  executor: (epoch?: number, clock?: Clock, build?: string) => Driven
   /** The pid of the runner that serves; waits until there is one. */
   runnerPid: () => Promise<number>
   /** Pids that carry a marker of this home. */
@@ -43,6 +44,8 @@ export type Driven = ProcessExecutor &
     /** What the runner said it stops by itself, in order. */
     stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
+    /** Why it gave up. */
+    failures: readonly TenutoError[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
     /** The next time it is told that this attempt is being stopped. */
@@ -77,11 +80,12 @@ export const openHome = (): Home => {
   const stopOf = ({ key, plan, job, attempt, generation, dir }: AttemptRef, more: Partial<StopOrder> = {}) =>
     ({ key, plan, job, attempt, generation, dir, graceMs: 10_000, why: 'cancelled', ...more }) as const
 
-  const executor = (epoch = 1): Driven => {
+  const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
     const stops: { key: string; why: TimeLimit }[] = []
     const logs: string[] = []
     const taken = new Map<unknown, Map<string, number>>()
+    const failures: TenutoError[] = []
     const waiting: (() => void)[] = []
     const wakeAll = () => {
       for (const wake of waiting.splice(0)) wake()
@@ -90,9 +94,10 @@ export const openHome = (): Home => {
       home,
       homeId,
       epoch,
-      clock: systemClock,
-      build: 'test',
+      clock,
+      build,
       program: runnerProgram(home),
+      fail: (error) => failures.push(error),
       report: (report) => {
         reports.push(report)
         wakeAll()
@@ -124,7 +129,7 @@ export const openHome = (): Home => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, stops, logs, ended, stopping, run }
+    const driven = { ...made, reports, stops, logs, failures, ended, stopping, run }
     executors.push(driven)
     return driven
   }

@@ -41,6 +41,9 @@ const executor = processExecutor({
   clock: systemClock,
   build: 'soak',
   program: runnerProgram(home),
+  fail: (error) => {
+    throw error
+  },
   report: (report) => waiting.get(report.key)?.(report),
   stopping: () => {},
   log: (level, fields, message) => say(`${level} ${message} ${JSON.stringify(fields)}`),
