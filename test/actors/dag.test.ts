@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -65,7 +65,9 @@ const onDisk = async (): Promise<Readonly<{ runtime: Runtime; folder: string }>>
   const runtime = await createRuntime({ home: join(folder, 'home') })
   onTestFinished(async () => {
     await runtime.stop()
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    // Node ends without a word when something in it, as the runner's socket, goes by itself meanwhile.
+    while (existsSync(folder))
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   })
   return { runtime, folder }
 }
