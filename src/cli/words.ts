@@ -141,14 +141,3 @@ export const columns = (rows: readonly (readonly string[])[], width: number): re
     return cut(cells.join('  ').trimEnd(), width)
   })
 }
-
-/** A text in lines of at most `width` columns, broken at blanks; a word that is longer stays whole, so that it can be copied. */
-export const wrapped = (text: string, width: number): readonly string[] => {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && stringWidth(longer) > width) lines.push(word)
-    else lines.splice(-1, 1, longer)
-  }
-  return lines
-}

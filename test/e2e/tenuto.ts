@@ -68,11 +68,21 @@ export const openFolder = () => {
       })
     return { child, said, heard }
   }
+  const run = (...args: string[]): Promise<Said> => start(...args).said
   return {
     folder,
     home,
     start,
-    run: (...args: string[]): Promise<Said> => start(...args).said,
+    run,
+    /** What `tenuto doctor --audit` has against the home; whatever the machine is like, that is nothing. */
+    unsound: async (): Promise<readonly object[]> => {
+      const { out, err } = await run('doctor', '--audit', '--json')
+      const { checks } = JSON.parse(out) as {
+        checks: readonly Readonly<{ name: string; findings?: object[] }>[]
+      }
+      if (!checks.some(({ name }) => name === 'audit')) throw new Error(`there was no audit: ${out}${err}`)
+      return checks.flatMap(({ findings = [] }) => findings)
+    },
     file: (name: string, text: string): string => {
       writeFileSync(join(folder, name), text)
       return join(folder, name)
