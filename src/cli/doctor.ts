@@ -4,6 +4,7 @@
 import stringWidth from 'string-width'
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
+import { isTenutoError, type TenutoError } from '../errors.ts'
 import { type Check, counted, fail, info, ok } from './check.ts'
 import { homeOf } from './home.ts'
 import {
@@ -52,6 +53,7 @@ const guarded = async <T>(
     return { value: await look() }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
+    if (isTenutoError(error)) return { broken: { ...fail(name, why, error.hint), exit: exitOf(error) } }
     return { broken: fail(name, `it cannot be looked at: ${why}`, 'mend what that says, and look again') }
   }
 }
@@ -73,11 +75,10 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
     return [diskCheck(on), fileSystemCheck(on, typeof holder === 'string' ? holder : null)]
   })
   if (typeof holder !== 'string') await add('holder', () => holderCheck(home, holder))
-  const journal = journalChecks(home)
-  checks.push(...journal.checks)
+  await add('journal', () => journalChecks(home))
   await add('logs', () => logCheck(home))
   // Without its journal nothing can be said about what belongs to a home.
-  if (journal.checks.some(({ status }) => status === 'fail')) return checks
+  if (checks.some(({ name, status }) => name === 'journal' && status === 'fail')) return checks
 
   const look = await guarded('attempts', () => (audit ? auditHome(home) : lookBeside(home)))
   if ('broken' in look) return [...checks, look.broken]
@@ -88,6 +89,10 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
   if (audit) checks.push(auditCheck(look.value))
   return checks
 }
+
+/** Whatever keeps the store from being used ends with 12; another version of tenuto may use it. */
+const exitOf = ({ code }: TenutoError): number =>
+  code === 'STORE_CORRUPT' || code === 'STORE_BROKEN' || code === 'STORE_FULL' ? 12 : 1
 
 /** What has a line of its own, with an audit and without. */
 const BESIDE: ReadonlySet<Finding['kind']> = new Set(['orphan-folder', 'stray-process', 'left-behind'])

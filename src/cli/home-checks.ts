@@ -162,19 +162,14 @@ export const holderCheck = async (home: string, holder: HolderLook): Promise<Che
 const LOG_BYTES_WARN = 100_000_000
 const WAL_BYTES_WARN = 64 * 2 ** 20
 
-/** What the journal says of itself, and the checks about it and the clock. */
-export const journalChecks = (
-  home: string,
-): Readonly<{ facts: JournalFacts | undefined; checks: readonly Check[] }> => {
-  try {
-    const facts = readJournalFacts(homePaths(home).journal)
-    if (facts === undefined) return { facts, checks: [info('journal', 'none yet; the first plan makes it')] }
-    return { facts, checks: [journalCheck(facts), clockCheck(facts, systemClock.now(), bootId())] }
-  } catch (error) {
-    if (!isTenutoError(error)) throw error
-    const exit = error.code === 'SCHEMA_NEWER' ? 1 : error.exit
-    return { facts: undefined, checks: [{ ...fail('journal', error.message, error.hint), exit }] }
-  }
+/**
+ * Looks at the journal's file, and at the clock beside it.
+ * @throws {TenutoError} when the file cannot be read as a journal.
+ */
+export const journalChecks = (home: string): readonly Check[] => {
+  const facts = readJournalFacts(homePaths(home).journal)
+  if (facts === undefined) return [info('journal', 'none yet; the first plan makes it')]
+  return [journalCheck(facts), clockCheck(facts, systemClock.now(), bootId())]
 }
 
 const journalCheck = ({ damage, schema, bytes, walBytes, plans, steps }: JournalFacts): Check => {

@@ -154,6 +154,10 @@ test('12: a journal that is damaged, in its structure or in a row, is never take
   journal.close()
 
   const row = await run('doctor', '--audit', '--json')
+  const newer = new DatabaseSync(join(home, 'journal.db'))
+  newer.exec('PRAGMA user_version = 99')
+  newer.close()
+  const version = await run('doctor', '--json')
   writeFileSync(join(home, 'journal.db'), 'this is not a database'.repeat(1000))
   const text = await run('doctor')
   cpSync(join(folder, 'whole.db'), join(home, 'journal.db'))
@@ -161,6 +165,12 @@ test('12: a journal that is damaged, in its structure or in a row, is never take
 
   expect(row.code).toBe(12)
   expect(checkOf(row, 'audit')?.findings).toMatchObject([{ kind: 'row-damaged', place: { position: 2 } }])
+  expect(version.code).toBe(1)
+  expect(checkOf(version, 'journal')).toMatchObject({
+    status: 'fail',
+    what: expect.stringContaining('schema 99') as string,
+    remedy: expect.stringContaining('newer') as string,
+  })
   expect(text.code).toBe(12)
   expect(text.out).toContain('restore a backup')
   expect(again.code).toBe(0)
