@@ -27,8 +27,8 @@ export type HomeLook = Readonly<{
   counts: Readonly<{ plans: number; steps: number; folders: number; processes: number }>
 }>
 
-/** A plan that ends has its processes ended: TERM, 2 s, KILL. What lives longer is not about to go. */
-const GOING_MS = 3_000
+/** A plan that ends has its processes ended: TERM, 2 s, KILL. What lives much longer is not about to go. */
+const GOING_MS = 5_000
 const LOOK_AGAIN_MS = 100
 
 /**

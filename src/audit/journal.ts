@@ -52,7 +52,9 @@ export const plansIn = (file: JournalFile): KnownPlans => {
 
 const kindsOf = (text: string): Readonly<Record<string, string>> => {
   const definition = jsonOf(text) as Definition | undefined
-  return Object.fromEntries(Object.entries(definition?.jobs ?? {}).map(([name, { kind }]) => [name, kind]))
+  return Object.fromEntries(
+    Object.entries(definition?.jobs ?? {}).map(([name, job]) => [name, String(job?.kind)]),
+  )
 }
 
 /** One plan while the pass goes on. */
@@ -169,10 +171,13 @@ const readCases = (
       findings.push(finding('row-damaged', { plan: id }, 'its definition cannot be read'))
       continue
     }
-    if (definitionHash(definition) !== hash)
+    if (definitionHash(definition) !== hash) {
+      unreadable.add(id)
       findings.push(
         finding('definition-differs', { plan: id }, 'its definition is not the one it was hashed with'),
       )
+      continue
+    }
     cases.set(id, { id, definition, fold: auditFold(id, definition), jobs: [], actors: [], mail: [] })
   }
   for (const [plan, name, place, state, reason, generation, attempt] of file.rows(

@@ -2,6 +2,7 @@
  * One line of `tenuto doctor`: what was looked at, what it came to, and what to do.
  */
 import type { Finding } from '../audit/finding.ts'
+import { counted } from './words.ts'
 
 /** What a check came to. `info`: neither good nor bad. */
 export type Status = 'ok' | 'info' | 'warn' | 'fail'
@@ -41,10 +42,6 @@ export const fail = (name: string, what: string, remedy: string | null): Check =
   what,
   remedy,
 })
-
-/** A number of things, in words. */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count} ${count === 1 ? one : many}`
 
 /** A size, in words. */
 export const inBytes = (bytes: number): string => {

@@ -1,10 +1,13 @@
 /**
  * `tenuto doctor`: looks at this machine and at one home, and says of each thing whether it is well and what to do where it is not.
  */
+import stringWidth from 'string-width'
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
+import { isTenutoError, type TenutoError } from '../errors.ts'
 import { brokenAtBlanks } from './cells.ts'
-import { type Check, counted, fail, info, ok } from './check.ts'
+
+import { type Check, fail, info, ok } from './check.ts'
 import { homeOf } from './home.ts'
 import {
   askRunner,
@@ -21,6 +24,7 @@ import {
 } from './home-checks.ts'
 import { machineChecks } from './machine-checks.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { counted } from './words.ts'
 
 /** The flags of `doctor`. */
 export type DoctorFlags = Globals & Readonly<{ audit?: boolean }>
@@ -52,6 +56,7 @@ const guarded = async <T>(
     return { value: await look() }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
+    if (isTenutoError(error)) return { broken: { ...fail(name, why, error.hint), exit: exitOf(error) } }
     return { broken: fail(name, `it cannot be looked at: ${why}`, 'mend what that says, and look again') }
   }
 }
@@ -73,11 +78,10 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
     return [diskCheck(on), fileSystemCheck(on, typeof holder === 'string' ? holder : null)]
   })
   if (typeof holder !== 'string') await add('holder', () => holderCheck(home, holder))
-  const journal = journalChecks(home)
-  checks.push(...journal.checks)
+  await add('journal', () => journalChecks(home))
   await add('logs', () => logCheck(home))
   // Without its journal nothing can be said about what belongs to a home.
-  if (journal.checks.some(({ status }) => status === 'fail')) return checks
+  if (checks.some(({ name, status }) => name === 'journal' && status === 'fail')) return checks
 
   const look = await guarded('attempts', () => (audit ? auditHome(home) : lookBeside(home)))
   if ('broken' in look) return [...checks, look.broken]
@@ -88,6 +92,10 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
   if (audit) checks.push(auditCheck(look.value))
   return checks
 }
+
+/** Whatever keeps the store from being used ends with 12; another version of tenuto may use it. */
+const exitOf = ({ code }: TenutoError): number =>
+  code === 'STORE_CORRUPT' || code === 'STORE_BROKEN' || code === 'STORE_FULL' ? 12 : 1
 
 /** What has a line of its own, with an audit and without. */
 const BESIDE: ReadonlySet<Finding['kind']> = new Set(['orphan-folder', 'stray-process', 'left-behind'])
@@ -160,4 +168,15 @@ const painted = (text: string, { status }: Check, { paint }: Screen): string => 
   if (status === 'ok') return paint.green(text)
   if (status === 'fail') return paint.red(text)
   return status === 'warn' ? paint.yellow(text) : paint.dim(text)
+}
+
+/** A text in lines of at most `width` columns, broken at blanks; a word that is longer stays whole, so that it can be copied. */
+const wrapped = (text: string, width: number): readonly string[] => {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
+    if (lines.length > 0 && stringWidth(longer) > width) lines.push(word)
+    else lines.splice(-1, 1, longer)
+  }
+  return lines
 }

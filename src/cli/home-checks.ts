@@ -3,8 +3,9 @@
  */
 import { existsSync, lstatSync, readdirSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { createConnection } from 'node:net'
-import { join } from 'node:path'
-import { PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../attempt.ts'
+import { basename, join } from 'node:path'
+import { FILES, PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../attempt.ts'
+import { listFolders } from '../audit/attempts.ts'
 import type { Finding } from '../audit/finding.ts'
 import { type HolderLook, lookAtHolder } from '../audit/holder.ts'
 import type { HomeLook } from '../audit/home.ts'
@@ -15,9 +16,9 @@ import { isTenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { bootId } from '../process.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
-import { type Check, counted, fail, inBytes, info, ok, warn } from './check.ts'
+import { type Check, fail, inBytes, info, ok, warn } from './check.ts'
 import { holderOf } from './home.ts'
-import { duration } from './words.ts'
+import { counted, duration } from './words.ts'
 
 /** Looks at the folder; undefined when there is none. */
 export const folderCheck = (home: string): Check | undefined => {
@@ -33,7 +34,7 @@ export const folderCheck = (home: string): Check | undefined => {
 }
 
 const modeCheck = (home: string, stats: Stats): Check => {
-  const { lock, journal } = homePaths(home)
+  const { lock, journal, token } = homePaths(home)
   const mode = (each: Stats): string => (each.mode & 0o777).toString(8).padStart(4, '0')
   if ((stats.mode & 0o700) !== 0o700)
     return fail('folder', `you may not read and write it (${mode(stats)})`, `chmod 700 ${home}`)
@@ -44,9 +45,11 @@ const modeCheck = (home: string, stats: Stats): Check => {
       ? warn('folder', what, `chmod 700 ${home}`)
       : fail('folder', `${what} and holds other things`, 'name a folder of its own with `--home`')
   }
-  const file = statSync(journal, { throwIfNoEntry: false })
-  if (file !== undefined && (file.mode & 0o077) !== 0)
-    return warn('folder', `its journal is open to other users (${mode(file)})`, `chmod 600 ${journal}`)
+  for (const path of [journal, token]) {
+    const file = statSync(path, { throwIfNoEntry: false })
+    if (file !== undefined && (file.mode & 0o077) !== 0)
+      return warn('folder', `${basename(path)} is open to other users (${mode(file)})`, `chmod 600 ${path}`)
+  }
   return ok('folder', `yours alone (${mode(stats)})`)
 }
 
@@ -159,19 +162,14 @@ export const holderCheck = async (home: string, holder: HolderLook): Promise<Che
 const LOG_BYTES_WARN = 100_000_000
 const WAL_BYTES_WARN = 64 * 2 ** 20
 
-/** What the journal says of itself, and the checks about it and the clock. */
-export const journalChecks = (
-  home: string,
-): Readonly<{ facts: JournalFacts | undefined; checks: readonly Check[] }> => {
-  try {
-    const facts = readJournalFacts(homePaths(home).journal)
-    if (facts === undefined) return { facts, checks: [info('journal', 'none yet; the first plan makes it')] }
-    return { facts, checks: [journalCheck(facts), clockCheck(facts, systemClock.now(), bootId())] }
-  } catch (error) {
-    if (!isTenutoError(error)) throw error
-    const exit = error.code === 'SCHEMA_NEWER' ? 1 : error.exit
-    return { facts: undefined, checks: [{ ...fail('journal', error.message, error.hint), exit }] }
-  }
+/**
+ * Looks at the journal's file, and at the clock beside it.
+ * @throws {TenutoError} when the file cannot be read as a journal.
+ */
+export const journalChecks = (home: string): readonly Check[] => {
+  const facts = readJournalFacts(homePaths(home).journal)
+  if (facts === undefined) return [info('journal', 'none yet; the first plan makes it')]
+  return [journalCheck(facts), clockCheck(facts, systemClock.now(), bootId())]
 }
 
 const journalCheck = ({ damage, schema, bytes, walBytes, plans, steps }: JournalFacts): Check => {
@@ -206,12 +204,18 @@ export const clockCheck = ({ lastAt, boot }: JournalFacts, now: number, thisBoot
   return ok('clock', `${duration(now - lastAt)} after the last step${booted}`)
 }
 
-/** How much the logs of daemon and runner have grown to. */
+/** How much disk the logs of attempts use, and how far those of daemon and runner have grown. */
 export const logCheck = (home: string): Check => {
   const sizes = ['daemon.log', 'runner.log', 'runner.log.1'].map(
     (name) => [name, statSync(join(home, name), { throwIfNoEntry: false })?.size ?? 0] as const,
   )
-  const what = `${inBytes(sizes.reduce((sum, [, bytes]) => sum + bytes, 0))} of daemon and runner`
+  const ofAttempts = listFolders(home).reduce(
+    // A log with a hole in it is longer than what it takes.
+    (sum, { path }) => sum + (statSync(join(path, FILES.log), { throwIfNoEntry: false })?.blocks ?? 0) * 512,
+    0,
+  )
+  const own = sizes.reduce((sum, [, bytes]) => sum + bytes, 0)
+  const what = `${inBytes(ofAttempts)} of attempts, ${inBytes(own)} of daemon and runner`
   const [large] = sizes.filter(([, bytes]) => bytes > LOG_BYTES_WARN)
   return large === undefined
     ? ok('logs', what)

@@ -3,7 +3,7 @@
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { onTestFinished } from 'vitest'
@@ -50,10 +50,13 @@ export type Crafted = Readonly<{
   change: (job: string, attempt: number, name: string, more: Readonly<Record<string, unknown>>) => void
 }>
 
+/** What stays in a home: its runner leaves soon after the last attempt has ended, and takes its files with it. */
+export const isKept = (path: string): boolean => !/^runner\.|sock$/.test(basename(path))
+
 /** A copy of a home, to damage. */
 export const copyOf = (home: string): Crafted => {
   const copy = join(openFolder(), 'home')
-  cpSync(home, copy, { recursive: true, filter: (path) => !path.endsWith('sock') })
+  cpSync(home, copy, { recursive: true, filter: isKept })
   return crafted(copy)
 }
 

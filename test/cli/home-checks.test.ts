@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -138,10 +147,19 @@ test('a clock that was set back is told from one that goes on', () => {
   })
 })
 
-test('a log that has grown large is named', () => {
+test('logs are measured, and one that has grown large is named', () => {
   const home = folder()
   writeFileSync(join(home, 'daemon.log'), 'x'.repeat(1500))
-  expect(logCheck(home)).toMatchObject({ status: 'ok', what: '1.5 kB of daemon and runner' })
+  expect(logCheck(home)).toMatchObject({
+    status: 'ok',
+    what: '0 bytes of attempts, 1.5 kB of daemon and runner',
+  })
+  writeFileSync(join(home, 'runner.log.1'), '')
+  truncateSync(join(home, 'runner.log.1'), 200_000_000)
+  expect(logCheck(home)).toMatchObject({
+    status: 'warn',
+    remedy: expect.stringContaining('runner.log.1') as string,
+  })
 })
 
 test('a runner says its protocol to a stranger, and goes on serving whoever was in command', {

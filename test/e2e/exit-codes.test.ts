@@ -141,7 +141,7 @@ test('7: a key belongs to one plan; the same plan again is that plan and ends as
 })
 
 test('8, 11, 9: a time that passed leaves the plan going; a pause is one; a cancel without a holder ends what runs', async () => {
-  const { file, run } = openFolder()
+  const { file, run, unsound } = openFolder()
   file('p.yaml', plan('  a: { run: sleep 60, grace: 1s }\n  b: { needs: [a], run: "true" }'))
 
   const late = await run('run', 'p.yaml', '--timeout', '1s')
@@ -162,10 +162,11 @@ test('8, 11, 9: a time that passed leaves the plan going; a pause is one; a canc
     out: expect.stringContaining('already') as string,
   })
   expect(await run('pause', 'p')).toMatchObject({ code: 7 })
+  expect(await unsound()).toEqual([])
 })
 
 test('11: a failure under onFailure: pause pauses the plan, and retry and continue lead on', async () => {
-  const { file, run, folder } = openFolder()
+  const { file, run, folder, unsound } = openFolder()
   file(
     'p.yaml',
     plan(
@@ -184,6 +185,7 @@ test('11: a failure under onFailure: pause pauses the plan, and retry and contin
   expect(retried).toMatchObject({ code: 0, err: expect.stringContaining('tenuto resume') as string })
   expect(continued.code).toBe(0)
   expect(resumed).toMatchObject({ code: 0, out: expect.stringMatching(/ succeeded\n$/) as string })
+  expect(await unsound()).toEqual([])
 })
 
 test('12: a journal that is no database is refused, and left as it is', async () => {

@@ -68,6 +68,7 @@ export const openFolder = (launcher = bin) => {
       })
     return { child, said, heard }
   }
+  const made = commands(launcher)
   const commands = (program: string) => ({
     start: (...args: string[]): Running => startAs(program, args),
     run: (...args: string[]): Promise<Said> => startAs(program, args).said,
@@ -75,9 +76,18 @@ export const openFolder = (launcher = bin) => {
   return {
     folder,
     home,
-    ...commands(launcher),
+    ...made,
     /** The same folder and home, with another launcher. */
     as: commands,
+    /** What `tenuto doctor --audit` has against the home; whatever the machine is like, that is nothing. */
+    unsound: async (): Promise<readonly object[]> => {
+      const { out, err } = await made.run('doctor', '--audit', '--json')
+      const { checks } = JSON.parse(out) as {
+        checks: readonly Readonly<{ name: string; findings?: object[] }>[]
+      }
+      if (!checks.some(({ name }) => name === 'audit')) throw new Error(`there was no audit: ${out}${err}`)
+      return checks.flatMap(({ findings = [] }) => findings)
+    },
     file: (name: string, text: string): string => {
       writeFileSync(join(folder, name), text)
       return join(folder, name)
