@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildName } from '../artefact.ts'
-import { packageRoot } from '../build.ts'
+import { packageRoot, readBuildFile } from '../build.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { holderName, type VersionShape } from '../http/wire.ts'
 import { type RunningBuild, runningBuild } from '../running-build.ts'
@@ -40,8 +40,26 @@ export const checkBuild = (command: string, flags: Globals): void => {
   const build = buildName(running.build)
   const remedy = mending()
   if (starts && core && !flags.allowStaleBuild)
-    throw new TenutoError('BUILD_STALE', { build, why: stale, remedy })
+    throw new TenutoError('BUILD_STALE', {
+      build,
+      why: stale,
+      remedy: `${remedy}; to go on with it as it is: \`--allow-stale-build\``,
+    })
   talk(`warning: this build is ${build}, and it is stale: ${stale}; ${remedy}`)
+}
+
+/**
+ * Makes sure, when a command has loaded all it needs, that no other build took the place of this one meanwhile: half of each would be
+ * neither.
+ * @throws {TenutoError} `BUILD_STALE`, `BUILD_INCOMPLETE`.
+ */
+export const checkSameBuild = (): void => {
+  const { build } = runningBuild()
+  if (build.kind === 'development') return
+  const now = readBuildFile(join(packageRoot(), 'dist'))
+  if (now.sourceHash === build.sourceHash && now.builtAt === build.builtAt) return
+  const why = `dist was built anew, and is ${buildName(now)}, while this command was starting`
+  throw new TenutoError('BUILD_STALE', { build: buildName(build), why, remedy: 'try again' })
 }
 
 /** Says in one line that the holder of a home is of another build, or a stale one; it is spoken to all the same. */

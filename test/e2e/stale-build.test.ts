@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { sourceHash } from '../../src/build.ts'
@@ -103,4 +103,25 @@ test('a module of the core that is missing refuses even a build that may be stal
   expect(edited.err).toContain('install tenuto again')
   expect(allowed.code).toBe(0)
   expect(missing).toMatchObject({ code: 5, err: expect.stringContaining('dist/runner/main.js') as string })
+})
+
+test('a build that takes the place of another while a command starts is not mixed with it', async () => {
+  const copy = copyBuild('installed')
+  const { file, run, home } = openFolder(copy.launcher)
+  file('p.yaml', PLAN)
+  const path = join(copy.root, 'dist', 'build.json')
+  // As late as can be: when the last of what a run needs is loaded.
+  const rebuild = `import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+writeFileSync('${path}', readFileSync('${path}', 'utf8').replace(/"sourceHash": "[0-9a-f]{12}/, '"sourceHash": "eeeeeeeeeeee'))
+`
+  const runtime = join(copy.root, 'dist', 'runtime.js')
+  writeFileSync(runtime, rebuild + readFileSync(runtime, 'utf8'))
+
+  const { code, err } = await run('run', 'p.yaml', '--allow-stale-build')
+
+  expect(code).toBe(5)
+  expect(err).toMatch(
+    /dist was built anew, and is \S+ eeeeeeeeeeee\S*, while this command was starting\n {2}try again/,
+  )
+  expect(existsSync(home)).toBe(false)
 })
