@@ -15,18 +15,19 @@ const STARTS: ReadonlySet<string> = new Set(['run', 'resume', 'up'])
 /** It says so in its answer. */
 const ANSWERS: ReadonlySet<string> = new Set(['version'])
 
-/** A process has one command; this is where it talks. */
+/** A process has one command; this is where it talks, and what build it found itself to be. */
 let talk: Screen['talk'] = () => {}
+let running: RunningBuild | undefined
 
 /**
- * Compares the build before a command, which is named with the command above it if there is one (`daemon resume`). Guests, and `--allow-stale-build`, let a stale one pass with a line on stderr.
+ * Compares the build before a command, which is named with the command above it if there is one (`daemon resume`). Where only guests
+ * differ, and with `--allow-stale-build`, a stale one passes with a line on stderr.
  * @throws {TenutoError} `BUILD_STALE`, `BUILD_INCOMPLETE`, of a command that starts work.
  */
 export const checkBuild = (command: string, flags: Globals): void => {
   talk = screen(flags).talk
   if (ANSWERS.has(command)) return
   const starts = STARTS.has(command)
-  let running: RunningBuild
   try {
     running = runningBuild()
   } catch (error) {
@@ -64,7 +65,8 @@ export const checkSameBuild = (): void => {
 
 /** Says in one line that the holder of a home is of another build, or a stale one; it is spoken to all the same. */
 export const tellOfHolder = (holder: VersionShape): void => {
-  const { build } = runningBuild()
+  const build = running?.build
+  if (!build) return
   const who = `the home is held by pid ${holder.pid}, which is ${holderName(holder)}`
   if (holder.source_hash !== build.sourceHash) talk(`warning: this is tenuto ${buildName(build)}; ${who}`)
   else if (holder.stale_reason !== null) talk(`warning: ${who}, and it is stale: ${holder.stale_reason}`)

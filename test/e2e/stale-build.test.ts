@@ -125,3 +125,27 @@ writeFileSync('${path}', readFileSync('${path}', 'utf8').replace(/"sourceHash": 
   )
   expect(existsSync(home)).toBe(false)
 })
+
+test('a build that does not say what it was made of still reads, and starts nothing', async () => {
+  const copy = copyBuild('installed')
+  const { file, run, start, as } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "until test -e go; do sleep 0.02; done" }\n')
+  const running = start('run', 'p.yaml')
+  await running.heard('/a #1 running')
+  rmSync(join(copy.root, 'dist', 'digests.json'))
+
+  const held = await as(copy.launcher).run('ls')
+  file('go', '')
+  await running.said
+  const free = await as(copy.launcher).run('show', 'p')
+  const refused = await as(copy.launcher).run('run', 'p.yaml')
+
+  for (const { code, out, err } of [held, free]) {
+    expect(code).toBe(0)
+    expect(out).toContain('p-')
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(err).toContain('digests.json')
+  }
+  expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('install tenuto again') as string })
+  expect((await run('run', 'p.yaml')).code).toBe(0)
+})
