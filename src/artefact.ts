@@ -100,8 +100,20 @@ export const artefactIn = (root: string): Artefact => {
   }
 }
 
-/** Compares an artefact with what is on disk now: with its own files, and with the source beside it if there is any. */
-export const compare = ({ root, dist, build, made }: Artefact): Comparison => {
+/**
+ * Compares an artefact with what is on disk now: with its own files, and with the source beside it if there is any. What cannot be
+ * compared is not fresh.
+ */
+export const compare = (artefact: Artefact): Comparison => {
+  try {
+    return compared(artefact)
+  } catch (error) {
+    const stale = `it cannot be compared with what is on disk: ${(error as Error).message}`
+    return { stale, core: true, missing: null }
+  }
+}
+
+const compared = ({ root, dist, build, made }: Artefact): Comparison => {
   const modules = changes(made.modules, digestsNow(dist, made.modules), (path) => `dist/${path}`)
   const now = inputDigests(root)
   const inputs = now === null ? [] : changes(made.inputs, now, (path) => path)

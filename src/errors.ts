@@ -83,7 +83,7 @@ export const ERRORS = {
   },
   BUILD_STALE: {
     message: 'this build is {build}, and it is stale: {why}',
-    hint: '{remedy}; to go on with it as it is: `--allow-stale-build`',
+    hint: '{remedy}',
     exit: 5,
     http: 503,
   },

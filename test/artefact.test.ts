@@ -93,6 +93,18 @@ test('a dist that another build has replaced is told by the name of that build',
   expect(buildName(next)).toBe('2.0.0 ffffffffffff+changes')
 })
 
+test('what cannot be compared is not fresh', () => {
+  const root = built()
+  const artefact = artefactIn(root)
+
+  write(root, { 'package.json': '{' })
+
+  expect(compare(artefact)).toMatchObject({
+    stale: expect.stringContaining('cannot be compared'),
+    core: true,
+  })
+})
+
 test('an artefact that does not say what it was made of is refused', () => {
   const root = built()
   write(root, { [`dist/${digestsFile}`]: '{' })

@@ -8,7 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
-import { tellOfHolder } from './build.ts'
+import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, Runtime } from '../runtime.ts'
@@ -38,6 +38,7 @@ export const readingOf = async (home: string): Promise<Catalog> => {
 /** Holds the home in this process. */
 export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>): Promise<Runtime> => {
   const { createRuntime } = await import('../runtime.ts')
+  checkSameBuild()
   return createRuntime({ ...options, home })
 }
 

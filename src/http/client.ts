@@ -82,7 +82,7 @@ export const connectHome = async (home: string): Promise<HomeClient | undefined>
 }
 
 const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> => {
-  const name = `tenuto ${buildName(runningBuild().build)}`
+  const name = clientName()
   const agent = new Agent({ keepAlive: true })
   const gone = (cause: unknown): TenutoError => new TenutoError('NO_DAEMON', { home }, cause)
 
@@ -304,6 +304,15 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     },
     version: () => get<VersionShape>('/version'),
     close: () => agent.destroy(),
+  }
+}
+
+/** A build that does not say what it is can still ask. */
+const clientName = (): string => {
+  try {
+    return `tenuto ${buildName(runningBuild().build)}`
+  } catch {
+    return 'tenuto'
   }
 }
 

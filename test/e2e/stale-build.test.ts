@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { sourceHash } from '../../src/build.ts'
@@ -103,4 +103,49 @@ test('a module of the core that is missing refuses even a build that may be stal
   expect(edited.err).toContain('install tenuto again')
   expect(allowed.code).toBe(0)
   expect(missing).toMatchObject({ code: 5, err: expect.stringContaining('dist/runner/main.js') as string })
+})
+
+test('a build that takes the place of another while a command starts is not mixed with it', async () => {
+  const copy = copyBuild('installed')
+  const { file, run, home } = openFolder(copy.launcher)
+  file('p.yaml', PLAN)
+  const path = join(copy.root, 'dist', 'build.json')
+  // As late as can be: when the last of what a run needs is loaded.
+  const rebuild = `import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+writeFileSync('${path}', readFileSync('${path}', 'utf8').replace(/"sourceHash": "[0-9a-f]{12}/, '"sourceHash": "eeeeeeeeeeee'))
+`
+  const runtime = join(copy.root, 'dist', 'runtime.js')
+  writeFileSync(runtime, rebuild + readFileSync(runtime, 'utf8'))
+
+  const { code, err } = await run('run', 'p.yaml', '--allow-stale-build')
+
+  expect(code).toBe(5)
+  expect(err).toMatch(
+    /dist was built anew, and is \S+ eeeeeeeeeeee\S*, while this command was starting\n {2}try again/,
+  )
+  expect(existsSync(home)).toBe(false)
+})
+
+test('a build that does not say what it was made of still reads, and starts nothing', async () => {
+  const copy = copyBuild('installed')
+  const { file, run, start, as } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "until test -e go; do sleep 0.02; done" }\n')
+  const running = start('run', 'p.yaml')
+  await running.heard('/a #1 running')
+  rmSync(join(copy.root, 'dist', 'digests.json'))
+
+  const held = await as(copy.launcher).run('ls')
+  file('go', '')
+  await running.said
+  const free = await as(copy.launcher).run('show', 'p')
+  const refused = await as(copy.launcher).run('run', 'p.yaml')
+
+  for (const { code, out, err } of [held, free]) {
+    expect(code).toBe(0)
+    expect(out).toContain('p-')
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(err).toContain('digests.json')
+  }
+  expect(refused).toMatchObject({ code: 5, err: expect.stringContaining('install tenuto again') as string })
+  expect((await run('run', 'p.yaml')).code).toBe(0)
 })

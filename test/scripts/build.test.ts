@@ -1,7 +1,7 @@
 /**
  * The build script on a tree of its own: the few files it needs, with the packages of this checkout.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   cpSync,
@@ -69,6 +69,35 @@ test('what a build has read and made is written down, and is so on disk', async 
   ])
   expect(artefact.made.runner).toEqual(['runner/main.js', 'build.js', 'errors.js'])
   expect(readFileSync(join(root, 'dist', digestsFile), 'utf8')).not.toContain(root)
+})
+
+test('a build knows its commit, and is dirty when its source is and not when a document or a test is', async () => {
+  const root = checkout()
+  const git = (...args: string[]): string => {
+    const who = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'commit.gpgsign=false']
+    return execFileSync('git', [...who, ...args], { cwd: root, encoding: 'utf8', stdio: 'pipe' }).trim()
+  }
+  git('init', '--quiet')
+  git('add', 'src', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json')
+  git('commit', '--quiet', '--message', 'one')
+  const built = async () => {
+    await build(root)
+    const { commit, dirty, sourceHash: hash } = readBuildFile(join(root, 'dist'))
+    return { commit, dirty, hash }
+  }
+
+  const clean = await built()
+  writeFileSync(join(root, 'README.md'), 'new')
+  mkdirSync(join(root, 'test'))
+  writeFileSync(join(root, 'test', 'a.test.ts'), 'new')
+  const documented = await built()
+  writeFileSync(join(root, 'src', 'more.ts'), 'export const more = 1\n')
+  const changed = await built()
+
+  expect(clean).toEqual({ commit: git('rev-parse', 'HEAD'), dirty: false, hash: clean.hash })
+  expect(documented).toEqual(clean)
+  expect(changed).toMatchObject({ commit: clean.commit, dirty: true })
+  expect(changed.hash).not.toBe(clean.hash)
 })
 
 test('what the new source no longer has is gone from the new build', async () => {
