@@ -3,7 +3,7 @@
  * committed while they follow is handed on as it is shown, so that following reads nothing. Who falls behind reads again.
  */
 import type { Projector } from './actors/projector.ts'
-import { planAddress } from './address.ts'
+import { noteAddress, planAddress } from './address.ts'
 import type { JournalReader, StepRow } from './journal/journal.ts'
 
 /** Which steps to follow. */
@@ -35,6 +35,13 @@ export type Feed = Readonly<{
 const PAGE = 500
 /** Steps kept for one that is slow; beyond it they are read from the journal in its own time. */
 const TAIL_MAX = 8_192
+
+/** Whether a step is of this plan: its own, one of its jobs', or a note about one of them. */
+const isOf = (plan: string): ((step: StepRow) => boolean) => {
+  const own = new Set<string>([planAddress(plan), noteAddress(plan, null)])
+  const [jobs, notes] = [`job:${plan}/`, `note:${plan}/`]
+  return ({ address }) => own.has(address) || address.startsWith(jobs) || address.startsWith(notes)
+}
 
 /** The feed of a journal and of what is shown of it from now on. */
 export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): Feed => {
@@ -80,9 +87,7 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
   }
 
   async function* pages({ after, plan, follow, signal }: FeedQuery): AsyncGenerator<readonly StepRow[]> {
-    const prefix = `job:${plan}/`
-    const own = plan === undefined ? '' : planAddress(plan)
-    const tail = tailOf(({ address }) => plan === undefined || address === own || address.startsWith(prefix))
+    const tail = tailOf(plan === undefined ? () => true : isOf(plan))
     const over = (): boolean => closed || signal?.aborted === true
     signal?.addEventListener('abort', tail.wake)
     let position = after

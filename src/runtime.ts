@@ -13,6 +13,7 @@ import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { runnerProgram } from './actors/runner-program.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
+import { alive } from './alive.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -27,6 +28,7 @@ import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
+import { checkDefinition } from './plans/define-plan.ts'
 import { bootId } from './process.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
@@ -67,7 +69,7 @@ export type Ports = Readonly<{
 
 /** How a plan is submitted. */
 export type SubmitOptions = Readonly<{
-  /** Idempotency key: the same plan submitted again under it is the same plan. */
+  /** Idempotency key, of 1 to 200 characters: the same plan submitted again under it is the same plan. */
   key?: string
   /** The folder its jobs run in; default the working folder of this process. */
   base?: string
@@ -116,7 +118,7 @@ export type EventsQuery = Readonly<{
   signal?: AbortSignal
 }>
 
-/** A home that is held, and its plans. */
+/** A home that is held, and its plans. It keeps the process alive while a plan is open or somebody waits, until `stop`. */
 export type Runtime = Readonly<{
   home: string
   /** Resolves when the plan is durable. Submits made together share a commit. */
@@ -138,7 +140,10 @@ export type Runtime = Readonly<{
     command: Command,
     options?: CommandOptions,
   ) => Promise<CommandReceipt>
-  /** Takes up a plan that has not ended; false when there is no such plan. */
+  /**
+   * Takes up a plan that has not ended; false when there is no such plan.
+   * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
+   */
   takeUp: (plan: string) => Promise<boolean>
   catalog: Catalog
   counts: () => HostCounts
@@ -153,6 +158,8 @@ export type Runtime = Readonly<{
   /** Finishes the commit in flight and gives the home up; attempts in processes go on. Idempotent. */
   stop: () => Promise<void>
 }>
+
+const KEY_MAX = 200
 
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
@@ -232,6 +239,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const homeId = journal.opening.home
   const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
   const steps = feed(journal, shown)
+  const staying = alive()
   const reading = catalog(journal, home)
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
@@ -273,6 +281,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     log.error({ error: String(error) }, 'the runtime can do nothing more')
     fail(error)
     steps.close()
+    staying.because('plans', false)
   }
   const actors = host({
     journal,
@@ -282,6 +291,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     maxParallel: (options.starts ?? true) ? maxParallel : 0,
     log,
     show: shown.show,
+    occupied: (some) => staying.because('plans', some),
     fail: broken,
   })
   if (options.inspect) actors.inspect(options.inspect)
@@ -290,7 +300,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   // Plans.
 
   const keyed = new Map<string, Promise<PlanHandle>>()
-  const admit = async (definition: Definition, options: SubmitOptions): Promise<PlanHandle> => {
+  const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
+    const definition = checkDefinition(given)
     checkHandlers(definition, handlers)
     const hash = definitionHash(definition)
     if (options.key !== undefined) {
@@ -320,7 +331,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   }
   const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
     const { key } = options
-    if (key === undefined) return admit(definition, options)
+    if (key === undefined) return staying.until(admit(definition, options))
+    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
+      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
+      return Promise.reject(new TenutoError('USAGE', { what }))
+    }
     // Two submits under one key take turns, so that the second finds what the first made.
     const turn = (keyed.get(key) ?? Promise.resolve()).then(
       () => admit(definition, options),
@@ -331,7 +346,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       if (keyed.get(key) === turn) keyed.delete(key)
     }
     turn.then(leave, leave)
-    return turn
+    return staying.until(turn)
   }
 
   const settled = async (id: string): Promise<Settled> => {
@@ -349,7 +364,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const handle = (id: string, replayed: boolean): PlanHandle => ({
     id,
     replayed,
-    settled: () => settled(id),
+    settled: () => staying.until(settled(id)),
     cancel: async (by) => {
       await command(id, null, { do: 'cancel' }, by)
     },
@@ -362,11 +377,18 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     follow = true,
     ...query
   }: EventsQuery = {}): AsyncGenerator<EventShape> {
-    for await (const page of steps.pages({ ...query, after, follow })) {
-      for (const step of page) {
-        yield eventShape(step)
-        if (stopping || query.signal?.aborted) return
+    const pages = steps.pages({ ...query, after, follow })
+    try {
+      for (;;) {
+        const { done, value: page } = await staying.until(pages.next())
+        if (done) return
+        for (const step of page) {
+          yield eventShape(step)
+          if (stopping || query.signal?.aborted) return
+        }
       }
+    } finally {
+      await pages.return(undefined)
     }
   }
 
@@ -380,11 +402,22 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   ): Promise<CommandReceipt> => {
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const { address, event } = message(plan, job, asked, before.state)
-    const receipt = await actors.offer(address, { ...event, at: clock.now(), ...by })
+    const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }))
     if (receipt.taken) return { position: receipt.position, changed: true }
     const { state, reason } = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     if (isSoAlready(asked, state, reason)) return { position: receipt.position, changed: false }
     throw wrongState(job === null ? plan : `${plan}/${job}`, asked, state)
+  }
+
+  /** A plan whose handlers this program does not have is left to the one that has them. */
+  const takeUp = async (plan: string): Promise<boolean> => {
+    const head = await journal.plan(plan)
+    if (head && head.aside === null && !isPlanEnd(head.state)) {
+      // What cannot be read is set aside by the host, which says why.
+      const definition = await reading.definition(plan).catch(() => undefined)
+      if (definition) checkHandlers(definition, handlers)
+    }
+    return staying.until(actors.takeUp(plan))
   }
 
   const runtime: Runtime = {
@@ -398,7 +431,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     events,
     command,
-    takeUp: (plan) => actors.takeUp(plan),
+    takeUp,
     catalog: reading,
     counts: actors.counts,
     build: () => buildShape(running.build, running.comparison().stale),
@@ -411,6 +444,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         steps.close()
         await actors.stop()
         await journal.stop(true)
+        staying.end()
         hold?.release()
       })()
       return stopping
@@ -422,7 +456,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     const addressed = (await journal.mail()).map(({ address }) => parseAddress(address).plan)
     // One plan that cannot be read must not keep the others from going on.
     for (const id of new Set([...open, ...addressed])) {
-      await actors.takeUp(id).catch((error: unknown) => {
+      await takeUp(id).catch((error: unknown) => {
         log.error({ plan: id, error: String(error) }, 'the plan cannot be taken up')
       })
     }

@@ -39,6 +39,8 @@ export type HostPorts = Readonly<{
   drainSteps?: number
   /** Shown every committed step, in order. */
   show: (steps: readonly StepRow[]) => void
+  /** Told whether any plan is in memory, whenever there is nothing to do for the moment. */
+  occupied?: (some: boolean) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
 }>
@@ -135,8 +137,9 @@ export const host = (ports: HostPorts): Host => {
         .catch(die)
         .finally(() => {
           draining = null
-          if (hasWork()) wake()
-          else for (const resolve of idlers.splice(0)) resolve()
+          if (hasWork()) return wake()
+          ports.occupied?.(residents.size > 0)
+          for (const resolve of idlers.splice(0)) resolve()
         })
     })
   }
@@ -166,10 +169,20 @@ export const host = (ports: HostPorts): Host => {
     }
     return { rows, messages }
   }
+  /** A plan that cannot even be made is its submitter's affair, and nobody else's. */
+  const admitThem = (): readonly Pending[] =>
+    submissions.filter((submission) => {
+      try {
+        admit(submission)
+        return true
+      } catch (error) {
+        submission.fail(error)
+        return false
+      }
+    })
   const drain = async (): Promise<void> => {
-    const admitted = submissions
+    const admitted = admitThem()
     submissions = []
-    for (const submission of admitted) admit(submission)
     for (const [address, found] of finds) noteFound(address, found)
     finds = []
     if (held.careful.size > 0) {

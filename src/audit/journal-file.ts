@@ -99,8 +99,31 @@ const fileOf = (database: DatabaseSync, path: string): JournalFile => {
 }
 
 /** What SQLite's own look at the structure says: nothing, or what is damaged. Reads the whole file. */
-export const structureOf = (file: JournalFile): readonly string[] =>
-  [...file.rows('PRAGMA integrity_check(20)')].map(([line]) => String(line)).filter((line) => line !== 'ok')
+export const structureOf = (file: JournalFile): readonly string[] => [
+  ...brokenDefinitions(file),
+  ...[...file.rows('PRAGMA integrity_check(20)')]
+    .map(([line]) => String(line))
+    .filter((line) => line !== 'ok'),
+]
+
+/** A reader takes definitions of tables that a writer refuses; made anew in memory, each must be good. */
+const brokenDefinitions = (file: JournalFile): readonly string[] => {
+  const memory = new DatabaseSync(':memory:')
+  try {
+    return [
+      ...file.rows('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC'),
+    ].flatMap(([name, sql]) => {
+      try {
+        memory.exec(String(sql))
+        return []
+      } catch (error) {
+        return [`the definition of ${name}: ${error instanceof Error ? error.message : String(error)}`]
+      }
+    })
+  } finally {
+    memory.close()
+  }
+}
 
 /** Whether the crc at the end of a row fits what stands before it. */
 export const isWhole = (row: Cells): boolean => crc32(row.slice(0, -1).join('\n')) === row.at(-1)

@@ -1,7 +1,6 @@
 /**
  * `tenuto doctor`: looks at this machine and at one home, and says of each thing whether it is well and what to do where it is not.
  */
-import stringWidth from 'string-width'
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
 import { isTenutoError, type TenutoError } from '../errors.ts'
@@ -168,15 +167,4 @@ const painted = (text: string, { status }: Check, { paint }: Screen): string => 
   if (status === 'ok') return paint.green(text)
   if (status === 'fail') return paint.red(text)
   return status === 'warn' ? paint.yellow(text) : paint.dim(text)
-}
-
-/** A text in lines of at most `width` columns, broken at blanks; a word that is longer stays whole, so that it can be copied. */
-const wrapped = (text: string, width: number): readonly string[] => {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && stringWidth(longer) > width) lines.push(word)
-    else lines.splice(-1, 1, longer)
-  }
-  return lines
 }

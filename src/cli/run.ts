@@ -72,13 +72,33 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       nothingToDo(on)
       return []
     }
-    for (const plan of plans) await runtime.takeUp(plan)
+    const taken = ref === undefined ? await takeUpAll(runtime, plans, on) : plans
+    if (ref !== undefined) for (const plan of plans) await runtime.takeUp(plan)
     return Promise.all(
-      plans.map((plan) =>
+      taken.map((plan) =>
         followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, flags, timeoutMs),
       ),
     )
   })
+}
+
+/** Takes up what can be; a plan that calls handlers of another program is named, and left to it. */
+const takeUpAll = async (
+  runtime: Runtime,
+  plans: readonly string[],
+  on: Screen,
+): Promise<readonly string[]> => {
+  const taken: string[] = []
+  for (const plan of plans) {
+    try {
+      await runtime.takeUp(plan)
+      taken.push(plan)
+    } catch (error) {
+      if (!isTenutoError(error, 'UNKNOWN_HANDLER')) throw error
+      on.talk(`${plan} calls handlers of the program that submitted it; resume it from there`)
+    }
+  }
+  return taken
 }
 
 const nothingToDo = (on: Screen): number => {

@@ -118,6 +118,9 @@ const told = (problems: readonly Problem[], more: number): Error => {
   return planInvalid(errors, problems.length + more)
 }
 
+/** What was compiled here needs no other check. */
+const known = new WeakSet<object>()
+
 /**
  * Compiles a plan written in a program. A need that names no job, and a job with two kind keys, are compile errors.
  * @throws {TenutoError} PLAN_INVALID with every error when the plan is wrong.
@@ -131,16 +134,19 @@ export const definePlan = <Jobs>(source: PlanSource<Jobs>): Definition => {
   const compiled = compile(source, { origin: 'program', name: 'plan' })
   if (!compiled.ok) throw told(compiled.problems, compiled.more)
   const { definition } = compiled
+  known.add(definition)
   if (source.name === undefined) Object.defineProperty(definition, UNNAMED, { value: true })
   return definition
 }
 
 /**
- * Checks a definition that came from another process, by the rules of plan files, and answers it.
+ * Checks a definition that this process has not compiled, by the rules of plan files, and answers it.
  * @throws {TenutoError} PLAN_INVALID with every error when it is none.
  */
 export const checkDefinition = (value: unknown): Definition => {
+  if (typeof value === 'object' && value !== null && known.has(value)) return value as Definition
   const compiled = compile(planSource(value), { origin: 'program', name: 'plan' })
   if (!compiled.ok) throw told(compiled.problems, compiled.more)
+  known.add(compiled.definition)
   return compiled.definition
 }

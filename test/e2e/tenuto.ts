@@ -68,11 +68,11 @@ export const openFolder = (launcher = bin) => {
       })
     return { child, said, heard }
   }
-  const made = commands(launcher)
   const commands = (program: string) => ({
     start: (...args: string[]): Running => startAs(program, args),
     run: (...args: string[]): Promise<Said> => startAs(program, args).said,
   })
+  const made = commands(launcher)
   return {
     folder,
     home,

@@ -1,0 +1,128 @@
+/**
+ * The runtime as a program uses it: it stays while there is something to wait for, refuses what is no plan without harm to others,
+ * and leaves alone what belongs to another program.
+ *
+ * Mutations that were planted once, and each found: a runtime that does not stay for an open plan; a definition taken unchecked; a
+ * plan that cannot be made given up together with the host; a plan with foreign handlers taken up.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Definition } from '../src/definition.ts'
+import { isTenutoError } from '../src/errors.ts'
+import { createRuntime, definePlan } from '../src/index.ts'
+
+const folder = (): string => {
+  const path = mkdtempSync(join(tmpdir(), 'tenuto-runtime-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }))
+  return path
+}
+const open = async (options: Parameters<typeof createRuntime>[0] = {}) => {
+  const runtime = await createRuntime({ home: join(folder(), 'home'), ...options })
+  onTestFinished(() => runtime.stop())
+  return runtime
+}
+/** Runs a program that uses the library; answers its exit code and what it printed. */
+const program = async (text: string): Promise<Readonly<{ code: number | null; out: string }>> => {
+  const path = join(folder(), 'program.ts')
+  const library = pathToFileURL(join(import.meta.dirname, '../src/index.ts')).href
+  writeFileSync(path, `import { createRuntime, definePlan } from '${library}'\n${text}`)
+  const child = spawn(process.execPath, [path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: join(path, '..'),
+  })
+  let out = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString()
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, out }
+}
+
+test.each([
+  [
+    'a retry in its backoff',
+    `flaky: async ({ attempt }) => { if (attempt < 2) throw new Error('no') }`,
+    `{ call: 'flaky', retry: { max: 1, delay: '30ms' } }`,
+    'succeeded',
+  ],
+  [
+    'a handler that only waits for its signal, until its timeout',
+    `flaky: ({ signal }) => new Promise((_, no) => signal.addEventListener('abort', () => no(signal.reason)))`,
+    `{ call: 'flaky', timeout: '30ms' }`,
+    'failed',
+  ],
+])('a program stays for %s', async (_, handler, job, state) => {
+  const { code, out } = await program(`
+    const runtime = await createRuntime({ handlers: { ${handler} } })
+    const plan = await runtime.submit(definePlan({ name: 'p', jobs: { a: ${job} } }))
+    console.log((await plan.settled()).state)
+    await runtime.stop()`)
+
+  expect([code, out.trim()]).toEqual([0, state])
+})
+
+test('a program stays for an open plan that nobody waits for, and leaves when it is stopped', async () => {
+  const { code, out } = await program(`
+    const seen = []
+    const handlers = {
+      first: () => { seen.push(1) },
+      last: () => { seen.push(2); console.log(seen.join()); setImmediate(() => runtime.stop()) },
+    }
+    const runtime = await createRuntime({ handlers })
+    await runtime.submit(definePlan({ name: 'p', jobs: {
+      a: { call: 'first' }, b: { call: 'last', needs: ['a'], retry: { max: 1, delay: '30ms' } } } }))`)
+
+  expect([code, out.trim()]).toEqual([0, '1,2'])
+})
+
+test('a program without an open plan is not kept', async () => {
+  const { code } = await program(`await createRuntime({})`)
+
+  expect(code).toBe(0)
+})
+
+const failsWith = async (code: Parameters<typeof isTenutoError>[1], promise: Promise<unknown>) =>
+  expect(promise).rejects.toSatisfy((error: unknown) => isTenutoError(error, code))
+
+test('what is no plan is refused with every error, and the runtime goes on', async () => {
+  const runtime = await open({ handlers: { work: () => ({ n: 1 }) } })
+  const raw = (value: unknown) => runtime.submit(value as Definition)
+
+  await failsWith('PLAN_INVALID', raw({ name: 'raw', jobs: { a: { call: 'work', oops: 1 } } }))
+  await failsWith('PLAN_INVALID', raw({ jobs: { a: { call: 'work', needs: ['z'] } } }))
+  await failsWith('PLAN_INVALID', raw(null))
+  const plan = definePlan({ name: 'good', jobs: { a: { call: 'work' } } })
+  for (const key of [{}, 5, '', 'x'.repeat(201)])
+    await failsWith('USAGE', runtime.submit(plan, { key: key as string }))
+
+  const { state } = await (await runtime.submit(plan, { key: 'k' })).settled()
+  expect(state).toBe('succeeded')
+})
+
+test('a definition that was compiled elsewhere is checked and taken', async () => {
+  const runtime = await open({ handlers: { work: () => ({ n: 1 }) } })
+  const copy = structuredClone(definePlan({ name: 'good', jobs: { a: { call: 'work' } } }))
+
+  expect((await (await runtime.submit(copy)).settled()).state).toBe('succeeded')
+})
+
+test('a plan that calls handlers of another program is left to it', async () => {
+  const home = join(folder(), 'home')
+  const owner = await createRuntime({ home, handlers: { hang: () => new Promise(() => {}) } })
+  const { id } = await owner.submit(definePlan({ name: 'theirs', jobs: { a: { call: 'hang' } } }))
+  await owner.stop()
+
+  const other = await createRuntime({ home })
+  expect((await other.catalog.job(id, 'a')).state).toBe('running')
+  await failsWith('UNKNOWN_HANDLER', other.takeUp(id))
+  await other.stop()
+
+  const again = await createRuntime({ home, handlers: { hang: () => ({ done: true }) } })
+  expect((await (await again.plan(id)).settled()).state).toBe('succeeded')
+  await again.stop()
+})
