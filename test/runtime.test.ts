@@ -71,7 +71,7 @@ test('a program stays for an open plan that nobody waits for, and leaves when it
     const seen = []
     const handlers = {
       first: () => { seen.push(1) },
-      last: () => { seen.push(2); console.log(seen.join()); setImmediate(() => runtime.stop()) },
+      last: ({ attempt }) => { if (attempt < 2) throw new Error('no'); seen.push(2); console.log(seen.join()); setImmediate(() => runtime.stop()) },
     }
     const runtime = await createRuntime({ handlers })
     await runtime.submit(definePlan({ name: 'p', jobs: {
