@@ -51,6 +51,12 @@ export const ERRORS = {
     http: 409,
   },
   NO_DAEMON: { message: 'no daemon serves {home}', hint: 'start one with `tenuto up`', exit: 5, http: 503 },
+  DAEMON_FAILED: {
+    message: 'the daemon of {home} did not start: {why}',
+    hint: 'see {path}; in the foreground: `tenuto up --home {home}`',
+    exit: 5,
+    http: 503,
+  },
   HOME_HELD: {
     message: 'the home {home} is held by {holder}',
     hint: 'use its daemon (`tenuto up` once for many plans), or another home with `--home DIR`',

@@ -32,9 +32,17 @@ import { checkDefinition } from './plans/define-plan.ts'
 import { bootId } from './process.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
-import { type BuildShape, buildShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
+import {
+  type BuildShape,
+  buildShape,
+  type EventShape,
+  eventShape,
+  type JobShape,
+  type StateShape,
+} from './views/shapes.ts'
 
 export type { Catalog } from './catalog.ts'
+export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
 
 /** How a runtime is made. */
@@ -146,6 +154,10 @@ export type Runtime = Readonly<{
    */
   takeUp: (plan: string) => Promise<boolean>
   catalog: Catalog
+  /** What this process calls itself. */
+  calledAs: string
+  /** What holds the home, and what it holds. */
+  state: () => Promise<StateShape>
   counts: () => HostCounts
   /** Which build this process runs, and whether the code on disk still is that. */
   build: () => BuildShape
@@ -160,6 +172,7 @@ export type Runtime = Readonly<{
 }>
 
 const KEY_MAX = 200
+const STATE_SCHEMA = '1'
 
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
@@ -240,6 +253,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
   const steps = feed(journal, shown)
   const staying = alive()
+  const calledAs = options.command ?? 'a program'
+  const startedAt = new Date(clock.now()).toISOString()
   const reading = catalog(journal, home)
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
@@ -433,6 +448,25 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     command,
     takeUp,
     catalog: reading,
+    calledAs,
+    state: async () => {
+      const { plans, jobs, deadLetters } = await journal.totals()
+      return {
+        schema_version: STATE_SCHEMA,
+        generated_at: new Date(clock.now()).toISOString(),
+        position: (await journal.head()).position,
+        degraded: false,
+        build: buildShape(running.build, running.comparison().stale),
+        daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
+        counts: {
+          plans,
+          jobs,
+          attempts_live: (await liveAttempts()).length,
+          sweep_repairs: actors.counts().repairs,
+          dead_letters: deadLetters,
+        },
+      }
+    },
     counts: actors.counts,
     build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),

@@ -13,6 +13,9 @@ import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, Runtime } from '../runtime.ts'
 
+/** What the daemon calls itself: who holds a home under this name takes plans in. */
+export const DAEMON = 'tenuto up'
+
 /** The folder of the home that the flags and the environment name. */
 export const homeOf = (globals: Globals): string => homeDir(globals.home)
 
@@ -40,6 +43,17 @@ export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>):
   const { createRuntime } = await import('../runtime.ts')
   checkSameBuild()
   return createRuntime({ ...options, home })
+}
+
+/** Whether that very process still is there and holds the home. */
+export const isHeldBy = async (home: string, pid: number): Promise<boolean> => {
+  const { readHolder } = await import('../runtime.ts')
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return false
+  }
+  return readHolder(homePaths(home).daemon)?.pid === pid
 }
 
 /** Where a plan is followed: in this process, or at the holder of the home. */

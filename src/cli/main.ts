@@ -10,12 +10,10 @@ import type { DoctorFlags } from './doctor.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals } from './screen.ts'
+import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
-  up: '`tenuto run FILE` runs a plan in the foreground',
-  down: '`tenuto cancel REF` stops a plan',
-  status: '`tenuto ls` shows the plans',
   daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
   explain: '`tenuto show REF` says why a job waits',
@@ -130,17 +128,28 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option('--max-parallel <n>', 'jobs at once, instead of what the plan says')
   .option(...TIMEOUT)
   .addOption(new Option('-i, --inputs <k=v...>').hideHelp())
-  .addOption(new Option('--detach').hideHelp())
+  .option('--detach', 'submit to the daemon of the home and do not follow')
   .action(
     does(async (flags, file: string) => {
       if (flags['inputs']) later('-i', 'write the value into the plan, or pass it as an environment variable')
-      if (flags['detach']) throw new TenutoError('NO_DAEMON', { home: flags.home ?? 'this home' })
       return (await import('./run.ts')).run(file, flags as RunFlags)
     }),
   )
 sub('resume [ref]', 'take up what has not ended')
   .option(...TIMEOUT)
   .action(does(async (flags, ref?: string) => (await import('./run.ts')).resume(ref, flags as RunFlags)))
+sub('up', 'serve the home: take up what has not ended, and run what is submitted')
+  .option('--max-parallel <n>', 'attempts at once, across all plans')
+  .option('--detach', 'in the background; returns when it answers')
+  .addOption(new Option('--port <n>').hideHelp())
+  .addOption(new Option('--host <host>').hideHelp())
+  .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
+sub('down', 'stop the daemon of the home; attempts run on')
+  .addOption(new Option('--drain').hideHelp())
+  .action(does(async (flags) => (await import('./up.ts')).down(flags)))
+sub('status', 'say who serves the home, and what is in it').action(
+  does(async (flags) => (await import('./up.ts')).status(flags)),
+)
 sub('validate <files...>', 'check plan files').action(
   does(async (flags, files: string[]) => (await import('./plan.ts')).validate(files, flags, report)),
 )

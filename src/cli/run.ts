@@ -5,15 +5,17 @@ import { systemClock } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
-import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
+import { DAEMON, hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { loadTable } from './views.ts'
 import { counted } from './words.ts'
 
 /** The flags of `run`. */
-export type RunFlags = Globals & Readonly<{ key?: string; maxParallel?: string; timeout?: string }>
+export type RunFlags = Globals &
+  Readonly<{ key?: string; maxParallel?: string; timeout?: string; detach?: boolean }>
 
 /** Two signals closer than this are one: a terminal and a parent often both send theirs. */
 const SAME_SIGNAL_MS = 300
@@ -31,6 +33,16 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
+  const holder = await holderOf(home)
+  if (holder) {
+    try {
+      if (holder.holder.command === DAEMON)
+        return await runThere(holder, definition, read.base, on, flags, timeoutMs)
+    } finally {
+      holder.close()
+    }
+  }
+  if (flags.detach) throw new TenutoError('NO_DAEMON', { home })
   const serve = await loadServing(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
   return holding(runtime, serve, on, async () => {
@@ -43,6 +55,27 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     if (handle.replayed) await runtime.takeUp(handle.id)
     return [await followHere(runtime, handle.id, on, flags, timeoutMs, !handle.replayed)]
   })
+}
+
+/** Submits a plan to the daemon of the home, and follows it there. */
+const runThere = async (
+  holder: HomeClient,
+  definition: Definition,
+  base: string,
+  on: Screen,
+  flags: RunFlags,
+  timeoutMs: number | undefined,
+): Promise<number> => {
+  const { id, replayed } = await holder.submit(definition, {
+    base,
+    environment: jobEnvironment(),
+    ...(flags.key === undefined ? {} : { key: flags.key }),
+  })
+  if (!flags.detach) return (await followThere(sourceOf(holder), id, on, flags, timeoutMs, !replayed)).exit
+  const { state } = await holder.catalog.plan(id)
+  on.answer(on.json ? JSON.stringify({ type: 'submitted', plan: id, state, replayed }) : id)
+  on.talk(`${id} ${state}.  follow: tenuto resume ${id}${homeFlag(flags)}`)
+  return 0
 }
 
 /** Takes up what has not ended; answers the exit code. */
@@ -126,13 +159,13 @@ const unsettled = async (of: Plans): Promise<readonly string[]> => {
 const worst = (ends: readonly Followed[]): number =>
   WORST_FIRST.find((code) => ends.some(({ exit }) => exit === code)) ?? 0
 
-type Serve = (runtime: Runtime) => Promise<Readonly<{ close: () => Promise<void> }>>
+type Serve = (runtime: Runtime) => Promise<Readonly<{ path: string; close: () => Promise<void> }>>
 
 /**
  * Loads what this process needs later besides the runtime, before a plan is touched: from then on the files of this build may change
  * or go away. (Node asks the disk even for a module it has, when another file imports it late.)
  */
-const loadServing = async (on: Screen): Promise<Serve> => {
+export const loadServing = async (on: Screen): Promise<Serve> => {
   if (on.live) await loadTable()
   const { loadServer, serveHome } = await import('../http/server.ts')
   await loadServer()
@@ -199,6 +232,7 @@ const followThere = async (
   on: Screen,
   flags: RunFlags,
   timeoutMs: number | undefined,
+  fromStart = false,
 ): Promise<Followed> => {
   const gone = new AbortController()
   const leave = (): void => {
@@ -209,7 +243,7 @@ const followThere = async (
   }
   process.once('SIGINT', leave)
   try {
-    const options = { homeFlag: homeFlag(flags), signal: gone.signal, ...bound(timeoutMs) }
+    const options = { homeFlag: homeFlag(flags), signal: gone.signal, fromStart, ...bound(timeoutMs) }
     const followed = await follow(source, plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
   } finally {

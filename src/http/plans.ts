@@ -33,6 +33,11 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return catalog.resolve(ref)
   })
 
+  app.get('/state', ({ query }) => {
+    readFields('query', query, {})
+    return runtime.state()
+  })
+
   app.get('/plans', async ({ query }) => {
     const { limit = PAGE, cursor, state, name } = readFields('query', query, PLANS)
     if (cursor !== undefined) await catalog.plan(cursor)

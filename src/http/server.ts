@@ -127,7 +127,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
 
   app.get('/version', async ({ query }): Promise<VersionShape> => {
     readFields('query', query, {})
-    return { ...runtime.build(), schema: SCHEMA, pid: process.pid }
+    return { ...runtime.build(), schema: SCHEMA, pid: process.pid, command: runtime.calledAs }
   })
   await app.register(
     async (api) => {

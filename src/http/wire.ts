@@ -39,7 +39,7 @@ export const HEADERS = {
 export const STREAM_TYPE = 'text/event-stream'
 
 /** Who answers. */
-export type VersionShape = BuildShape & Readonly<{ schema: string; pid: number }>
+export type VersionShape = BuildShape & Readonly<{ schema: string; pid: number; command: string }>
 
 /** Who answers, in a few words. */
 export const holderName = ({ version, source_hash, dirty }: BuildShape): string =>

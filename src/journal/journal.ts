@@ -168,6 +168,13 @@ export type PlanHead = PlanRow &
     damaged: boolean
   }>
 
+/** What a home holds, counted. States nobody is in are left out. */
+export type Totals = Readonly<{
+  plans: Readonly<Record<string, number>>
+  jobs: Readonly<Record<string, number>>
+  deadLetters: number
+}>
+
 /** What anybody may read; a reader takes no lock. All lists are in the order named. */
 export type JournalReader = Readonly<{
   /** Newest first. */
@@ -185,6 +192,8 @@ export type JournalReader = Readonly<{
   job: (plan: string, name: string) => Promise<JobRow | undefined>
   /** How many jobs of a plan are in each state; states nobody is in are left out. */
   counts: (plan: string) => Promise<Readonly<Record<string, number>>>
+  /** How many plans and jobs of the whole home are in each state, and how many dead letters there are. */
+  totals: () => Promise<Totals>
   /** By name; names without outputs are left out. All jobs of the plan when `names` is not given. */
   outputs: (plan: string, names?: readonly string[]) => Promise<ReadonlyMap<string, string>>
   actor: (address: Address) => Promise<ActorRow | undefined>

@@ -233,6 +233,18 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       for (const { state } of tables.jobs.get(plan)?.values() ?? []) counts[state] = (counts[state] ?? 0) + 1
       return counts
     },
+    totals: async () => {
+      check()
+      const plans: Record<string, number> = {}
+      const jobs: Record<string, number> = {}
+      for (const plan of tables.plans.values()) {
+        const { state } = headOf(plan)
+        plans[state] = (plans[state] ?? 0) + 1
+      }
+      for (const rows of tables.jobs.values())
+        for (const { state } of rows.values()) jobs[state] = (jobs[state] ?? 0) + 1
+      return { plans, jobs, deadLetters: tables.dead.length }
+    },
     outputs: async (plan, names) => {
       check()
       const all = tables.outputs.get(plan) ?? new Map<string, string>()

@@ -43,6 +43,7 @@ export const emptyReader: JournalReader = {
   jobs: async () => [],
   job: async () => undefined,
   counts: async () => ({}),
+  totals: async () => ({ plans: {}, jobs: {}, deadLetters: 0 }),
   outputs: async () => new Map(),
   actor: async () => undefined,
   actors: async () => [],
@@ -78,8 +79,9 @@ export const sqliteReader = async (
   }
 }
 
-const HEADS = `SELECT ${HEAD_COLUMNS} FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id
-  LEFT JOIN aside s ON s.plan = p.id`
+const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
+const HEADS = `SELECT ${HEAD_COLUMNS} ${FROM_PLANS}`
+const STATE = "CASE WHEN s.why IS NULL THEN coalesce(a.state, 'running') ELSE 'quarantined' END"
 
 /**
  * The steps of a plan lie between its own first and, once it has ended, its own last. An index by plan would cost every step a
@@ -125,9 +127,7 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
         values.push(name)
       }
       if (states !== undefined) {
-        terms.push(
-          "CASE WHEN s.why IS NULL THEN coalesce(a.state, 'running') ELSE 'quarantined' END IN (SELECT value FROM json_each(?))",
-        )
+        terms.push(`${STATE} IN (SELECT value FROM json_each(?))`)
         values.push(JSON.stringify(states))
       }
       if (before !== undefined) {
@@ -162,6 +162,18 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
           count as number,
         ]),
       ),
+    totals: async () => {
+      const counted = ([state, count]: Row) => [state as string, count as number] as const
+      return {
+        plans: Object.fromEntries(
+          all(`SELECT ${STATE}, count(*) ${FROM_PLANS} GROUP BY 1 ORDER BY 1`, [], counted),
+        ),
+        jobs: Object.fromEntries(
+          all('SELECT state, count(*) FROM job GROUP BY state ORDER BY state', [], counted),
+        ),
+        deadLetters: one('SELECT count(*) FROM dead_letter', [], ([count]) => count as number) ?? 0,
+      }
+    },
     outputs: async (plan, names) => {
       const some = names === undefined ? '' : 'AND name IN (SELECT value FROM json_each(?))'
       const sql = `SELECT ${OUTPUT_COLUMNS} FROM output WHERE plan = ? ${some} ORDER BY name`

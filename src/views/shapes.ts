@@ -53,6 +53,29 @@ export type PlanShape = Readonly<{
   error: string | null
 }>
 
+/** What a holder of a home says of itself and of what it holds. */
+export type StateShape = Readonly<{
+  schema_version: string
+  generated_at: string
+  position: number
+  degraded: boolean
+  build: BuildShape
+  daemon: Readonly<{
+    boot_id: string
+    pid: number
+    started_at: string
+    /** What it calls itself: `tenuto up`, `tenuto run`, a program. */
+    command: string
+  }>
+  counts: Readonly<{
+    plans: Counts
+    jobs: Counts
+    attempts_live: number
+    sweep_repairs: number
+    dead_letters: number
+  }>
+}>
+
 /** A job. `needs` says of each need what is asked of it. */
 export type JobShape = Readonly<{
   plan: string

@@ -1,0 +1,238 @@
+/**
+ * The daemon in its plain form: `up` holds a home and serves its socket until it is told to stop, `down` tells it, `status` says who
+ * serves. Attempts are processes of their own: stopping a daemon leaves them running, and the next one adopts them.
+ */
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../build.ts'
+import { pause, systemClock } from '../clock.ts'
+import { TenutoError } from '../errors.ts'
+import { homePaths, makeHome } from '../home.ts'
+import type { HomeClient } from '../http/client.ts'
+import { DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import { loadServing } from './run.ts'
+import { type Globals, type Screen, screen } from './screen.ts'
+import { counted, duration } from './words.ts'
+
+/** The flags of `up`. */
+export type UpFlags = Globals &
+  Readonly<{ maxParallel?: string; detach?: boolean; port?: string; host?: string }>
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** A daemon that was started in the background answers within this, or says why not. */
+const ANSWERS_WITHIN_MS = 30_000
+/** A daemon finishes a commit and lets go of its home within this. */
+const STOPS_WITHIN_MS = 30_000
+const LOOK_MS = 20
+
+/** Serves a home until a signal comes; answers the exit code. */
+export const up = async (flags: UpFlags): Promise<number> => {
+  const on = screen(flags)
+  const home = homeOf(flags)
+  for (const name of ['port', 'host'] as const) {
+    if (flags[name] !== undefined)
+      throw new TenutoError('NOT_YET', {
+        what: `--${name}`,
+        remedy: 'commands reach the daemon through its home',
+      })
+  }
+  const maxParallel = limitOf(flags.maxParallel)
+  if (flags.detach) return detach(home, flags, on)
+  const stop = signalled()
+  const serve = await loadServing(on)
+  const runtime = await hold(home, {
+    command: DAEMON,
+    ...(maxParallel === undefined ? {} : { maxParallel }),
+  })
+  try {
+    const served = await serve(runtime)
+    try {
+      const open = await runtime.catalog.plans({ states: UNSETTLED, limit: 1_000 })
+      const live = (await runtime.live()).length
+      on.answer(
+        on.json
+          ? JSON.stringify({ pid: process.pid, home, sock: served.path, plans: open.length, attempts: live })
+          : `serving ${home} as pid ${process.pid}`,
+      )
+      if (open.length > 0) on.talk(`${counted(open.length, 'plan')} taken up; ${running(live)}`)
+      on.talk(`run plans in it: tenuto run FILE${homeFlag(flags)}  stop it: tenuto down${homeFlag(flags)}`)
+      const failure = await Promise.race([stop, runtime.failed.then((error) => ({ error }))])
+      if (failure !== null) throw failure.error
+      const left = (await runtime.live()).length
+      if (left > 0)
+        on.talk(
+          `${counted(left, 'attempt')} ${left === 1 ? 'runs' : 'run'} on; the next tenuto up, or resume, adopts what it finds`,
+        )
+      return 0
+    } finally {
+      await served.close()
+    }
+  } finally {
+    await runtime.stop()
+  }
+}
+
+const running = (attempts: number): string =>
+  `${counted(attempts, 'attempt')} still ${attempts === 1 ? 'runs' : 'run'}`
+
+/** The first signal stops in order; one that comes when nobody listens any more ends the process as signals do. */
+const signalled = (): Promise<null> =>
+  new Promise((resolve) => {
+    const heard = (): void => {
+      for (const signal of STOP_SIGNALS) process.off(signal, heard)
+      resolve(null)
+    }
+    for (const signal of STOP_SIGNALS) process.on(signal, heard)
+  })
+
+const limitOf = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1)
+    throw new TenutoError('USAGE', { what: `--max-parallel ${text}: it must be a whole number of 1 or more` })
+  return value
+}
+
+/** Starts the daemon in a session of its own, and answers when it does. What it says goes to `daemon.out` in the home. */
+const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number> => {
+  const there = await holderOf(home)
+  if (there) {
+    const { pid, command } = there.holder
+    there.close()
+    throw new TenutoError('HOME_HELD', { home, holder: `pid ${pid} (${command})`, pid })
+  }
+  makeHome(home)
+  const path = join(home, 'daemon.out')
+  const from = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  const out = openSync(path, 'a', 0o600)
+  const args = [
+    join(packageRoot(), 'bin', 'tenuto.cjs'),
+    'up',
+    '--home',
+    home,
+    '--no-color',
+    ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
+    ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
+  ]
+  const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', out, out] })
+  closeSync(out)
+  let ended: number | null | undefined
+  child.once('exit', (code) => {
+    ended = code
+  })
+  child.unref()
+  for (const began = systemClock.monotonic(); systemClock.monotonic() - began < ANSWERS_WITHIN_MS; ) {
+    const holder = await holderOf(home)
+    if (holder) {
+      const { pid } = holder.holder
+      holder.close()
+      // Another may have been faster: then this one has ended, or is about to.
+      if (pid !== child.pid) break
+      on.answer(
+        on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
+      )
+      return 0
+    }
+    if (ended !== undefined) break
+    await pause(LOOK_MS)
+  }
+  const { readFileSync } = await import('node:fs')
+  const said = readFileSync(path).subarray(from).toString().trim()
+  throw new TenutoError('DAEMON_FAILED', { home, why: said === '' ? 'it said nothing' : said, path })
+}
+
+/** Tells the daemon of a home to stop, and sees it go; answers the exit code. */
+export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {
+  const on = screen(flags)
+  const home = homeOf(flags)
+  if (flags.drain)
+    throw new TenutoError('NOT_YET', { what: '--drain', remedy: '`tenuto pause REF` holds a plan first' })
+  const holder = await holderOf(home)
+  if (!holder) {
+    on.answer(on.json ? JSON.stringify({ home, stopped: null }) : `nobody serves ${home}`)
+    return 0
+  }
+  const { pid, command } = holder.holder
+  if (command !== DAEMON) {
+    holder.close()
+    throw new TenutoError('WRONG_STATE', {
+      ref: home,
+      state: `held by pid ${pid} (${command})`,
+      what: 'that is no daemon',
+      remedy: '`tenuto cancel REF` stops its plan',
+    })
+  }
+  const left = await liveAttempts(holder)
+  holder.close()
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+  const began = systemClock.monotonic()
+  while (await isHeldBy(home, pid)) {
+    if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw new TenutoError('NO_ANSWER', { home })
+    await pause(LOOK_MS)
+  }
+  on.answer(
+    on.json
+      ? JSON.stringify({ home, stopped: pid, attempts: left })
+      : `stopped pid ${pid}, which served ${home}`,
+  )
+  if (left > 0)
+    on.talk(
+      `${counted(left, 'attempt')} ${left === 1 ? 'runs' : 'run'} on; adopt ${left === 1 ? 'it' : 'them'}: tenuto up${homeFlag(flags)}, or tenuto resume${homeFlag(flags)}`,
+    )
+  return 0
+}
+
+const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
+
+const liveAttempts = async (holder: HomeClient): Promise<number> => {
+  const { counts } = await holder.state()
+  return counts.attempts_live
+}
+
+/** Says who serves a home and what is in it; answers the exit code. */
+export const status = async (flags: Globals): Promise<number> => {
+  const on = screen(flags)
+  const home = homeOf(flags)
+  const holder = await holderOf(home)
+  if (holder) {
+    const state = await holder.state()
+    holder.close()
+    if (on.json) {
+      on.answer(JSON.stringify({ home, ...state }))
+      return 0
+    }
+    const { daemon, build, counts } = state
+    const since = duration(systemClock.now() - Date.parse(daemon.started_at))
+    on.answer(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
+    on.answer(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
+    on.answer(`plans     ${inWords(counts.plans)}`)
+    on.answer(`jobs      ${inWords(counts.jobs)}`)
+    on.answer(`attempts  ${counts.attempts_live} live`)
+    if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
+    if (counts.sweep_repairs > 0)
+      on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
+    return 0
+  }
+  const reading = await readingOf(home)
+  const open = await reading.plans({ states: UNSETTLED, limit: 1_000 })
+  await reading.close()
+  const remedy = `start a daemon: tenuto up${homeFlag(flags)}`
+  if (on.json) on.answer(JSON.stringify({ home, daemon: null, unsettled: open.length }))
+  else {
+    on.answer(`nobody serves ${home}`)
+    if (open.length > 0)
+      on.answer(`${counted(open.length, 'plan')} ${open.length === 1 ? 'has' : 'have'} not ended`)
+    on.talk(remedy)
+  }
+  return 5
+}
+
+const inWords = (counts: Readonly<Record<string, number>>): string => {
+  const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`)
+  return parts.length === 0 ? 'none' : parts.join(', ')
+}

@@ -1,0 +1,170 @@
+/**
+ * The daemon as a user meets it. Broken on purpose once, and seen: `run` that starts beside a daemon instead of submitting to it;
+ * `down` that stops a foreground run; `up` that cancels what runs when it is told to stop.
+ */
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { openFolder } from './tenuto.ts'
+
+/** A folder whose daemon, however it was started, is down when the test ends. */
+const withDaemon = () => {
+  const made = openFolder()
+  onTestFinished(async () => {
+    await made.run('down')
+  })
+  return made
+}
+const GATED = `plan: v1
+name: gated
+jobs:
+  gate: { run: 'echo begun >> ledger; : > up; while [ ! -e open ]; do sleep 0.02; done; echo ended >> ledger' }
+  after: { run: 'echo after >> ledger', needs: [gate] }
+`
+const QUICK = "plan: v1\nname: quick\njobs:\n  a: { run: 'true' }\n"
+const there = async (path: string): Promise<void> => {
+  await expect.poll(() => existsSync(path), { timeout: 20_000, interval: 20 }).toBe(true)
+}
+
+test('without a daemon: status says so with 5, down has nothing to do, run --detach is refused', async () => {
+  const { run, file, home } = openFolder()
+  file('q.yaml', QUICK)
+
+  const status = await run('status')
+  expect([status.code, status.out]).toEqual([5, `nobody serves ${home}\n`])
+  expect(await run('down')).toMatchObject({ code: 0, out: `nobody serves ${home}\n` })
+  const detached = await run('run', 'q.yaml', '--detach')
+  expect(detached.code).toBe(5)
+  expect(detached.err).toContain('start one with `tenuto up`')
+  expect(existsSync(home)).toBe(false)
+})
+
+test('up in the background answers when it serves; run submits to it and follows; down stops it', {
+  timeout: 60_000,
+}, async () => {
+  const { run, file, home, unsound } = withDaemon()
+  file('q.yaml', QUICK)
+
+  const up = await run('up', '--detach', '--json')
+  expect(up.code).toBe(0)
+  const { pid } = JSON.parse(up.out) as { pid: number }
+  const again = await run('up', '--detach')
+  expect(again.code).toBe(5)
+  expect(again.err).toContain(`held by pid ${pid} (tenuto up)`)
+
+  const first = await run('run', 'q.yaml', '--key', 'k')
+  expect([first.code, /^quick-\w{6} succeeded\n$/.test(first.out)]).toEqual([0, true])
+  const same = await run('run', 'q.yaml', '--key', 'k')
+  expect([same.code, same.out]).toEqual([0, first.out])
+  const detached = await run('run', 'q.yaml', '--detach')
+  expect([detached.code, /^quick-\w{6}\n$/.test(detached.out)]).toEqual([0, true])
+  const resumed = await run('resume', detached.out.trim())
+  expect([resumed.code, resumed.out]).toEqual([0, `${detached.out.trim()} succeeded\n`])
+
+  const status = await run('status', '--json')
+  expect(status.code).toBe(0)
+  expect(JSON.parse(status.out)).toMatchObject({
+    home,
+    degraded: false,
+    daemon: { pid, command: 'tenuto up' },
+    counts: {
+      plans: { succeeded: 2 },
+      jobs: { succeeded: 2 },
+      attempts_live: 0,
+      sweep_repairs: 0,
+      dead_letters: 0,
+    },
+  })
+  const down = await run('down')
+  expect([down.code, down.out]).toEqual([0, `stopped pid ${pid}, which served ${home}\n`])
+  expect((await run('status')).code).toBe(5)
+  expect(await unsound()).toEqual([])
+})
+
+test('attempts survive their daemon, told to stop or killed, and the next one adopts them', {
+  timeout: 60_000,
+}, async () => {
+  const { run, start, file, folder, read, unsound } = withDaemon()
+  file('g.yaml', GATED)
+  const first = start('up')
+  await first.heard('serving')
+  const { out: plan } = await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+
+  first.child.kill('SIGTERM')
+  const stopped = await first.said
+  expect(stopped.code).toBe(0)
+  expect(stopped.err).toContain('1 attempt runs on')
+  const second = start('up')
+  await second.heard('1 attempt still runs')
+  second.child.kill('SIGKILL')
+  await once(second.child, 'close')
+  const third = start('up')
+  await third.heard('1 attempt still runs')
+  file('open', '')
+  const end = await run('resume', plan.trim())
+
+  expect([end.code, end.out]).toEqual([0, `${plan.trim()} succeeded\n`])
+  expect(read('ledger')).toBe('begun\nended\nafter\n')
+  expect((await run('down')).code).toBe(0)
+  expect(await unsound()).toEqual([])
+})
+
+test('ten daemons started at once: one serves, and the others say who', { timeout: 60_000 }, async () => {
+  const { start, run } = withDaemon()
+  const all = Array.from({ length: 10 }, () => start('up'))
+
+  const said = await Promise.all(
+    all.map((each) =>
+      Promise.race([
+        each.said,
+        each.heard('serving').then(
+          () => null,
+          () => each.said,
+        ),
+      ]),
+    ),
+  )
+  const serving = all.filter((_, at) => said[at] === null)
+  expect(serving).toHaveLength(1)
+  const [one] = serving
+  for (const refused of said) {
+    if (refused === null) continue
+    expect(refused.code).toBe(5)
+    expect(refused.err).toMatch(/is held by/)
+  }
+  const { daemon } = JSON.parse((await run('status', '--json')).out) as { daemon: { pid: number } }
+  expect(daemon.pid).toBe(one?.child.pid)
+})
+
+test('a foreground run is no daemon: down refuses with 7, and another run with 5', async () => {
+  const { run, start, file, folder } = openFolder()
+  file('g.yaml', GATED)
+  const running = start('run', 'g.yaml')
+  await there(join(folder, 'up'))
+
+  const down = await run('down')
+  expect(down.code).toBe(7)
+  expect(down.err).toContain('`tenuto cancel REF`')
+  const other = await run('run', 'g.yaml')
+  expect(other.code).toBe(5)
+  expect(other.err).toContain(`pid ${running.child.pid} (tenuto run`)
+  expect(other.err).toContain('tenuto up')
+
+  file('open', '')
+  expect((await running.said).code).toBe(0)
+})
+
+test('a daemon that cannot start in the background says why, with 5', async () => {
+  const { run, file, home } = openFolder()
+  await run('up', '--detach')
+  await run('down')
+  file('home/journal.db', 'this is no database')
+
+  const up = await run('up', '--detach')
+
+  expect(up.code).toBe(5)
+  expect(up.err).toContain('is damaged')
+  expect(readFileSync(join(home, 'daemon.out'), 'utf8')).toContain('is damaged')
+})
