@@ -12,9 +12,10 @@ import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { runnerProgram } from './actors/runner-program.ts'
+import type { Missed } from './actors/sweeping.ts'
 import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
 import { alive } from './alive.ts'
-import { attemptKey, type LiveAttempt } from './attempt.ts'
+import { attemptKey, type LiveAttempt, parseAttemptKey } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { jobEnvironment } from './config.ts'
@@ -29,7 +30,7 @@ import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
 import { checkDefinition } from './plans/define-plan.ts'
-import { bootId } from './process.ts'
+import { bootId, markedProcesses } from './process.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
 import {
@@ -39,6 +40,7 @@ import {
   eventShape,
   type JobShape,
   type StateShape,
+  type SweepShape,
 } from './views/shapes.ts'
 
 export type { Catalog } from './catalog.ts'
@@ -57,6 +59,11 @@ export type RuntimeOptions = Readonly<{
   resume?: boolean
   /** Whether attempts are started; default true. Without, plans can be changed and stopped, and nothing new begins. */
   starts?: boolean
+  /**
+   * How often it looks for what messages have missed, in milliseconds; default 5000, 0 never. What is younger than twice that is left
+   * alone. Nothing depends on it: a repair is a defect that was caught.
+   */
+  sweepMs?: number
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
   /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
@@ -153,6 +160,8 @@ export type Runtime = Readonly<{
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
    */
   takeUp: (plan: string) => Promise<boolean>
+  /** Looks now for what messages have missed, however young, and leads on from it; each repair is on record. Idempotent. */
+  sweep: () => Promise<SweepShape>
   catalog: Catalog
   /** What this process calls itself. */
   calledAs: string
@@ -173,6 +182,9 @@ export type Runtime = Readonly<{
 
 const KEY_MAX = 200
 const STATE_SCHEMA = '1'
+const SWEEP_MS = 5_000
+/** Processes are looked at in every so many sweeps: where no runner serves, all of the machine must be looked over. */
+const PROCESSES_EVERY = 6
 
 /** The states in which a plan wants to be taken up. */
 export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
@@ -424,15 +436,64 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     throw wrongState(job === null ? plan : `${plan}/${job}`, asked, state)
   }
 
+  /** Plans that are left to another program. */
+  const foreign = new Set<string>()
   /** A plan whose handlers this program does not have is left to the one that has them. */
   const takeUp = async (plan: string): Promise<boolean> => {
     const head = await journal.plan(plan)
     if (head && head.aside === null && !isPlanEnd(head.state)) {
       // What cannot be read is set aside by the host, which says why.
       const definition = await reading.definition(plan).catch(() => undefined)
-      if (definition) checkHandlers(definition, handlers)
+      try {
+        if (definition) checkHandlers(definition, handlers)
+      } catch (error) {
+        foreign.add(plan)
+        throw error
+      }
     }
     return staying.until(actors.takeUp(plan))
+  }
+
+  // The second net.
+
+  const { sweepMs = SWEEP_MS } = options
+  const takesUp = (options.resume ?? true) && (options.starts ?? true)
+  /** What the host cannot see: plans that nobody has taken up, and processes of plans that have ended. */
+  const missed = async (minAgeMs: number, withProcesses: boolean): Promise<readonly Missed[]> => {
+    const old = (since: number): boolean => clock.now() - since >= minAgeMs
+    const found: Missed[] = []
+    const open = takesUp ? await journal.plans({ states: UNSETTLED }) : []
+    for (const { id, aside, since, submittedAt } of open) {
+      const from = since ?? submittedAt
+      if (aside === null && !actors.residents.has(id) && !foreign.has(id) && old(from))
+        found.push({ kind: 'not-taken-up', plan: id, job: null, since: from })
+    }
+    const marked = withProcesses ? markedProcesses(`${homeId}/`).map(({ key }) => parseAttemptKey(key)) : []
+    const strays = new Map(marked.flatMap((of) => (of ? [[of.plan, of.job] as const] : [])))
+    for (const [plan, job] of strays) {
+      const head = await journal.plan(plan)
+      if (head && isPlanEnd(head.state) && head.since !== null && old(head.since))
+        found.push({ kind: 'stray-process', plan, job, since: head.since })
+    }
+    return found
+  }
+  const sweep = async (minAgeMs: number, withProcesses: boolean): Promise<SweepShape> => {
+    const { plans, repaired } = await actors.sweep(minAgeMs, await missed(minAgeMs, withProcesses))
+    return {
+      plans,
+      repaired: repaired.map(({ kind, plan, job, ageMs }) => ({ kind, plan, job, age_ms: ageMs })),
+    }
+  }
+  let cancelSweep = (): void => {}
+  const sweepLater = (round: number): void => {
+    if (sweepMs <= 0 || stopping) return
+    cancelSweep = clock.setTimeout(() => {
+      sweep(2 * sweepMs, round % PROCESSES_EVERY === 0)
+        .catch((error: unknown) => {
+          if (!stopping) log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
+        })
+        .finally(() => sweepLater(round + 1))
+    }, sweepMs)
   }
 
   const runtime: Runtime = {
@@ -446,6 +507,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     events,
     command,
+    sweep: () => staying.until(sweep(0, true)),
     takeUp,
     catalog: reading,
     calledAs,
@@ -474,6 +536,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     failed,
     stop: () => {
       stopping ??= (async () => {
+        cancelSweep()
         unwatch()
         steps.close()
         await actors.stop()
@@ -495,12 +558,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
+  sweepLater(1)
   return runtime
 }
 
 /** Attempts that are only ever stopped, where nothing may start. */
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
-  starts ? attempts : { ...attempts, ensure: () => {} }
+  starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
 
 const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {
   for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {

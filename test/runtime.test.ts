@@ -10,11 +10,13 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Definition } from '../src/definition.ts'
-import { isTenutoError } from '../src/errors.ts'
+import { isTenutoError, TenutoError } from '../src/errors.ts'
 import { createRuntime, definePlan } from '../src/index.ts'
+import { memoryDisk, memoryJournal } from '../src/journal/memory.ts'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-runtime-'))
@@ -125,4 +127,58 @@ test('a plan that calls handlers of another program is left to it', async () => 
   const again = await createRuntime({ home, handlers: { hang: () => ({ done: true }) } })
   expect((await (await again.plan(id)).settled()).state).toBe('succeeded')
   await again.stop()
+})
+
+test('a process that carries the mark of an ended plan is ended by the sweep, on record', async () => {
+  const runtime = await open()
+  const { id } = await runtime.submit(definePlan({ name: 'p', jobs: { a: { run: 'true' } } }))
+  await (await runtime.plan(id)).settled()
+  const homeId = new DatabaseSync(join(runtime.home, 'journal.db'), { readOnly: true })
+    .prepare('SELECT home FROM meta')
+    .get()?.['home']
+  const stray = spawn('sleep', ['60'], {
+    env: { TENUTO_ATTEMPT_KEY: `${homeId}/${id}/a/1` },
+    stdio: 'ignore',
+  })
+  const gone = once(stray, 'exit')
+  onTestFinished(() => void stray.kill('SIGKILL'))
+  await once(stray, 'spawn')
+
+  const { repaired } = await runtime.sweep()
+
+  expect(repaired).toEqual([{ kind: 'stray-process', plan: id, job: 'a', age_ms: expect.any(Number) }])
+  expect(await gone).toEqual([null, 'SIGTERM'])
+  const events: string[] = []
+  for await (const { type, reason } of runtime.events({ follow: false }))
+    if (type === 'sweep.repaired') events.push(String(reason))
+  expect(events).toEqual(['stray-process'])
+  expect((await runtime.state()).counts.sweep_repairs).toBe(1)
+})
+
+test('a plan that could not be taken up at the start is taken up by a sweep that nobody asks for', async () => {
+  const home = join(folder(), 'home')
+  const disk = memoryDisk()
+  const boot = { bootId: 'b', pid: 1, build: 'x', at: 0 }
+  const handlers = { hang: () => new Promise(() => {}) }
+  const plan = definePlan({ name: 'p', jobs: { a: { call: 'hang' } } })
+  const first = await createRuntime({ home, handlers, ports: { journal: () => memoryJournal(disk, boot) } })
+  const { id } = await first.submit(plan)
+  await first.stop()
+  let away = true
+  const journal = async () => {
+    const real = await memoryJournal(disk, boot)
+    const revision: typeof real.revision = (...asked) => {
+      if (away) throw new TenutoError('STORE_FULL', { path: 'memory', why: 'the test says so' })
+      return real.revision(...asked)
+    }
+    return { ...real, revision }
+  }
+
+  const second = await open({ home, sweepMs: 20, handlers: { hang: () => ({}) }, ports: { journal } })
+  expect((await second.catalog.plan(id)).state).toBe('running')
+  away = false
+  const { state } = await (await second.plan(id)).settled()
+
+  expect(state).toBe('succeeded')
+  expect(second.counts().repairs).toBe(1)
 })

@@ -34,6 +34,11 @@ export type Attempts = Readonly<{
   ensure: (ref: AttemptRef, deadlineAt: number | null, recovered: boolean) => void
   /** Sees to it that the attempt ends. `now` cuts the grace short. */
   stop: (ref: AttemptRef, why: StopReason, now: boolean) => void
+  /**
+   * What stands of an attempt that its job asks for: nobody has asked here, or somebody is waited for; or its end has been on record
+   * for so many milliseconds and was not told.
+   */
+  look: (ref: AttemptRef) => 'unasked' | 'awaited' | Readonly<{ endedForMs: number }>
   /** Ends every process that an ended plan has left. */
   sweep: (plan: string) => void
   /** Lets go; attempts that live in processes of their own go on. */

@@ -193,6 +193,8 @@ export const callAttempts = (ports: CallPorts): Attempts => {
         ...unseen,
       })
     },
+    look: ({ resident, job, attempt }) =>
+      flights.has(ports.keyOf(resident.id, job, attempt)) ? 'awaited' : 'unasked',
     sweep: () => {},
     close: async () => {
       for (const flight of flights.values()) {

@@ -71,6 +71,8 @@ export type ProcessExecutor = Readonly<{
   ensure: (spec: Spec) => void
   /** Stops the attempt, or sees to it that it never starts. Idempotent; `graceMs: 0` cuts a running grace short. */
   stop: (order: StopOrder) => void
+  /** Whether the attempt of this key is asked for and its end has not come. */
+  awaits: (key: string) => boolean
   /** Ends what ended attempts of a plan left behind. */
   sweepPlan: (plan: string) => void
   /** The attempts of this home whose processes live, of whatever plan. */
@@ -299,7 +301,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     })
   }
 
-  return { ensure, stop, sweepPlan, live, close }
+  const awaits = (key: string): boolean => asked.has(key)
+
+  return { ensure, stop, awaits, sweepPlan, live, close }
 }
 
 /** The attempts of a home whose processes live, found by their marker: also where no runner serves. */

@@ -22,6 +22,7 @@ import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
 import { loading } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
 import { type HostCounts, memory } from './memory.ts'
+import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
@@ -53,6 +54,11 @@ export type Host = Readonly<{
   offer: (address: Address, event: Message['event']) => Promise<Receipt>
   /** Takes up a plan of the journal: loads it and lets its actors ask again. False when there is no such plan. */
   takeUp: (plan: string) => Promise<boolean>
+  /**
+   * Looks for what messages have missed, at least `minAgeMs` old, and leads on from it; resolves after the commit of the repairs.
+   * `missed` is what only the caller can see.
+   */
+  sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
@@ -69,6 +75,12 @@ const DRAIN_STEPS = 4096
 const COMMIT_RETRY_MS = { least: 50, most: 5_000 } as const
 
 const SILENT = { settle: () => {}, fail: () => {} }
+type Sweep = Readonly<{
+  minAgeMs: number
+  missed: readonly Missed[]
+  done: (report: SweepReport) => void
+  fail: (error: unknown) => void
+}>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
@@ -79,14 +91,18 @@ export const host = (ports: HostPorts): Host => {
   )
   const { system, boxes, permits, alarms, residents, aside, counts } = held
   const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
-  const { waitingFor, bringIn, readAbsent } = loading(held, { journal, now: clock.now, log, note })
+  const reading = loading(held, { journal, now: clock.now, log, note })
+  const { waitingFor, bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
     if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
     finds.push([jobAddress(plan, job), news])
     wake()
   })
 
+  const sweep = sweeping(held, { journal, now: clock.now, log, note, attempts, loading: reading })
+
   let submissions: Pending[] = []
+  let sweeps: Sweep[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
@@ -124,6 +140,7 @@ export const host = (ports: HostPorts): Host => {
     submissions.length > 0 ||
     takeUps.length > 0 ||
     finds.length > 0 ||
+    sweeps.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
@@ -211,6 +228,22 @@ export const host = (ports: HostPorts): Host => {
     for (const { done: tellSource } of admitted) tellSource()
     await readAbsent()
     await takeThemUp()
+    await sweepNow()
+  }
+  /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
+  const sweepNow = async (): Promise<void> => {
+    if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
+    const asked = sweeps
+    sweeps = []
+    for (const { minAgeMs, missed, done, fail } of asked) {
+      try {
+        const report = await sweep(minAgeMs, missed)
+        if (report.repaired.length === 0) done(report)
+        else held.open.receipts.push(() => done(report))
+      } catch (error) {
+        fail(error)
+      }
+    }
   }
   /** Counts the delivery of the message that comes next, before it is taken. */
   const countDelivery = async (): Promise<void> => {
@@ -412,7 +445,7 @@ export const host = (ports: HostPorts): Host => {
     alarms.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of submissions) fail(error)
+    for (const { fail } of [...submissions, ...sweeps]) fail(error)
     ports.fail(error)
   }
 
@@ -434,6 +467,12 @@ export const host = (ports: HostPorts): Host => {
         takeUps.push({ plan, done, fail })
         wake()
       }),
+    sweep: (minAgeMs, missed = []) =>
+      new Promise((done, fail) => {
+        if (stopped) return fail(new TenutoError('STOPPED'))
+        sweeps.push({ minAgeMs, missed, done, fail })
+        wake()
+      }),
     residents,
     inspect,
     counts: () => ({ ...counts }),
@@ -450,7 +489,7 @@ export const host = (ports: HostPorts): Host => {
         const error = new TenutoError('STOPPED')
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        for (const { fail } of submissions.splice(0)) fail(error)
+        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0)]) fail(error)
       }
       await attempts.close()
     },

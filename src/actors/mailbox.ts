@@ -79,6 +79,8 @@ export type Mailboxes = Readonly<{
   /** Removes and returns all messages of an address. */
   clear: (address: Address) => readonly Message[]
   depth: (address: Address) => number
+  /** Whether the message of this id of the mail table is in the mailbox. */
+  has: (address: Address, id: number) => boolean
 }>
 
 /** A queue whose first element is found without moving the others. */
@@ -176,6 +178,10 @@ export const mailboxes = (): Mailboxes => {
       const of = boxes.get(address)
       boxes.delete(address)
       return of ? of.messages.slice(of.head) : []
+    },
+    has: (address, id) => {
+      const of = boxes.get(address)
+      return of?.messages.some((message, at) => at >= of.head && message.id === id) === true
     },
     depth: (address) => {
       const of = boxes.get(address)

@@ -2,11 +2,13 @@
  * Attempts of `run` and `exec` jobs: what a job's definition says, as the runner takes it, and what the runner reports, as the job
  * takes it.
  */
-import { resolve } from 'node:path'
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import {
   type AttemptReport,
   attemptDir,
   attemptKey,
+  FILES,
   LOG_LIMITS,
   type Spec,
   type StopWhy,
@@ -171,6 +173,12 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       const order = { ...refOf(ref), graceMs, why: WHY[why] }
       if (preparing.has(order.key)) inOrder(order.key, async () => executor.stop(order))
       else executor.stop(order)
+    },
+    look: (ref) => {
+      const { key, dir } = refOf(ref)
+      if (!preparing.has(key) && !executor.awaits(key)) return 'unasked'
+      const exit = statSync(join(dir, FILES.exit), { throwIfNoEntry: false })
+      return exit === undefined ? 'awaited' : { endedForMs: Math.max(0, clock.now() - exit.mtimeMs) }
     },
     sweep: (plan) => executor.sweepPlan(plan),
     close: () => executor.close(),

@@ -15,6 +15,8 @@ export type Slots = Readonly<{
   couldGrant: () => boolean
   /** Forgets a plan and what its jobs hold. */
   forget: (plan: string) => void
+  /** What is known of a job; undefined when it neither waits for a slot nor holds one. */
+  of: (plan: string, job: string) => 'queued' | 'held' | undefined
   /** How many slots are held. */
   held: () => number
 }>
@@ -136,6 +138,7 @@ export const slots = (limit: number): Slots => {
       // Told of again, it has one turn like any other.
       if (of.listed) turns = turns.filter((other) => other !== plan)
     },
+    of: (plan, job) => plans.get(plan)?.state.get(job),
     held: () => held,
   }
 }

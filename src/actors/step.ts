@@ -8,6 +8,7 @@ import {
   type BoardRow,
   type Change,
   type Retry,
+  recheck,
   reopen,
   settle,
   type Work,
@@ -20,6 +21,7 @@ import {
   type PlanInput,
   type PlanSnapshot,
   planSpreads,
+  planWalking,
   type Verdict,
 } from '../machines/plan.ts'
 import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
@@ -132,6 +134,10 @@ const judge = (entry: Entry, event: StoredEvent): Judged | undefined => {
     }
     case 'more': {
       const change = walk(board, context.work, event.at)
+      return { change, with: { verdict: verdict(change, context.work), ...endedBeside(change) } }
+    }
+    case 'recheck': {
+      const change = recheck(board, context.work, context.open, planWalking(planState(entry)), event.at)
       return { change, with: { verdict: verdict(change, context.work), ...endedBeside(change) } }
     }
     case 'retry.requested': {

@@ -12,6 +12,8 @@ const LONGEST_SLEEP_MS = 30_000
 export type Timers = Readonly<{
   /** Arms or moves the timer of that name. The same moment again changes nothing. */
   arm: (address: Address, name: string, at: number) => void
+  /** For which moment a timer is armed; undefined when it is not. */
+  armedAt: (address: Address, name: string) => number | undefined
   /** Drops all timers of an address. */
   forget: (address: Address) => void
   /** Drops every timer and wakes no more. */
@@ -105,6 +107,7 @@ export const timers = (clock: Clock, fire: (address: Address, name: string, due:
       cancel()
       wakeAt = Number.POSITIVE_INFINITY
     },
+    armedAt: (address, name) => armed.get(address)?.get(name),
     armed: () => armed.size,
   }
 }

@@ -2,8 +2,9 @@
  * The commands that change a plan or a job: `cancel`, `pause`, `continue`, `retry`, `skip`.
  */
 import { TenutoError } from '../errors.ts'
-import { type Command, command, homeFlag, homeOf } from './home.ts'
+import { type Command, command, homeFlag, homeOf, sweepOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
+import { counted, duration } from './words.ts'
 
 /** The flags of the acting commands. */
 export type ActFlags = Globals & Readonly<{ reason?: string; downstream?: boolean; failed?: boolean }>
@@ -39,5 +40,20 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
   if (!done.held && (what === 'retry' || what === 'continue')) {
     on.talk(`nothing runs yet; start it: tenuto resume ${done.plan}${homeFlag(flags)}`)
   }
+  return 0
+}
+
+/** Looks for what messages have missed, now; answers the exit code. */
+export const sweep = async (flags: Globals): Promise<number> => {
+  const on = screen(flags)
+  const report = await sweepOf(homeOf(flags))
+  if (on.json) {
+    on.answer(JSON.stringify(report))
+    return 0
+  }
+  for (const { kind, plan, job, age_ms } of report.repaired)
+    on.answer(`repaired ${kind} ${plan}${job === null ? '' : `/${job}`}, ${duration(age_ms)} old`)
+  const looked = `${counted(report.plans, 'plan')} looked at`
+  on.answer(report.repaired.length === 0 ? `nothing to repair, ${looked}` : looked)
   return 0
 }

@@ -102,6 +102,25 @@ export const command = async (
   }
 }
 
+/** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
+export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
+  const holder = await holderOf(home)
+  if (holder) {
+    try {
+      return await holder.sweep()
+    } finally {
+      holder.close()
+    }
+  }
+  if (!existsSync(homePaths(home).journal)) return { plans: 0, repaired: [] }
+  const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
+  try {
+    return await runtime.sweep()
+  } finally {
+    await runtime.stop()
+  }
+}
+
 const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): Promise<void> => {
   const ended = async (): Promise<boolean> => {
     const { state } = job === null ? await runtime.catalog.plan(plan) : await runtime.catalog.job(plan, job)

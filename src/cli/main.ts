@@ -23,7 +23,6 @@ const LATER: Readonly<Record<string, string>> = {
   approve: '`tenuto show REF` says why a job waits',
   reject: '`tenuto show REF` says why a job waits',
   now: '`tenuto show REF` says when a job is tried again',
-  sweep: '`tenuto resume` takes up what has not ended',
   gc: 'remove a home to remove all it holds',
   service: '`tenuto run FILE` runs a plan in the foreground',
   open: '`tenuto ls` shows the plans',
@@ -187,6 +186,9 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
   .option('--failed', 'all that did not succeed')
   .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
+sub('sweep', 'look now for what messages have missed, and repair it').action(
+  does(async (flags) => (await import('./act.ts')).sweep(flags)),
+)
 sub('doctor', 'say whether this machine and a home are well, and what to do where they are not')
   .option('--audit', 'also follow the whole history and compare it with every file')
   .action(does(async (flags) => (await import('./doctor.ts')).doctor(flags as DoctorFlags)))

@@ -12,7 +12,14 @@ import { isTenutoError, TenutoError } from '../errors.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
-import type { AttemptShape, EventShape, JobShape, PlanShape, StateShape } from '../views/shapes.ts'
+import type {
+  AttemptShape,
+  EventShape,
+  JobShape,
+  PlanShape,
+  StateShape,
+  SweepShape,
+} from '../views/shapes.ts'
 import { openEnvelope } from './envelope.ts'
 import { type Frame, frames } from './sse.ts'
 import {
@@ -49,6 +56,7 @@ export type HomeClient = Readonly<{
   ) => AsyncIterable<Uint8Array>
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
+  sweep: Runtime['sweep']
   /** Who holds the home, as it was when it was reached. */
   holder: VersionShape
   /** Lets go of the connections. Idempotent. */
@@ -304,6 +312,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
     version: () => get<VersionShape>('/version'),
+    sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
     state: () => get<StateShape>(`${BASE}/state`),
     close: () => agent.destroy(),
   }

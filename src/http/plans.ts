@@ -141,6 +141,10 @@ const JOB_VERBS: Verbs = { cancel: { now: flag }, retry: { downstream: flag }, s
 
 /** Adds the routes of commands. */
 export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
+  app.post('/sweep', ({ body }) => {
+    readFields('body', body, {})
+    return runtime.sweep()
+  })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {
       app.post<At>(`${path}/${verb}`, async ({ params, body }, reply) => {

@@ -157,6 +157,13 @@ const draft = (board: Board, at: number) => {
 }
 type Draft = ReturnType<typeof draft>
 
+/** A job one of whose needs cannot be met any more ends, and so tells its own dependants. */
+const endDoomed = (board: Board, into: Draft, index: number, work: Work[]): void => {
+  if (into.row(index).embodied) return into.post(index, { type: 'withdrawn', reason: 'need-failed' })
+  into.end(index, 'skipped', 'need-failed')
+  if ((board.graph.dependants[index]?.length ?? 0) > 0) work.push({ do: 'spread', job: index, from: 0 })
+}
+
 /** Tells the dependants of a settled job; returns how many rows it looked at and whether it came to the end. */
 const spread = (
   board: Board,
@@ -177,12 +184,7 @@ const spread = (
     if (meets(need, end)) {
       if (row.unmet === 1) into.release(dependant)
       else into.put(dependant, { unmet: row.unmet - 1 })
-    } else if (row.embodied) into.post(dependant, { type: 'withdrawn', reason: 'need-failed' })
-    else {
-      into.end(dependant, 'skipped', 'need-failed')
-      if ((board.graph.dependants[dependant]?.length ?? 0) > 0)
-        work.push({ do: 'spread', job: dependant, from: 0 })
-    }
+    } else endDoomed(board, into, dependant, work)
   }
   return upTo - from
 }
@@ -377,3 +379,45 @@ export const reopen = (
   }
   return { change: into.done([]), failed: firstFailure(graph, rows, chosen) }
 }
+
+/** What a plan does with jobs that wait and that nobody walks to: releases them, or withdraws them. */
+export type Walking = 'release' | 'skip' | 'cancel'
+
+/**
+ * Counts a board anew, for the sweep: whose needs are all met is released, whose need cannot be met is skipped, and what is open is
+ * counted again; `open` is what the plan believes. While work is left the counts are not at rest, and only the walk goes on.
+ * Changes nothing on a board that is right.
+ */
+export const recheck = (
+  board: Board,
+  pending: readonly Work[],
+  open: number,
+  walking: Walking,
+  at: number,
+): Change => {
+  if (pending.length > 0) return walk(board, pending, at)
+  const { graph, rows } = board
+  const into = draft(board, at)
+  const held = rows.filter(({ place }) => place === 'held')
+  into.count(open - rows.filter(({ place }) => place !== 'settled').length)
+  if (walking !== 'release') {
+    const as = walking === 'skip' ? 'skipped' : 'cancelled'
+    const work: Work[] = held.length > 0 ? [{ do: 'withdraw', as, now: false, from: 0 }] : []
+    return goOn(board, into, work, graph.portion)
+  }
+  const work: Work[] = []
+  for (const { index, unmet } of held.slice(0, graph.portion)) {
+    const needs = graph.needs[index] ?? []
+    const left = needs.filter(({ of, need }) => !isMet(rows[of] as BoardRow, need)).length
+    if (left !== unmet) into.put(index, { unmet: left })
+    const doomed = needs.find(({ of, need }) => isFailed(rows[of] as BoardRow, need))
+    // Whoever failed it tells all that follow; those that were told are no longer held.
+    if (doomed) endDoomed(board, into, index, work)
+  }
+  return goOn(board, into, [{ do: 'release', from: 0 }, ...work], graph.portion)
+}
+
+const isMet = ({ place, state }: BoardRow, need: Need): boolean =>
+  place === 'settled' && meets(need, state as JobEnd)
+const isFailed = ({ place, state }: BoardRow, need: Need): boolean =>
+  place === 'settled' && !meets(need, state as JobEnd)

@@ -60,6 +60,8 @@ export type PlanEvent =
       verdict: Verdict
     }>
   | Readonly<{ type: 'more'; at: number; verdict: Verdict }>
+  /** The sweep has found something that no message leads on from, and asks for the board to be counted anew. */
+  | Readonly<{ type: 'recheck'; at: number; verdict: Verdict }>
   | Readonly<{ type: 'pause.requested'; at: number; by?: string }>
   | Readonly<{ type: 'continue.requested'; at: number; by?: string }>
   | Readonly<{ type: 'cancel.requested'; at: number; now?: boolean; by?: string }>
@@ -86,7 +88,7 @@ const plan = setup({
     because: assign((_, reason: Reason | null) => ({ reason })),
     becauseOfFailure: assign(({ context }) => ({ reason: context.failed })),
     takeVerdict: assign(({ context, event }) => {
-      const { verdict } = event as Of<'job.settled' | 'more' | 'retry.requested'>
+      const { verdict } = event as Of<'job.settled' | 'more' | 'recheck' | 'retry.requested'>
       return { open: context.open - verdict.settled, work: verdict.work }
     }),
     noteFailure: assign(({ context, event }) => ({
@@ -213,6 +215,7 @@ export const planMachine = plan.createMachine({
           ...counted,
         ],
         more: walks,
+        recheck: walks,
         'pause.requested': { target: 'paused' },
         'cancel.requested': cancels,
         'retry.requested': retries,
@@ -226,6 +229,7 @@ export const planMachine = plan.createMachine({
       on: {
         'job.settled': [duplicate, stops, ...counted],
         more: walks,
+        recheck: walks,
         'continue.requested': { target: 'running', actions: tellJobs('plan.continued') },
         'cancel.requested': cancels,
         'retry.requested': retries,
@@ -239,6 +243,7 @@ export const planMachine = plan.createMachine({
       on: {
         'job.settled': [duplicate, ...counted],
         more: walks,
+        recheck: walks,
         'cancel.requested': { guard: 'isUrgent', actions: walkInstead(withdrawAll('cancelled', true)) },
         faulted: quarantines,
         recovered: {},
@@ -276,6 +281,10 @@ type State = Pick<PlanSnapshot, 'value' | 'context'>
 /** Whether jobs of a plan in this state may be given a slot. */
 export const planAdmits = ({ value, context }: State): boolean =>
   value === 'running' && !context.work.some((work) => work.do === 'withdraw')
+
+/** What becomes of jobs that wait in a plan in this state. */
+export const planWalking = ({ value, context }: State): 'release' | 'skip' | 'cancel' =>
+  value === 'cancelling' ? 'cancel' : context.stopped ? 'skip' : 'release'
 
 /** Whether the end of a job releases and skips others, or the plan is withdrawing them anyway. */
 export const planSpreads = ({ value, context }: State): boolean =>

@@ -53,6 +53,12 @@ export type PlanShape = Readonly<{
   error: string | null
 }>
 
+/** What one sweep looked at and repaired. */
+export type SweepShape = Readonly<{
+  plans: number
+  repaired: readonly Readonly<{ kind: string; plan: string; job: string | null; age_ms: number }>[]
+}>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string

@@ -44,6 +44,7 @@ const made = (
     return {
       ensure: (spec) => asked.push({ ensure: spec }),
       stop: (order) => asked.push({ stop: order }),
+      awaits: (key) => key.endsWith('/awaited/1'),
       sweepPlan: (plan) => asked.push({ sweep: plan }),
       live: async () => [],
       close: async () => {

@@ -394,7 +394,8 @@ const planOpinion = (s: string, c: PlanContext, e: PlanEvent): Opinion => {
       }
       return conclude(s, next, walk(next.work))
     }
-    case 'more': {
+    case 'more':
+    case 'recheck': {
       if (!live) return null
       const next = { ...c, open: c.open - e.verdict.settled, work: e.verdict.work }
       return conclude(s, next, next.work.length > 0 ? [MORE] : [])

@@ -298,6 +298,10 @@ export const live = async (seed: number): Promise<Verdict> => {
           truths.set(key, truth)
           end(truth, 'cancelled')
         }),
+      look: ({ resident, job, attempt }) => {
+        const truth = truths.get(keyOf(resident.id, job, attempt))
+        return truth === undefined ? 'unasked' : 'awaited'
+      },
       sweep: () => {},
       close: async () => {},
     }

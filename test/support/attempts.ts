@@ -36,6 +36,8 @@ export type PlayedAttempts = Readonly<{
   /** Tells that the port is stopping the latest attempt by itself. */
   stopping: (job: string, why: StopReason) => void
   /** Tells what the latest attempt of a job was found to be after an interruption. */
+  /** The port forgets what it was asked; attempts go on. */
+  forget: () => void
   found: (job: string, how: 'adopted' | 'requeued') => void
 }>
 
@@ -63,6 +65,7 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
           watched.add(`${job}#${attempt}`)
           orders.push({ do: 'stop', job, attempt, why, now })
         },
+        look: ({ job, attempt }) => (watched.has(`${job}#${attempt}`) ? 'awaited' : 'unasked'),
         sweep: (swept) => {
           orders.push({ do: 'sweep', plan: swept })
         },
@@ -89,6 +92,7 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
       })
     },
     stopping: (job, why) => tell(plan, job, { type: 'attempt.stopping', ...latest(job), why }),
+    forget: () => watched.clear(),
     found: (job, how) => tell(plan, job, { type: 'attempt.found', ...latest(job), how, pid: 42 }),
   }
 }

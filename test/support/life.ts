@@ -40,6 +40,8 @@ export type Life = Readonly<{
   quiet: () => Promise<void>
   /** Drops everything in memory and loads it again. */
   reload: () => Promise<void>
+  /** Goes on with a new host after one that is stuck for ever, as after a kill. */
+  restart: () => Promise<void>
   job: (name: string) => Promise<JobRow>
   jobs: () => Promise<readonly JobRow[]>
   plan: () => Promise<Readonly<{ state: string; reason: string | null }>>
@@ -53,7 +55,7 @@ export type Life = Readonly<{
 
 /** A host on an empty disk. */
 export const openLife = async (
-  options: Readonly<{ maxParallel?: number; seed?: number }> = {},
+  options: Readonly<{ maxParallel?: number; seed?: number; drainSteps?: number }> = {},
 ): Promise<Life> => {
   const disk = memoryDisk('home')
   const clock = virtualClock()
@@ -73,6 +75,7 @@ export const openLife = async (
       random,
       attempts: attempts.port,
       maxParallel: options.maxParallel ?? 1000,
+      ...(options.drainSteps === undefined ? {} : { drainSteps: options.drainSteps }),
       log: { info: () => {}, warn: note, error: note },
       show: (steps) => shown.push(...steps),
       fail: (error) => failures.push(error),
@@ -102,6 +105,12 @@ export const openLife = async (
     reload: async () => {
       await present.stop()
       await journal.close()
+      journal = await memoryJournal(disk, BOOT)
+      present = make()
+      await present.takeUp(PLAN)
+      await life.quiet()
+    },
+    restart: async () => {
       journal = await memoryJournal(disk, BOOT)
       present = make()
       await present.takeUp(PLAN)

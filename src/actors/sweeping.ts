@@ -1,0 +1,163 @@
+/**
+ * Sweeping: the second net, over what messages have missed. It runs between two drains, when memory and journal say the same, and
+ * makes no transition itself: it sends the message that was missed, and puts each on record, because each is a defect of the first.
+ */
+import { type Address, parseAddress } from '../address.ts'
+import type { Journal } from '../journal/journal.ts'
+import { type Asks, NOTHING } from '../machines/effect.ts'
+import { type JobSnapshot, jobAsks } from '../machines/job.ts'
+import { isPlanEnd } from '../states.ts'
+import type { Attempts } from './attempts.ts'
+import { type Entry, planEntry, type Resident } from './directory.ts'
+import type { Loading } from './loading.ts'
+import { type Message, messageOf } from './mailbox.ts'
+import type { Memory } from './memory.ts'
+import { planState } from './step.ts'
+import { type Repair, type StrandingKind, strandings } from './stranding.ts'
+import type { Note } from './transaction.ts'
+
+/** What sweeping needs from outside. */
+export type SweepingPorts = Readonly<{
+  journal: Journal
+  now: () => number
+  log: Readonly<Record<'warn' | 'error', (fields: object, message: string) => void>>
+  note: (note: Note) => void
+  attempts: Attempts
+  loading: Loading
+}>
+
+/** One repair. */
+export type Repaired = Readonly<{ kind: StrandingKind; plan: string; job: string | null; ageMs: number }>
+
+/** What a sweep looked at and mended. */
+export type SweepReport = Readonly<{ plans: number; repaired: readonly Repaired[] }>
+
+/** Something to mend that only somebody outside the host can see. */
+export type Missed = Readonly<{
+  kind: 'not-taken-up' | 'stray-process'
+  plan: string
+  job: string | null
+  since: number
+}>
+
+/** The sweeping part of a host. */
+export type Sweeping = (minAgeMs: number, missed: readonly Missed[]) => Promise<SweepReport>
+
+/** What a live job asks for, by its own machine; a state that the machine does not explain asks for nothing. */
+const asksOf = (entry: Entry): Asks =>
+  entry.kind === 'job'
+    ? jobAsks({ value: entry.value, context: entry.context } as unknown as JobSnapshot)
+    : NOTHING
+
+/** Sweeps a memory. */
+export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
+  const { boxes, permits, alarms, residents, counts } = memory
+  const { journal, now, log, note, attempts, loading } = ports
+
+  const repair = (plan: string, repaired: Repaired, state: string): Repaired => {
+    counts.repairs += 1
+    const { kind, job, ageMs } = repaired
+    log.warn({ plan, job, kind, ageMs }, 'the sweep repaired what messages had missed')
+    note({ type: 'sweep.repaired', plan, job, state, reason: kind, detail: { ageMs } })
+    return repaired
+  }
+  const send = (of: Resident, { to, event }: Repair): void => {
+    const { type } = event
+    // A job without an actor that lost its place in the queue gets it back; it has nobody to ask again.
+    const place = parseAddress(to)
+    const row = place.kind === 'job' ? of.rows[of.graph.index.get(place.job) ?? -1] : undefined
+    if (row) permits.job(of.id, row.name, row.state)
+    if (type === 'recovered' && !of.actors.has(to)) return
+    const message: Message = messageOf({ ...event, at: now() }, { durable: type !== 'recovered' })
+    if (message.durable) memory.open.posted.push([to, message])
+    boxes.put(to, message)
+  }
+  const entryOf = (of: Resident, job: string): Entry | undefined => of.actors.get(`job:${of.id}/${job}`)
+  const look = (of: Resident, own: Entry, since: number) => ({
+    id: of.id,
+    graph: of.graph,
+    rows: of.rows,
+    state: own.value,
+    context: planState(own).context,
+    since,
+    hasMail: (address: Address) => boxes.depth(address) > 0,
+    asks: ({ name }: { name: string }) => {
+      const entry = entryOf(of, name)
+      return entry && asksOf(entry)
+    },
+    attempt: ({ name, attempt, generation }: { name: string; attempt: number; generation: number }) =>
+      attempts.look({ resident: of, job: name, attempt, generation }),
+    timer: ({ name }: { name: string }, timer: string) => alarms.armedAt(`job:${of.id}/${name}`, timer),
+    slot: ({ name }: { name: string }) => permits.of(of.id, name),
+  })
+  /** Memory is what the journal says, or it is thrown away. Mail that is in no mailbox is put there. */
+  const compare = async (of: Resident, minAgeMs: number): Promise<Repaired[]> => {
+    const [head, rows, mail] = [
+      await journal.plan(of.id),
+      await journal.jobs(of.id),
+      await journal.mail(of.id),
+    ]
+    const own = planEntry(of)
+    if (!head || head.aside !== null) return []
+    const differs =
+      head.seq !== (own?.savedSeq ?? 0) ||
+      rows.some((row, at) => {
+        const known = of.rows[at]
+        return known?.state !== row.state || known.attempt !== row.attempt || known.place !== row.place
+      })
+    if (differs) {
+      const ageMs = now() - (head.since ?? head.submittedAt)
+      for (const address of of.actors.keys()) alarms.forget(address)
+      permits.forget(of.id)
+      residents.delete(of.id)
+      await loading.bringIn(of.id, false)
+      return [repair(of.id, { kind: 'memory-differs', plan: of.id, job: null, ageMs }, head.state)]
+    }
+    return mail.flatMap(({ id, address, event, postedBy, deliveries, at }) => {
+      const ageMs = now() - at
+      if (ageMs < minAgeMs || boxes.has(address, id)) return []
+      const place = parseAddress(address)
+      boxes.put(address, messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }))
+      memory.open.touched.add(of)
+      const job = place.kind === 'plan' ? null : place.job
+      return [repair(of.id, { kind: 'mail-untaken', plan: of.id, job, ageMs }, head.state)]
+    })
+  }
+  const sweepPlan = async (of: Resident, minAgeMs: number): Promise<readonly Repaired[]> => {
+    const own = planEntry(of)
+    if (own?.value === 'quarantined' || (own && isPlanEnd(own.value))) return []
+    const compared = await compare(of, minAgeMs)
+    if (compared.length > 0 || !own) return compared
+    const since = (await journal.plan(of.id))?.since ?? now()
+    const found = strandings(look(of, own, since)).filter(({ since: from }) => now() - from >= minAgeMs)
+    return found.map(({ kind, job, since: from, repair: missed }) => {
+      memory.open.touched.add(of)
+      send(of, missed)
+      return repair(of.id, { kind, plan: of.id, job, ageMs: now() - from }, own.value)
+    })
+  }
+  const mend = async ({ kind, plan, job, since }: Missed): Promise<Repaired> => {
+    if (kind === 'stray-process') attempts.sweep(plan)
+    else await loading.bringIn(plan, true)
+    return repair(plan, { kind, plan, job, ageMs: now() - since }, residents.get(plan) ? 'running' : 'ended')
+  }
+
+  return async (minAgeMs, missed) => {
+    const repaired: Repaired[] = []
+    const plans = [...residents.values()]
+    const isolated = async (plan: string, act: () => Promise<readonly Repaired[]>): Promise<void> => {
+      try {
+        repaired.push(...(await act()))
+      } catch (error) {
+        log.error({ plan, error: String(error) }, 'the sweep could not look at a plan; the others go on')
+      }
+    }
+    for (const of of plans) await isolated(of.id, () => sweepPlan(of, minAgeMs))
+    for (const each of missed) {
+      const known = residents.has(each.plan) || memory.aside.has(each.plan)
+      if (each.kind === 'not-taken-up' && known) continue
+      await isolated(each.plan, async () => [await mend(each)])
+    }
+    return { plans: plans.length, repaired }
+  }
+}
