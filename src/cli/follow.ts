@@ -21,6 +21,8 @@ export type FollowOptions = Readonly<{
   timeoutMs?: number
   /** Aborted when this process lets go for another reason. */
   signal?: AbortSignal
+  /** Aborted once the plan is being cancelled: a person that is asked need not answer any more. */
+  asking?: AbortSignal
   /** Shows what has happened since the plan was submitted, too. */
   fromStart?: boolean
   /** How the home is named in the commands that are suggested. */
@@ -49,7 +51,7 @@ export const follow = async (
     const lost = jobs
       .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
       .map(({ name }) => name)
-    if (lost.length === 0 || !(await decideLost(source, plan, lost))) return followed
+    if (lost.length === 0 || !(await decideLost(source, plan, lost, options.asking))) return followed
   }
 }
 

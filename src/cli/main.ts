@@ -7,6 +7,7 @@ import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
+import { unwritten, writeAnswer } from './output.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals } from './screen.ts'
@@ -93,7 +94,7 @@ const program = new Command('tenuto')
   .helpCommand(false)
   .showHelpAfterError(false)
   .exitOverride()
-  .configureOutput({ writeErr: () => {} })
+  .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
 
 let exit = 0
 const does =
@@ -109,7 +110,7 @@ const sub = (usage: string, description: string): Command => {
     .command(usage)
     .description(description)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
   for (const option of [
     '--home <dir>',
     '--json',
@@ -214,4 +215,13 @@ const main = async (): Promise<number> => {
   }
 }
 
-process.exitCode = await main()
+/** The exit code, which says of an answer that was lost what else nobody would notice. */
+const answered = (code: number): number => {
+  const why = unwritten()
+  if (why === null) return code
+  const lost = report(new TenutoError('OUTPUT_UNWRITTEN', { why }))
+  return code === 0 ? lost : code
+}
+
+// At once: while Node takes itself apart, a signal would kill it, and the exit code would be lost.
+process.exit(answered(await main()))

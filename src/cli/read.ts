@@ -6,6 +6,7 @@ import { TenutoError } from '../errors.ts'
 import type { AttemptShape, JobShape } from '../views/shapes.ts'
 import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { type Catalog, holderOf, homeFlag, homeOf, readingOf } from './home.ts'
+import { readerGone } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 
@@ -117,7 +118,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
     try {
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
       if (job === null) return await followPlanLogs(holder, plan, on)
-      for await (const bytes of holder.followLog(plan, job, attempt)) on.bytes(bytes)
+      for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
       return 0
     } finally {
       holder.close()
@@ -174,7 +175,7 @@ async function* wholeLog(
   for (let offset = 0; ; ) {
     const { bytes, next, size } = await catalog.log(plan, job, attempt, offset, LOG_CHUNK)
     if (bytes.length > 0) yield bytes
-    if (next >= size || next === offset) return
+    if (next >= size || next === offset || readerGone.aborted) return
     offset = next
   }
 }
@@ -219,10 +220,10 @@ const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise
   const seen = new Set<string>()
   const followAttempt = async (job: string, attempt: number): Promise<void> => {
     const write = prefixed(job, nameWidth, on)
-    for await (const bytes of holder.followLog(plan, job, attempt)) write(bytes)
+    for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) write(bytes)
     write(null)
   }
-  for await (const event of holder.events({ plan, after: 0 })) {
+  for await (const event of holder.events({ plan, after: 0, signal: readerGone })) {
     const { job, attempt, type, to } = event
     if (
       type === 'slot.granted' &&
@@ -259,7 +260,8 @@ export const events = async (
   if (holder) {
     try {
       const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
-      for await (const event of holder.events({ after: 0, ...(target ? { plan: target.plan } : {}) })) {
+      const of = target ? { plan: target.plan } : {}
+      for await (const event of holder.events({ after: 0, ...of, signal: readerGone })) {
         if (target?.job != null && event.job !== target.job) continue
         tell(event)
         if (target && event.job === undefined && ['succeeded', 'failed', 'cancelled'].includes(event.to))
@@ -277,7 +279,7 @@ export const events = async (
       const page = await catalog.events({ after, limit: EVENTS_PAGE, ...of })
       for (const event of page) tell(event)
       after = page.at(-1)?.position ?? after
-      if (page.length < EVENTS_PAGE) return 0
+      if (page.length < EVENTS_PAGE || readerGone.aborted) return 0
     }
   })
 }

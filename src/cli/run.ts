@@ -1,7 +1,6 @@
 /**
  * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
  */
-import { systemClock } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
@@ -9,15 +8,13 @@ import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
 import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { listenToSignals, type Signals } from './signals.ts'
 import { loadTable } from './views.ts'
 import { counted } from './words.ts'
 
 /** The flags of `run`. */
 export type RunFlags = Globals & Readonly<{ key?: string; maxParallel?: string; timeout?: string }>
 
-/** Two signals closer than this are one: a terminal and a parent often both send theirs. */
-const SAME_SIGNAL_MS = 300
-const CANCEL_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** When several plans were followed, the first of these that happened is the exit code. */
 const WORST_FIRST = [12, 1, 9, 10, 11, 8, 5, 0] as const
 
@@ -32,8 +29,10 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
   const serve = await loadServing(on)
+  const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
-  return holding(runtime, serve, on, async () => {
+  return holding(runtime, serve, on, signals, async () => {
+    if (signals.asked.aborted) return [{ exit: 9, state: 'cancelled' }]
     const options = {
       base: read.base,
       environment: jobEnvironment(),
@@ -41,7 +40,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     }
     const handle = await runtime.submit(definition, options)
     if (handle.replayed) await runtime.takeUp(handle.id)
-    return [await followHere(runtime, handle.id, on, flags, timeoutMs, !handle.replayed)]
+    return [await followHere(runtime, handle.id, on, signals, flags, timeoutMs, !handle.replayed)]
   })
 }
 
@@ -64,8 +63,9 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     }
   }
   const serve = await loadServing(on)
+  const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
-  return holding(runtime, serve, on, async () => {
+  return holding(runtime, serve, on, signals, async () => {
     const plans =
       ref === undefined ? await unsettled(runtime.catalog) : [(await runtime.catalog.resolve(ref)).plan]
     if (plans.length === 0) {
@@ -75,7 +75,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     for (const plan of plans) await runtime.takeUp(plan)
     return Promise.all(
       plans.map((plan) =>
-        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, flags, timeoutMs),
+        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, signals, flags, timeoutMs),
       ),
     )
   })
@@ -124,6 +124,7 @@ const holding = async (
   runtime: Runtime,
   serve: Serve,
   on: Screen,
+  signals: Signals,
   act: () => Promise<readonly Followed[]>,
 ): Promise<number> => {
   // Other commands can wait for the socket a moment longer than the plan for its first attempt.
@@ -137,6 +138,7 @@ const holding = async (
   try {
     return worst(await Promise.race([act(), broken]))
   } finally {
+    signals.over()
     broken.catch(() => {})
     await serving.then(
       ({ close }) => close(),
@@ -151,25 +153,23 @@ const followHere = async (
   runtime: Runtime,
   plan: string,
   on: Screen,
+  signals: Signals,
   flags: RunFlags,
   timeoutMs: number | undefined,
   fromStart = false,
 ): Promise<Followed> => {
+  const asking = new AbortController()
+  signals.cancels((urgent) => {
+    runtime
+      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
+      .then(() => asking.abort())
+      .catch((error: unknown) => {
+        if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
+      })
+  })
   await nameOthers(runtime, plan, on, flags)
-  const release = cancelOnSignals(runtime, plan, on)
-  try {
-    return await answered(
-      await follow(sourceOf(runtime), plan, on, {
-        homeFlag: homeFlag(flags),
-        fromStart,
-        ...bound(timeoutMs),
-      }),
-      plan,
-      on,
-    )
-  } finally {
-    release()
-  }
+  const options = { homeFlag: homeFlag(flags), fromStart, asking: asking.signal, ...bound(timeoutMs) }
+  return answered(await follow(sourceOf(runtime), plan, on, options), plan, on)
 }
 
 /** Follows a plan of another process: Ctrl-C only lets go of it. */
@@ -217,27 +217,6 @@ const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: Run
   on.talk(
     `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named}), ${counted(living.length, 'attempt')} still ${living.length === 1 ? 'runs' : 'run'}; go on: tenuto resume${homeFlag(flags)}`,
   )
-}
-
-/** The first signal cancels in order, a later one at once; answers how to stop listening. */
-const cancelOnSignals = (runtime: Runtime, plan: string, on: Screen): (() => void) => {
-  let first: number | null = null
-  const cancel = (): void => {
-    const now = systemClock.monotonic()
-    if (first !== null && now - first < SAME_SIGNAL_MS) return
-    const urgent = first !== null
-    first ??= now
-    on.talk(urgent ? 'killing what still runs' : 'cancelling; what runs is asked to end (once more: kill it)')
-    runtime
-      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
-      .catch((error: unknown) => {
-        if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
-      })
-  }
-  for (const signal of CANCEL_SIGNALS) process.on(signal, cancel)
-  return () => {
-    for (const signal of CANCEL_SIGNALS) process.off(signal, cancel)
-  }
 }
 
 const limited = (definition: Definition, maxParallel: string | undefined): Definition => {
