@@ -32,6 +32,7 @@ import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
 import { type BuildShape, buildShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
 
+export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
 export { diagrams } from './machines/diagram.ts'
 

@@ -4,6 +4,7 @@
 import { TenutoError } from '../errors.ts'
 import { type Command, command, homeFlag, homeOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
+import { attemptsAlive, running } from './unheld.ts'
 
 /** The flags of the acting commands. */
 export type ActFlags = Globals & Readonly<{ reason?: string; downstream?: boolean; failed?: boolean }>
@@ -33,11 +34,18 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
   const name = done.job === null ? done.plan : `${done.plan}/${done.job}`
   if (on.json) on.answer(JSON.stringify({ ref: name, ...done.receipt }))
   else {
-    const doing = done.held && what === 'cancel' ? 'is being cancelled' : DONE[what]
+    const doing =
+      done.held && what === 'cancel'
+        ? 'is being cancelled'
+        : !done.held && what === 'continue'
+          ? 'may go on'
+          : DONE[what]
     on.answer(done.receipt.changed ? `${name} ${doing}` : `${name}: it was so already`)
   }
   if (!done.held && (what === 'retry' || what === 'continue')) {
-    on.talk(`nothing runs yet; start it: tenuto resume ${done.plan}${homeFlag(flags)}`)
+    const alive = await attemptsAlive(homeOf(flags), [done.plan])
+    const now = alive === 0 ? 'nothing runs yet' : `${running(alive)}, and nothing new starts`
+    on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)
   }
   return 0
 }

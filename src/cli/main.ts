@@ -124,7 +124,10 @@ const sub = (usage: string, description: string): Command => {
   }
   return made
 }
-const TIMEOUT = ['--timeout <duration>', 'stop following after so long (exit 8); the plan goes on'] as const
+const TIMEOUT = [
+  '--timeout <duration>',
+  'stop following after so long (exit 8); without a daemon nothing new starts before `resume`',
+] as const
 
 sub('run <file>', 'run a plan file and follow it to its end')
   .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')

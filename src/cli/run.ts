@@ -6,9 +6,10 @@ import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
-import { hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
+import { awaitHolder, hold, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
+import { named, running, unsettled } from './unheld.ts'
 import { loadTable } from './views.ts'
 import { counted } from './words.ts'
 
@@ -49,11 +50,14 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
   const on = screen(flags)
   const timeoutMs = durationOf(flags.timeout)
   const home = homeOf(flags)
-  const holder = await holderOf(home)
+  const holder = await awaitHolder(home)
   if (holder) {
     try {
       const { catalog } = holder
-      const plans = ref === undefined ? await unsettled(catalog) : [(await catalog.resolve(ref)).plan]
+      const plans =
+        ref === undefined
+          ? (await unsettled(catalog)).map(({ id }) => id)
+          : [(await catalog.resolve(ref)).plan]
       if (plans.length === 0) return nothingToDo(on)
       const ends: Followed[] = []
       for (const plan of plans) ends.push(await followThere(sourceOf(holder), plan, on, flags, timeoutMs))
@@ -67,7 +71,9 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
   return holding(runtime, serve, on, signals, async () => {
     const plans =
-      ref === undefined ? await unsettled(runtime.catalog) : [(await runtime.catalog.resolve(ref)).plan]
+      ref === undefined
+        ? (await unsettled(runtime.catalog)).map(({ id }) => id)
+        : [(await runtime.catalog.resolve(ref)).plan]
     if (plans.length === 0) {
       nothingToDo(on)
       return []
@@ -84,23 +90,6 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
 const nothingToDo = (on: Screen): number => {
   on.talk('nothing to resume: every plan of this home has ended')
   return 0
-}
-
-type Plans = Readonly<{ plans: Runtime['catalog']['plans'] }>
-const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
-/** Oldest first. */
-const unsettled = async (of: Plans): Promise<readonly string[]> => {
-  const found: string[] = []
-  for (let before: string | undefined; ; ) {
-    const page = await of.plans({
-      states: UNSETTLED,
-      limit: 200,
-      ...(before === undefined ? {} : { before }),
-    })
-    found.unshift(...page.map(({ id }) => id).reverse())
-    before = page.at(-1)?.id
-    if (page.length < 200) return found
-  }
 }
 
 const worst = (ends: readonly Followed[]): number =>
@@ -168,7 +157,13 @@ const followHere = async (
       })
   })
   await nameOthers(runtime, plan, on, flags)
-  const options = { homeFlag: homeFlag(flags), fromStart, asking: asking.signal, ...bound(timeoutMs) }
+  const options = {
+    here: true,
+    homeFlag: homeFlag(flags),
+    fromStart,
+    asking: asking.signal,
+    ...bound(timeoutMs),
+  }
   return answered(await follow(sourceOf(runtime), plan, on, options), plan, on)
 }
 
@@ -189,7 +184,7 @@ const followThere = async (
   }
   process.once('SIGINT', leave)
   try {
-    const options = { homeFlag: homeFlag(flags), signal: gone.signal, ...bound(timeoutMs) }
+    const options = { here: false, homeFlag: homeFlag(flags), signal: gone.signal, ...bound(timeoutMs) }
     const followed = await follow(source, plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
   } finally {
@@ -210,12 +205,11 @@ const answered = async (followed: Followed, plan: string, on: Screen): Promise<F
 
 /** Attempts of other plans that still live in this home are named, so that nobody forgets them. */
 const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: RunFlags): Promise<void> => {
-  const others = (await unsettled(runtime.catalog)).filter((id) => id !== plan)
+  const others = (await unsettled(runtime.catalog)).map(({ id }) => id).filter((id) => id !== plan)
   if (others.length === 0) return
   const living = (await runtime.live()).filter((attempt) => attempt.plan !== plan)
-  const named = `${others.slice(0, 3).join(', ')}${others.length > 3 ? ` and ${others.length - 3} more` : ''}`
   on.talk(
-    `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named}), ${counted(living.length, 'attempt')} still ${living.length === 1 ? 'runs' : 'run'}; go on: tenuto resume${homeFlag(flags)}`,
+    `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named(others)}), ${running(living.length)}; go on: tenuto resume${homeFlag(flags)}`,
   )
 }
 
