@@ -17,6 +17,14 @@ const DONE: Readonly<Record<Command['do'], string>> = {
   skip: 'is skipped',
 }
 
+const ALREADY: typeof DONE = {
+  cancel: 'is cancelled already',
+  pause: 'is paused already',
+  continue: 'is not paused: it goes on already',
+  retry: 'has not ended: it is being tried already',
+  skip: 'is skipped already',
+}
+
 /** Asks something of what a ref names; answers the exit code. */
 export const act = async (what: Command['do'], ref: string, flags: ActFlags): Promise<number> => {
   const on = screen(flags)
@@ -40,7 +48,7 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
         : !done.held && what === 'continue'
           ? 'may go on'
           : DONE[what]
-    on.answer(done.receipt.changed ? `${name} ${doing}` : `${name}: it was so already`)
+    on.answer(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
   if (!done.held && (what === 'retry' || what === 'continue')) {
     const alive = await attemptsAlive(homeOf(flags), [done.plan])

@@ -105,6 +105,8 @@ export const command = async (
   try {
     const receipt = await runtime.command(plan, job, asked, by)
     if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)
+    // A job hears of its new life by mail; nobody might be there to bring it for long.
+    else await Promise.race([runtime.idle(), runtime.failed])
     return { receipt, plan, job, held: false }
   } finally {
     await runtime.stop()
