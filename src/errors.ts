@@ -39,7 +39,7 @@ export const ERRORS = {
     http: 500,
   },
   PLAN_INVALID: {
-    message: 'the plan has {count} error(s); the first: {first}',
+    message: 'the plan has {errors_in_words}: {first}',
     hint: 'mend the places named and try again; nothing was stored',
     exit: 3,
     http: 422,
