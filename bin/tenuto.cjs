@@ -75,12 +75,13 @@ function handOver() {
 
 /*
  * A terminal sends these to the child as well, and to `tenuto` a second one means "at once": with a terminal they are
- * only survived, so that the child decides when to end. Without one they came to this process alone.
+ * only survived, so that the child decides when to end. Without one they came to this process alone; and SIGHUP may have,
+ * for the end of a terminal is told to its first process only. (Two that come together are one to `tenuto`.)
  */
 function forwardSignals(child) {
   var hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
-  var fromTerminal = ['SIGINT', 'SIGQUIT', 'SIGHUP']
-  var signals = fromTerminal.concat(['SIGTERM', 'SIGUSR2'])
+  var fromTerminal = ['SIGINT', 'SIGQUIT']
+  var signals = fromTerminal.concat(['SIGHUP', 'SIGTERM', 'SIGUSR2'])
   return signals.map(function (signal) {
     var listener = function () {
       if (!(hasTerminal && fromTerminal.indexOf(signal) !== -1)) child.kill(signal)

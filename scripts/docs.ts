@@ -43,7 +43,10 @@ const errorsPage = (): string => {
     '|---|---|---|---|---|',
   ]
   for (const [code, { message, hint, exit, http }] of Object.entries(ERRORS)) {
-    lines.push(`| \`${code}\` | ${cell(message)} | ${cell(hint)} | ${exit} | ${http} |`)
+    // The anchor is what `docs` in an error's JSON names.
+    lines.push(
+      `| <a id="${code.toLowerCase()}"></a>\`${code}\` | ${cell(message)} | ${cell(hint)} | ${exit} | ${http} |`,
+    )
   }
   return `${lines.join('\n')}\n`
 }

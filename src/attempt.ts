@@ -386,8 +386,9 @@ const addOutputs = (outputs: Map<string, Json>, line: string): boolean => {
     return true
   }
   const equals = line.indexOf('=')
-  const key = line.slice(0, Math.max(0, equals)).trim()
-  if (key === '') return false
+  const key = line.slice(0, Math.max(0, equals))
+  // Neither side is trimmed: a key with a blank beside it was meant as something else.
+  if (key === '' || key !== key.trim()) return false
   outputs.set(key, line.slice(equals + 1))
   return true
 }

@@ -32,8 +32,14 @@ export const ERRORS = {
     exit: 2,
     http: 413,
   },
+  OUTPUT_UNWRITTEN: {
+    message: 'the answer could not be written to stdout: {why}',
+    hint: 'write it to where there is room, and ask again; nothing else went wrong',
+    exit: 2,
+    http: 500,
+  },
   PLAN_INVALID: {
-    message: 'the plan has {count} error(s); the first: {first}',
+    message: 'the plan has {errors_in_words}: {first}',
     hint: 'mend the places named and try again; nothing was stored',
     exit: 3,
     http: 422,

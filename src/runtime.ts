@@ -19,7 +19,7 @@ import { attemptKey, type LiveAttempt, parseAttemptKey } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { jobEnvironment } from './config.ts'
-import { type Definition, definitionHash } from './definition.ts'
+import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
@@ -29,10 +29,11 @@ import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
+import { meets } from './machines/board.ts'
 import { checkDefinition } from './plans/define-plan.ts'
 import { bootId, markedProcesses } from './process.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
-import { isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
+import { isJobEnd, isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
 import {
   type BuildShape,
   buildShape,
@@ -43,6 +44,7 @@ import {
   type SweepShape,
 } from './views/shapes.ts'
 
+export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
 export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
@@ -168,6 +170,8 @@ export type Runtime = Readonly<{
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
   counts: () => HostCounts
+  /** Resolves when every message has been taken that can be taken now, and what came of it is durable. */
+  idle: () => Promise<void>
   /** Which build this process runs, and whether the code on disk still is that. */
   build: () => BuildShape
   /** Processes of this home that live now, of whatever plan. */
@@ -431,9 +435,26 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     const { address, event } = message(plan, job, asked, before.state)
     const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }))
     if (receipt.taken) return { position: receipt.position, changed: true }
-    const { state, reason } = job === null ? await reading.plan(plan) : await reading.job(plan, job)
-    if (isSoAlready(asked, state, reason)) return { position: receipt.position, changed: false }
-    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, state)
+    const now = job === null ? await reading.plan(plan) : await reading.job(plan, job)
+    const unmet = asked.do === 'retry' && 'needs' in now ? await unmetNeed(now) : undefined
+    // An ended job of a live plan was opened again before, and has not heard of it yet.
+    const reopened =
+      asked.do === 'retry' &&
+      isJobEnd(now.state) &&
+      unmet === undefined &&
+      ['running', 'paused'].includes((await reading.plan(plan)).state)
+    if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
+    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
+  }
+
+  /** Why an ended job would only be skipped again, in words. */
+  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<string | undefined> => {
+    if (!isJobEnd(state)) return undefined
+    for (const [name, need] of Object.entries(needs)) {
+      const other = await reading.job(plan, name)
+      if (isJobEnd(other.state) && !meets(need as Need, other.state)) return `${name} is ${other.state}`
+    }
+    return undefined
   }
 
   /** Plans that are left to another program. */
@@ -530,6 +551,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       }
     },
     counts: actors.counts,
+    idle: actors.idle,
     build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),
     describe: (more) => hold?.describe(more),
@@ -598,7 +620,10 @@ const message = (
 }
 
 /** Whether what was asked for is the case already. */
-const isSoAlready = (asked: Command, state: string, reason: string | null): boolean => {
+const isSoAlready = (
+  asked: Command,
+  { state, reason }: Readonly<{ state: string; reason: string | null }>,
+): boolean => {
   switch (asked.do) {
     case 'cancel':
       return (
@@ -615,7 +640,8 @@ const isSoAlready = (asked: Command, state: string, reason: string | null): bool
   }
 }
 
-const wrongState = (ref: string, asked: Command, state: string): TenutoError => {
+const wrongState = (ref: string, asked: Command, state: string, unmet: string | undefined): TenutoError => {
+  const ended = isJobEnd(state)
   const can: Readonly<Record<Command['do'], Readonly<{ what: string; remedy: string }>>> = {
     cancel: {
       what: 'it has ended and cannot be cancelled',
@@ -628,11 +654,17 @@ const wrongState = (ref: string, asked: Command, state: string): TenutoError => 
     },
     skip: {
       what: 'only a job that has not ended and has no attempt running can be skipped',
-      remedy: `\`tenuto cancel ${ref}\` first`,
+      remedy: ended ? `\`tenuto show ${ref}\` says how it ended` : `\`tenuto cancel ${ref}\` stops it`,
     },
     retry: {
-      what: 'there is nothing to retry: it has not ended, or another job it needs has failed for good',
-      remedy: 'retry the plan with `--failed`',
+      what:
+        unmet === undefined
+          ? `there is nothing to retry${ended ? '' : ': it has not ended'}`
+          : `it needs another job first: ${unmet}`,
+      remedy:
+        unmet === undefined
+          ? `\`tenuto show ${ref}\` says where it is`
+          : `\`tenuto retry ${ref.split('/')[0]} --failed\` tries again all that did not succeed`,
     },
   }
   return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do] })

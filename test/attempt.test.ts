@@ -60,6 +60,11 @@ test('outputs are lines of key=value or JSON objects, a later line wins', () => 
     warnings: [],
   })
   expect(read('')).toEqual({ outputs: undefined, warnings: [] })
+  // Nothing is trimmed, and a key with a blank beside it was meant as something else.
+  expect(read('b = 2')).toEqual({
+    outputs: undefined,
+    warnings: ['outputs: line 1 is neither key=value nor a JSON object'],
+  })
 })
 
 test('a line that is no output is left out and named; many are counted', () => {

@@ -137,7 +137,7 @@ test('a process that carries the mark of an ended plan is ended by the sweep, on
     .prepare('SELECT home FROM meta')
     .get()?.['home']
   const stray = spawn('sleep', ['60'], {
-    env: { TENUTO_ATTEMPT_KEY: `${homeId}/${id}/a/1` },
+    env: { TENUTO_ATTEMPT_KEY: `${String(homeId)}/${id}/a/1` },
     stdio: 'ignore',
   })
   const gone = once(stray, 'exit')

@@ -4,6 +4,7 @@
 import { TenutoError } from '../errors.ts'
 import { type Command, command, homeFlag, homeOf, sweepOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
+import { attemptsAlive, running } from './unheld.ts'
 import { counted, duration } from './words.ts'
 
 /** The flags of the acting commands. */
@@ -15,6 +16,14 @@ const DONE: Readonly<Record<Command['do'], string>> = {
   continue: 'goes on',
   retry: 'will be tried again',
   skip: 'is skipped',
+}
+
+const ALREADY: typeof DONE = {
+  cancel: 'is cancelled already',
+  pause: 'is paused already',
+  continue: 'is not paused: it goes on already',
+  retry: 'has not ended: it is being tried already',
+  skip: 'is skipped already',
 }
 
 /** Asks something of what a ref names; answers the exit code. */
@@ -34,11 +43,18 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
   const name = done.job === null ? done.plan : `${done.plan}/${done.job}`
   if (on.json) on.answer(JSON.stringify({ ref: name, ...done.receipt }))
   else {
-    const doing = done.held && what === 'cancel' ? 'is being cancelled' : DONE[what]
-    on.answer(done.receipt.changed ? `${name} ${doing}` : `${name}: it was so already`)
+    const doing =
+      done.held && what === 'cancel'
+        ? 'is being cancelled'
+        : !done.held && what === 'continue'
+          ? 'may go on'
+          : DONE[what]
+    on.answer(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
   if (!done.held && (what === 'retry' || what === 'continue')) {
-    on.talk(`nothing runs yet; start it: tenuto resume ${done.plan}${homeFlag(flags)}`)
+    const alive = await attemptsAlive(homeOf(flags), [done.plan])
+    const now = alive === 0 ? 'nothing runs yet' : `${running(alive)}, and nothing new starts`
+    on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)
   }
   return 0
 }

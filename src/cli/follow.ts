@@ -2,13 +2,21 @@
  * Following a plan to its end, or to where it cannot go on without a person; and what exit code that is.
  */
 import { systemClock } from '../clock.ts'
-import { type JobProgress, type Progress, progressOf, progressStore, standstill } from '../views/progress.ts'
+import {
+  countStates,
+  type JobProgress,
+  type Progress,
+  progressOf,
+  progressStore,
+  standstill,
+} from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
 import { decideLost } from './ask.ts'
 import { plain } from './cells.ts'
 
 import type { Source } from './home.ts'
 import type { Screen } from './screen.ts'
+import { running } from './unheld.ts'
 import { failureLine, lastLines, viewOf } from './views.ts'
 import { counted } from './words.ts'
 
@@ -17,12 +25,16 @@ export type Followed = Readonly<{ exit: number; state: string }>
 
 /** What bounds following. */
 export type FollowOptions = Readonly<{
-  /** Ends following with exit 8 after so long; the plan goes on. */
+  /** Ends following with exit 8 after so long; the plan stays as it is. */
   timeoutMs?: number
   /** Aborted when this process lets go for another reason. */
   signal?: AbortSignal
+  /** Aborted once the plan is being cancelled: a person that is asked need not answer any more. */
+  asking?: AbortSignal
   /** Shows what has happened since the plan was submitted, too. */
   fromStart?: boolean
+  /** Whether this process drives the plan: without it nothing new starts. */
+  here: boolean
   /** How the home is named in the commands that are suggested. */
   homeFlag: string
 }>
@@ -49,7 +61,7 @@ export const follow = async (
     const lost = jobs
       .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
       .map(({ name }) => name)
-    if (lost.length === 0 || !(await decideLost(source, plan, lost))) return followed
+    if (lost.length === 0 || !(await decideLost(source, plan, lost, options.asking))) return followed
   }
 }
 
@@ -91,7 +103,7 @@ const followOnce = async (
   const exit =
     EXIT_OF[progress.state] ??
     (stuck === 'person' ? 10 : stuck === 'paused' ? 11 : over.signal.reason === 'timeout' ? 8 : 5)
-  await lastWords(source, progress, exit, on, options.homeFlag)
+  await lastWords(source, progress, exit, on, options)
   return { exit, state: progress.state }
 }
 
@@ -144,7 +156,7 @@ const lastWords = async (
   progress: Progress,
   exit: number,
   on: Screen,
-  homeFlag: string,
+  { homeFlag, here }: FollowOptions,
 ): Promise<void> => {
   const { id } = progress
   if (on.quiet || on.json) return
@@ -169,25 +181,29 @@ const lastWords = async (
     if (more > 0) on.talk(`\n${marks.cut} and ${counted(more, 'more failure')}: tenuto show ${id}${homeFlag}`)
     on.talk(`\ntry again what failed: tenuto retry ${id} --failed${homeFlag}`)
   }
-  if (exit === 8)
-    on.talk(
-      `time is up; ${id} goes on.  follow: tenuto resume ${id}${homeFlag}  cancel: tenuto cancel ${id}${homeFlag}`,
-    )
+  if (exit === 8) {
+    const states = countStates(progress)
+    const alive = (states.get('running') ?? 0) + (states.get('stopping') ?? 0)
+    const then = here
+      ? `${running(alive)}, and nothing new of ${id} starts before: tenuto resume ${id}${homeFlag}`
+      : `${id} goes on.  follow: tenuto resume ${id}${homeFlag}`
+    on.talk(`time is up; ${then}  cancel: tenuto cancel ${id}${homeFlag}`)
+  }
+  const then = here ? `, then tenuto resume ${id}${homeFlag}` : ''
   if (exit === 10) {
     const waiting = [...progress.jobs.values()].filter(({ state }) => state === 'waiting')
     for (const job of waiting.slice(0, WAITING_SHOWN)) {
       on.talk(
         `${plain(job.name)} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : plain(job.reason ?? '')}`,
       )
-      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${plain(job.name)}${homeFlag}`)
+      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${plain(job.name)}${homeFlag}${then}`)
     }
     const more = waiting.length - WAITING_SHOWN
     if (more > 0) on.talk(`${marks.cut} and ${more} more wait for a person: tenuto show ${id}${homeFlag}`)
     if (progress.state === 'quarantined')
-      on.talk(`${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}`)
+      on.talk(`${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}${then}`)
   }
-  if (exit === 11)
-    on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}, then tenuto resume ${id}${homeFlag}`)
+  if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
 }
 
 /** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */

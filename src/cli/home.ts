@@ -3,6 +3,8 @@
  * knows the runtime.
  */
 import { existsSync } from 'node:fs'
+import { lookAtHolder } from '../audit/holder.ts'
+import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
@@ -15,13 +17,18 @@ export type { Catalog, Command, Runtime } from '../runtime.ts'
 
 /** What the daemon calls itself: who holds a home under this name takes plans in. */
 export const DAEMON = 'tenuto up'
+const PATIENCE_MS = 5_000
+const LOOK_MS = 50
 
 /** The folder of the home that the flags and the environment name. */
 export const homeOf = (globals: Globals): string => homeDir(globals.home)
 
 /** How a suggested command names this home: not at all when it is the usual one. */
 export const homeFlag = (globals: Globals): string =>
-  globals.home === undefined ? '' : ` --home ${globals.home}`
+  globals.home === undefined ? '' : ` --home ${quoted(globals.home)}`
+
+const quoted = (word: string): string =>
+  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 /** The holder of the home; undefined when nobody serves it. One of another build is told of in one line. */
 export const holderOf = async (home: string): Promise<HomeClient | undefined> => {
@@ -29,6 +36,22 @@ export const holderOf = async (home: string): Promise<HomeClient | undefined> =>
   if (holder) tellOfHolder(holder.holder)
   return holder
 }
+
+/**
+ * The holder of the home, waited for when somebody has taken the home and does not serve it yet: a plan may begin before its
+ * socket is there. Undefined when nobody holds it, or one that serves nobody, as a command that stops something.
+ */
+export const awaitHolder = async (home: string): Promise<HomeClient | undefined> => {
+  for (let left = PATIENCE_MS / LOOK_MS; ; left -= 1) {
+    const holder = await holderOf(home)
+    if (holder || left <= 0 || !existsSync(home) || !lookAtHolder(home).held) return holder
+    await pause(LOOK_MS)
+  }
+}
+
+/** The attempts of a home whose processes live, whoever holds it. */
+export const liveAttempts = async (home: string, homeId: string) =>
+  (await import('../runtime.ts')).scanAttempts(homePaths(home).home, homeId)
 
 /** What a home holds, for reading. A home that does not exist reads as empty and is not made. */
 export const readingOf = async (home: string): Promise<Catalog> => {
@@ -80,7 +103,7 @@ export const command = async (
   why: string | undefined,
 ): Promise<Commanded> => {
   const by = why === undefined ? {} : { why }
-  const holder = await holderOf(home)
+  const holder = await awaitHolder(home)
   if (holder) {
     try {
       const { plan, job } = await holder.catalog.resolve(ref)
@@ -96,6 +119,8 @@ export const command = async (
   try {
     const receipt = await runtime.command(plan, job, asked, by)
     if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)
+    // A job hears of its new life by mail; nobody might be there to bring it for long.
+    else await Promise.race([runtime.idle(), runtime.failed])
     return { receipt, plan, job, held: false }
   } finally {
     await runtime.stop()

@@ -7,6 +7,7 @@ import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
+import { unwritten, writeAnswer } from './output.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals } from './screen.ts'
@@ -90,7 +91,7 @@ const program = new Command('tenuto')
   .helpCommand(false)
   .showHelpAfterError(false)
   .exitOverride()
-  .configureOutput({ writeErr: () => {} })
+  .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
 
 let exit = 0
 const does =
@@ -106,7 +107,7 @@ const sub = (usage: string, description: string): Command => {
     .command(usage)
     .description(description)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
   for (const option of [
     '--home <dir>',
     '--json',
@@ -120,7 +121,10 @@ const sub = (usage: string, description: string): Command => {
   }
   return made
 }
-const TIMEOUT = ['--timeout <duration>', 'stop following after so long (exit 8); the plan goes on'] as const
+const TIMEOUT = [
+  '--timeout <duration>',
+  'stop following after so long (exit 8); without a daemon nothing new starts before `resume`',
+] as const
 
 sub('run <file>', 'run a plan file and follow it to its end')
   .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')
@@ -225,4 +229,13 @@ const main = async (): Promise<number> => {
   }
 }
 
-process.exitCode = await main()
+/** The exit code, which says of an answer that was lost what else nobody would notice. */
+const answered = (code: number): number => {
+  const why = unwritten()
+  if (why === null) return code
+  const lost = report(new TenutoError('OUTPUT_UNWRITTEN', { why }))
+  return code === 0 ? lost : code
+}
+
+// At once: while Node takes itself apart, a signal would kill it, and the exit code would be lost.
+process.exit(answered(await main()))

@@ -5,10 +5,13 @@ import { systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import type { AttemptShape, JobShape } from '../views/shapes.ts'
 import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
-import { type Catalog, holderOf, homeFlag, homeOf, readingOf } from './home.ts'
+import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
+import { readerGone } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { tellOfUnheld } from './unheld.ts'
 
+const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 const LOG_CHUNK = 256 * 1024
 const EVENTS_PAGE = 500
 const PLANS_SHOWN = 50
@@ -21,9 +24,13 @@ const reading = async (
   flags: Globals,
   read: (catalog: Catalog, on: Screen) => Promise<number>,
 ): Promise<number> => {
-  const catalog = await readingOf(homeOf(flags))
+  const home = homeOf(flags)
+  const catalog = await readingOf(home)
+  const on = screen(flags)
   try {
-    return await read(catalog, screen(flags))
+    const code = await read(catalog, on)
+    await tellOfUnheld(home, catalog, on, homeFlag(flags))
+    return code
   } finally {
     await catalog.close()
   }
@@ -112,12 +119,13 @@ export type LogFlags = Globals & Readonly<{ follow?: boolean; attempt?: string }
 export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  const holder = flags.follow ? await holderOf(home) : undefined
+  const holder = flags.follow ? await awaitHolder(home) : undefined
   if (holder) {
     try {
+      await untilBegun(holder, ref, on)
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
       if (job === null) return await followPlanLogs(holder, plan, on)
-      for await (const bytes of holder.followLog(plan, job, attempt)) on.bytes(bytes)
+      for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
       return 0
     } finally {
       holder.close()
@@ -138,6 +146,20 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
     }
     return 0
   })
+}
+
+/** Waits for the first attempt of a job that has had none; its end without one is not waited past. */
+const untilBegun = async (holder: Holder, ref: string, on: Screen): Promise<void> => {
+  const { plan, job: name } = await holder.catalog.resolve(ref)
+  if (name === null) return
+  const waits = ({ attempt, state }: Pick<JobShape, 'attempt' | 'state'>): boolean =>
+    attempt === 0 && !ENDS.has(state)
+  if (!waits(await holder.catalog.job(plan, name))) return
+  on.talk(`${plan}/${plain(name)} has not begun; this waits for its log`)
+  for await (const { job } of holder.events({ plan, after: 0, signal: readerGone })) {
+    // A plan ends some of its jobs itself, in steps of its own.
+    if ((job === undefined || job === name) && !waits(await holder.catalog.job(plan, name))) return
+  }
 }
 
 type Wanted = Readonly<{ plan: string; job: string | null; attempt: number }>
@@ -174,7 +196,7 @@ async function* wholeLog(
   for (let offset = 0; ; ) {
     const { bytes, next, size } = await catalog.log(plan, job, attempt, offset, LOG_CHUNK)
     if (bytes.length > 0) yield bytes
-    if (next >= size || next === offset) return
+    if (next >= size || next === offset || readerGone.aborted) return
     offset = next
   }
 }
@@ -210,7 +232,7 @@ const longestName = (jobs: readonly Pick<JobShape, 'name'>[]): number =>
     jobs.reduce((longest, { name }) => Math.max(longest, widthOf(plain(name))), 0),
   )
 
-type Holder = NonNullable<Awaited<ReturnType<typeof holderOf>>>
+type Holder = NonNullable<Awaited<ReturnType<typeof awaitHolder>>>
 
 /** Follows every attempt of a plan, those that begin later too, until the plan has ended. */
 const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise<number> => {
@@ -219,10 +241,10 @@ const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise
   const seen = new Set<string>()
   const followAttempt = async (job: string, attempt: number): Promise<void> => {
     const write = prefixed(job, nameWidth, on)
-    for await (const bytes of holder.followLog(plan, job, attempt)) write(bytes)
+    for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) write(bytes)
     write(null)
   }
-  for await (const event of holder.events({ plan, after: 0 })) {
+  for await (const event of holder.events({ plan, after: 0, signal: readerGone })) {
     const { job, attempt, type, to } = event
     if (
       type === 'slot.granted' &&
@@ -233,7 +255,7 @@ const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise
       seen.add(`${job}#${attempt}`)
       following.push(followAttempt(job, attempt))
     }
-    if (job === undefined && ['succeeded', 'failed', 'cancelled'].includes(to)) break
+    if (job === undefined && ENDS.has(to)) break
   }
   await Promise.all(following)
   return 0
@@ -255,15 +277,15 @@ export const events = async (
       )
     }
   }
-  const holder = flags.follow ? await holderOf(homeOf(flags)) : undefined
+  const holder = flags.follow ? await awaitHolder(homeOf(flags)) : undefined
   if (holder) {
     try {
       const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
-      for await (const event of holder.events({ after: 0, ...(target ? { plan: target.plan } : {}) })) {
+      const of = target ? { plan: target.plan } : {}
+      for await (const event of holder.events({ after: 0, ...of, signal: readerGone })) {
         if (target?.job != null && event.job !== target.job) continue
         tell(event)
-        if (target && event.job === undefined && ['succeeded', 'failed', 'cancelled'].includes(event.to))
-          break
+        if (target && event.job === undefined && ENDS.has(event.to)) break
       }
       return 0
     } finally {
@@ -277,7 +299,7 @@ export const events = async (
       const page = await catalog.events({ after, limit: EVENTS_PAGE, ...of })
       for (const event of page) tell(event)
       after = page.at(-1)?.position ?? after
-      if (page.length < EVENTS_PAGE) return 0
+      if (page.length < EVENTS_PAGE || readerGone.aborted) return 0
     }
   })
 }

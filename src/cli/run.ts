@@ -1,15 +1,16 @@
 /**
  * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
  */
-import { systemClock } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
-import { DAEMON, hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
+import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { listenToSignals, type Signals } from './signals.ts'
+import { named, running, unsettled } from './unheld.ts'
 import { loadTable } from './views.ts'
 import { counted } from './words.ts'
 
@@ -17,9 +18,6 @@ import { counted } from './words.ts'
 export type RunFlags = Globals &
   Readonly<{ key?: string; maxParallel?: string; timeout?: string; detach?: boolean }>
 
-/** Two signals closer than this are one: a terminal and a parent often both send theirs. */
-const SAME_SIGNAL_MS = 300
-const CANCEL_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** When several plans were followed, the first of these that happened is the exit code. */
 const WORST_FIRST = [12, 1, 9, 10, 11, 8, 5, 0] as const
 
@@ -44,8 +42,10 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   }
   if (flags.detach) throw new TenutoError('NO_DAEMON', { home })
   const serve = await loadServing(on)
+  const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
-  return holding(runtime, serve, on, async () => {
+  return holding(runtime, serve, on, signals, async () => {
+    if (signals.asked.aborted) return [{ exit: 9, state: 'cancelled' }]
     const options = {
       base: read.base,
       environment: jobEnvironment(),
@@ -53,7 +53,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     }
     const handle = await runtime.submit(definition, options)
     if (handle.replayed) await runtime.takeUp(handle.id)
-    return [await followHere(runtime, handle.id, on, flags, timeoutMs, !handle.replayed)]
+    return [await followHere(runtime, handle.id, on, signals, flags, timeoutMs, !handle.replayed)]
   })
 }
 
@@ -83,11 +83,14 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
   const on = screen(flags)
   const timeoutMs = durationOf(flags.timeout)
   const home = homeOf(flags)
-  const holder = await holderOf(home)
+  const holder = await awaitHolder(home)
   if (holder) {
     try {
       const { catalog } = holder
-      const plans = ref === undefined ? await unsettled(catalog) : [(await catalog.resolve(ref)).plan]
+      const plans =
+        ref === undefined
+          ? (await unsettled(catalog)).map(({ id }) => id)
+          : [(await catalog.resolve(ref)).plan]
       if (plans.length === 0) return nothingToDo(on)
       const ends: Followed[] = []
       for (const plan of plans) ends.push(await followThere(sourceOf(holder), plan, on, flags, timeoutMs))
@@ -97,10 +100,13 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     }
   }
   const serve = await loadServing(on)
+  const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
-  return holding(runtime, serve, on, async () => {
+  return holding(runtime, serve, on, signals, async () => {
     const plans =
-      ref === undefined ? await unsettled(runtime.catalog) : [(await runtime.catalog.resolve(ref)).plan]
+      ref === undefined
+        ? (await unsettled(runtime.catalog)).map(({ id }) => id)
+        : [(await runtime.catalog.resolve(ref)).plan]
     if (plans.length === 0) {
       nothingToDo(on)
       return []
@@ -109,7 +115,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     if (ref !== undefined) for (const plan of plans) await runtime.takeUp(plan)
     return Promise.all(
       taken.map((plan) =>
-        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, flags, timeoutMs),
+        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, signals, flags, timeoutMs),
       ),
     )
   })
@@ -139,23 +145,6 @@ const nothingToDo = (on: Screen): number => {
   return 0
 }
 
-type Plans = Readonly<{ plans: Runtime['catalog']['plans'] }>
-const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
-/** Oldest first. */
-const unsettled = async (of: Plans): Promise<readonly string[]> => {
-  const found: string[] = []
-  for (let before: string | undefined; ; ) {
-    const page = await of.plans({
-      states: UNSETTLED,
-      limit: 200,
-      ...(before === undefined ? {} : { before }),
-    })
-    found.unshift(...page.map(({ id }) => id).reverse())
-    before = page.at(-1)?.id
-    if (page.length < 200) return found
-  }
-}
-
 const worst = (ends: readonly Followed[]): number =>
   WORST_FIRST.find((code) => ends.some(({ exit }) => exit === code)) ?? 0
 
@@ -177,6 +166,7 @@ const holding = async (
   runtime: Runtime,
   serve: Serve,
   on: Screen,
+  signals: Signals,
   act: () => Promise<readonly Followed[]>,
 ): Promise<number> => {
   // Other commands can wait for the socket a moment longer than the plan for its first attempt.
@@ -190,6 +180,7 @@ const holding = async (
   try {
     return worst(await Promise.race([act(), broken]))
   } finally {
+    signals.over()
     broken.catch(() => {})
     await serving.then(
       ({ close }) => close(),
@@ -204,25 +195,29 @@ const followHere = async (
   runtime: Runtime,
   plan: string,
   on: Screen,
+  signals: Signals,
   flags: RunFlags,
   timeoutMs: number | undefined,
   fromStart = false,
 ): Promise<Followed> => {
+  const asking = new AbortController()
+  signals.cancels((urgent) => {
+    runtime
+      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
+      .then(() => asking.abort())
+      .catch((error: unknown) => {
+        if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
+      })
+  })
   await nameOthers(runtime, plan, on, flags)
-  const release = cancelOnSignals(runtime, plan, on)
-  try {
-    return await answered(
-      await follow(sourceOf(runtime), plan, on, {
-        homeFlag: homeFlag(flags),
-        fromStart,
-        ...bound(timeoutMs),
-      }),
-      plan,
-      on,
-    )
-  } finally {
-    release()
+  const options = {
+    here: true,
+    homeFlag: homeFlag(flags),
+    fromStart,
+    asking: asking.signal,
+    ...bound(timeoutMs),
   }
+  return answered(await follow(sourceOf(runtime), plan, on, options), plan, on)
 }
 
 /** Follows a plan of another process: Ctrl-C only lets go of it. */
@@ -243,7 +238,13 @@ const followThere = async (
   }
   process.once('SIGINT', leave)
   try {
-    const options = { homeFlag: homeFlag(flags), signal: gone.signal, fromStart, ...bound(timeoutMs) }
+    const options = {
+      here: false,
+      homeFlag: homeFlag(flags),
+      signal: gone.signal,
+      fromStart,
+      ...bound(timeoutMs),
+    }
     const followed = await follow(source, plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
   } finally {
@@ -264,34 +265,12 @@ const answered = async (followed: Followed, plan: string, on: Screen): Promise<F
 
 /** Attempts of other plans that still live in this home are named, so that nobody forgets them. */
 const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: RunFlags): Promise<void> => {
-  const others = (await unsettled(runtime.catalog)).filter((id) => id !== plan)
+  const others = (await unsettled(runtime.catalog)).map(({ id }) => id).filter((id) => id !== plan)
   if (others.length === 0) return
   const living = (await runtime.live()).filter((attempt) => attempt.plan !== plan)
-  const named = `${others.slice(0, 3).join(', ')}${others.length > 3 ? ` and ${others.length - 3} more` : ''}`
   on.talk(
-    `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named}), ${counted(living.length, 'attempt')} still ${living.length === 1 ? 'runs' : 'run'}; go on: tenuto resume${homeFlag(flags)}`,
+    `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named(others)}), ${running(living.length)}; go on: tenuto resume${homeFlag(flags)}`,
   )
-}
-
-/** The first signal cancels in order, a later one at once; answers how to stop listening. */
-const cancelOnSignals = (runtime: Runtime, plan: string, on: Screen): (() => void) => {
-  let first: number | null = null
-  const cancel = (): void => {
-    const now = systemClock.monotonic()
-    if (first !== null && now - first < SAME_SIGNAL_MS) return
-    const urgent = first !== null
-    first ??= now
-    on.talk(urgent ? 'killing what still runs' : 'cancelling; what runs is asked to end (once more: kill it)')
-    runtime
-      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
-      .catch((error: unknown) => {
-        if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
-      })
-  }
-  for (const signal of CANCEL_SIGNALS) process.on(signal, cancel)
-  return () => {
-    for (const signal of CANCEL_SIGNALS) process.off(signal, cancel)
-  }
 }
 
 const limited = (definition: Definition, maxParallel: string | undefined): Definition => {

@@ -1,10 +1,10 @@
 /**
  * Where a command speaks: the answer to stdout, talk to stderr. A reader that has gone away is not an error.
  */
-import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import picocolors from 'picocolors'
 import { surroundings } from '../config.ts'
+import { writeAnswer, writeTalk } from './output.ts'
 
 /** The flags every command has. */
 export type Globals = Readonly<{
@@ -91,28 +91,6 @@ export const ASCII: Marks = {
 const WIDTH = 80
 const HEIGHT = 24
 
-const PATIENCE_MS = 1
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
-
-const write = (descriptor: 1 | 2, data: string | Uint8Array): void => {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data
-  let at = 0
-  while (at < bytes.length) {
-    try {
-      at += writeSync(descriptor, bytes, at)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EAGAIN') {
-        // A reader that is slow, on a pipe that somebody made non-blocking.
-        Atomics.wait(sleeper, 0, 0, PATIENCE_MS)
-        continue
-      }
-      if (code === 'EPIPE' || code === 'EIO' || code === 'EBADF') return
-      throw error
-    }
-  }
-}
-
 /** A terminal that nobody gave a size says 0. */
 const sizeOf = (stream: NodeJS.WriteStream): Readonly<{ width: number; height: number }> => {
   // One that has gone away cannot say its size any more, and that is no reason to end.
@@ -127,7 +105,7 @@ export const screen = (globals: Globals): Screen => {
   const quiet = globals.quiet === true
   const json = globals.json === true
   const marks = around.unicode ? UNICODE : ASCII
-  const say = (text: string): void => write(2, `${text}\n`)
+  const say = (text: string): void => writeTalk(`${text}\n`)
   let through = say
   return {
     json,
@@ -147,10 +125,10 @@ export const screen = (globals: Globals): Screen => {
       },
       paint: picocolors.createColors(colored && around.color.stderr),
       marks,
-      write: (text) => write(2, text),
+      write: writeTalk,
     },
-    answer: (text) => write(1, `${text}\n`),
-    bytes: (bytes) => write(1, bytes),
+    answer: (text) => writeAnswer(`${text}\n`),
+    bytes: writeAnswer,
     talk: (text) => {
       if (!quiet) through(text)
     },
@@ -171,4 +149,4 @@ export const spelled = (text: string): string =>
   )
 
 /** Writes an error, whatever the flags. What it cites cannot steer the terminal. */
-export const complain = (text: string): void => write(2, `${spelled(text)}\n`)
+export const complain = (text: string): void => writeTalk(`${spelled(text)}\n`)

@@ -60,7 +60,7 @@ export const compile = (source: unknown, options: Readonly<{ origin: Origin; nam
   const top = readTop(plan, options.origin, problems)
   const jobs = readJobs(plan['jobs'], options.origin, problems)
   const needs = new Map<string, ReadonlyMap<string, Need>>()
-  const names = [...jobs.keys()]
+  const names = [...jobs.keys()].filter((name) => JOB_NAME_PATTERN.test(name))
   for (const [name, job] of jobs) needs.set(name, readNeeds(name, job, jobs, names, problems))
   const more = checkCycles(needs, jobs, problems)
   if (problems.length > 0) {
@@ -174,28 +174,32 @@ const readTop = (plan: JsonObject, origin: Origin, problems: Problem[]): Top => 
   }
   const result = PLAN_SCHEMA.safeParse(rest)
   if (result.success) return result.data
-  for (const issue of result.error.issues) problems.push(...fromIssue(issue, [], rest, topKeys))
+  problems.push(...fromIssues(result.error.issues, [], rest, topKeys))
   return {}
 }
 
 type Keys = Readonly<{
   known: readonly string[]
   later: readonly string[]
-  elsewhere?: (key: string) => string | undefined
+  elsewhere?: (key: string) => Readonly<{ message: string; hint: string }> | undefined
 }>
 
 const defaultKeys: Keys = {
   known: Object.keys(DEFAULTS_SCHEMA.shape),
   later: LATER_JOB_KEYS,
   elsewhere: (key) =>
-    [...KINDS, ...LATER_KINDS, 'needs', 'with'].includes(key) ? `\`${key}\` has no default` : undefined,
+    [...KINDS, ...LATER_KINDS, 'needs', 'with'].includes(key)
+      ? { message: `\`${key}\` has no default`, hint: 'write it in each job that has it' }
+      : undefined,
 }
 const retryKeys: Keys = { known: Object.keys(RETRY_DEFAULTS), later: [] }
 const topKeys: Keys = {
   known: ['plan', 'jobs', ...Object.keys(PLAN_SCHEMA.shape)],
   later: [...LATER_PLAN_KEYS, ...LATER_JOB_KEYS],
   elsewhere: (key) =>
-    Object.hasOwn(DEFAULTS_SCHEMA.shape, key) ? `\`${key}\` belongs to jobs or \`defaults\`` : undefined,
+    Object.hasOwn(DEFAULTS_SCHEMA.shape, key)
+      ? { message: `\`${key}\` belongs to jobs or \`defaults\``, hint: 'move it there or leave it out' }
+      : undefined,
 }
 const jobKeys = (kind: Kind | undefined): Keys => ({
   known: ['needs', ...Object.keys((kind === undefined ? ANY_JOB_SCHEMA : JOB_SCHEMAS[kind]).shape)],
@@ -203,7 +207,8 @@ const jobKeys = (kind: Kind | undefined): Keys => ({
   elsewhere: (key) => {
     if (kind === undefined || !Object.hasOwn(ANY_JOB_SCHEMA.shape, key)) return undefined
     const kinds = KINDS.filter((other) => Object.hasOwn(JOB_SCHEMAS[other].shape, key))
-    return `\`${key}\` is for ${kinds.map((other) => `\`${other}\``).join(' and ')} jobs`
+    const message = `\`${key}\` is for ${kinds.map((other) => `\`${other}\``).join(' and ')} jobs`
+    return { message, hint: 'leave it out' }
   },
 })
 const JOB_KEYS = {
@@ -310,7 +315,7 @@ const checkJob = (name: string, job: JsonObject, origin: Origin, problems: Probl
   const result = (clear ? JOB_SCHEMAS[only] : ANY_JOB_SCHEMA).safeParse(rest)
   if (result.success) return
   const keys = clear ? JOB_KEYS[only] : JOB_KEYS.any
-  for (const issue of result.error.issues) problems.push(...fromIssue(issue, path, rest, keys))
+  problems.push(...fromIssues(result.error.issues, path, rest, keys))
 }
 
 const EXPECTED: Readonly<Record<string, string>> = {
@@ -321,6 +326,21 @@ const EXPECTED: Readonly<Record<string, string>> = {
   array: 'a list',
   object: 'a map',
   record: 'a map',
+}
+
+/** A number far out of bounds is told by one of them, the nearest. */
+const fromIssues = (
+  issues: readonly z.core.$ZodIssue[],
+  path: Path,
+  source: JsonObject,
+  keys: Keys,
+): Problem[] => {
+  const bounds = issues.filter(({ code }) => code === 'too_big' || code === 'too_small')
+  const last = new Map(bounds.map((issue) => [pathText(issue.path as Path), issue]))
+  const told = issues.filter(
+    (issue) => !bounds.includes(issue) || last.get(pathText(issue.path as Path)) === issue,
+  )
+  return told.flatMap((issue) => fromIssue(issue, path, source, keys))
 }
 
 /** What zod found, in our words. `source` is what was checked and `path` where it stands. */
@@ -380,8 +400,7 @@ const unknownKey = (key: string, path: Path, keys: Keys): Problem => {
     return { path, at: 'key', message: `\`${key}\` is not in this version`, hint: 'leave it out' }
   }
   const elsewhere = keys.elsewhere?.(key)
-  if (elsewhere !== undefined)
-    return { path, at: 'key', message: elsewhere, hint: 'move it there or leave it out' }
+  if (elsewhere !== undefined) return { path, at: 'key', ...elsewhere }
   return {
     path,
     at: 'key',
@@ -391,6 +410,9 @@ const unknownKey = (key: string, path: Path, keys: Keys): Problem => {
   }
 }
 
+/** Words as the list that was meant. */
+const listed = (words: string): string => `[${words.trim().replaceAll(/[\s,]+/g, ', ')}]`
+
 const typeHint = (expected: string, value: unknown, key: unknown): string | undefined => {
   if (value === null) return 'write a value, or leave the key out'
   if (expected === 'string' && (typeof value === 'number' || typeof value === 'boolean'))
@@ -398,7 +420,7 @@ const typeHint = (expected: string, value: unknown, key: unknown): string | unde
   if (expected === 'array' && typeof value === 'string') {
     return key === 'exec'
       ? 'list the program and each argument, or use `run` for shell text'
-      : `write [${value}]`
+      : `write ${listed(value)}`
   }
   if (key === 'retry' && typeof value === 'number') return `write { max: ${value} }`
   if (key === 'run' && Array.isArray(value))
@@ -471,7 +493,7 @@ const readNeeds = (
       }
     }
   } else {
-    const hint = typeof value === 'string' ? `write [${value}]` : 'write [job, job]'
+    const hint = typeof value === 'string' ? `write ${listed(value)}` : 'write [job, job]'
     problems.push({
       path,
       at: 'value',

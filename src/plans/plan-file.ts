@@ -32,9 +32,13 @@ export const defaultName = (file?: string): string => {
   const bare = basename(file)
     .replace(/\.(ya?ml|json|[mc]?ts|[mc]?js)$/i, '')
     .replace(/\.plan$/i, '')
+  // Letters lose their accents. A name that began with `-` could not be typed as a ref.
   const name = bare
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
     .toLowerCase()
-    .replace(/[^a-z0-9-]/g, '-')
+    .replace(/[^a-z0-9-]/gu, '-')
+    .replace(/^-+/, '')
     .slice(0, 64)
   return name === '' ? 'plan' : name
 }

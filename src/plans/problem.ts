@@ -49,8 +49,16 @@ export const describe = (value: unknown): string => {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a map'
   if (typeof value === 'function') return 'a function'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+  if (typeof value !== 'string') return cut(String(value), 60)
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `"${cut(text.slice(1, -1), 58)}"` : text
+}
+
+/** Whole characters and whole escapes only. */
+const cut = (text: string, most: number): string => {
+  if (text.length <= most) return text
+  const kept = text.slice(0, most - 1).replace(/\\(?:u[0-9a-f]{0,3})?$|[\ud800-\udbff]$/, '')
+  return `${kept}…`
 }
 
 /** The edit distance of two words (insert, delete, replace, swap of neighbours), or `limit` + 1 when it is greater. */
@@ -80,14 +88,14 @@ export const editDistance = (a: string, b: string, limit: number): number => {
 /** Words compared by one guesser; after them it guesses no more, so that a wrong plan of any size is told quickly. */
 const COMPARISONS_MAX = 300_000
 
-/** Makes a function that finds the nearest of some words: at most a third of the letters differ, and at most two. */
+/** Makes a function that finds the nearest of some words: at most a third of the letters differ, or one, and at most two. */
 export const guesser = (): ((word: string, among: readonly string[]) => string | undefined) => {
   let left = COMPARISONS_MAX
   return (word, among) => {
     if (word.length > 100 || left < among.length) return undefined
     left -= among.length
     const lower = word.toLowerCase()
-    let limit = Math.min(2, Math.max(1, Math.floor(word.length / 3)))
+    let limit = word.length < 2 ? 0 : Math.min(2, Math.max(1, Math.floor(word.length / 3)))
     let best: string | undefined
     for (const candidate of among) {
       const distance = editDistance(lower, candidate.toLowerCase(), limit)
@@ -115,7 +123,8 @@ export const toPlanError = (
 export const formatPlanError = (error: PlanError): string => {
   const place = [error.file, error.line, error.column].filter((part) => part !== null).join(':')
   const what = error.hint === null ? error.message : `${error.message} (${error.hint})`
-  return `${[place, error.path].filter((part) => part !== '').join(' ')}: ${what}`
+  const where = [place, error.path].filter((part) => part !== '').join(' ')
+  return where === '' ? what : `${where}: ${what}`
 }
 
 /** The error that carries them all. `total` counts also those that are not shown. */
@@ -123,6 +132,7 @@ export const planInvalid = (errors: readonly PlanError[], total = errors.length)
   const [first] = errors
   return new TenutoError('PLAN_INVALID', {
     count: total,
+    errors_in_words: total === 1 ? '1 error' : `${total} errors; the first`,
     first: first === undefined ? 'not shown' : formatPlanError(first),
     errors: errors.slice(0, ERRORS_SHOWN_MAX),
   })

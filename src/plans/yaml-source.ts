@@ -12,6 +12,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  type Scalar,
   YAMLMap,
 } from 'yaml'
 import { describe, type Path } from './problem.ts'
@@ -118,6 +119,17 @@ const keyText = (key: unknown): string => {
   return value === null || value === undefined ? '' : String(value)
 }
 
+/** A key that is not what stands there: `0x10` is the number 16. Undefined for all others. */
+const otherThanWritten = ({
+  source,
+  type,
+  value,
+}: Scalar): Readonly<{ written: string; read: string }> | undefined => {
+  if (type !== 'PLAIN' || source === undefined || source === '' || typeof value === 'symbol') return undefined
+  const read = value === null ? 'nothing' : String(value)
+  return typeof value === 'string' || read === source ? undefined : { written: source, read }
+}
+
 /** The parser marks `<<` by a symbol. */
 const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol'
 
@@ -164,8 +176,18 @@ const inspect = (document: Document.Parsed): { faults: YamlFault[]; fatal: boole
     } else if (isMap(node)) {
       const seen = new Set<string>()
       for (const { key, value } of node.items) {
+        const meant = isScalar(key) ? otherThanWritten(key) : undefined
+        if (isScalar(key) && meant !== undefined) key.value = meant.written
         const text = keyText(key)
         path.push(text)
+        if (meant !== undefined) {
+          faults.push({
+            offset: offsetOf(key),
+            path: [...path],
+            message: `without quotes YAML reads ${describe(text)} as ${meant.read}`,
+            hint: `quote it: "${text}"`,
+          })
+        }
         if (key !== null && !isScalar(key)) {
           fatal = true
           faults.push({

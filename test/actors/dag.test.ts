@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,6 +7,7 @@ import type { Definition, JobDefinition, Need } from '../../src/definition.ts'
 import { type Random, seededRandom } from '../../src/ids.ts'
 import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
 import { createRuntime, type Runtime } from '../../src/runtime.ts'
+import { removeFolder } from '../support/folders.ts'
 
 type Graph = Readonly<Record<string, readonly string[]>>
 
@@ -65,9 +66,7 @@ const onDisk = async (): Promise<Readonly<{ runtime: Runtime; folder: string }>>
   const runtime = await createRuntime({ home: join(folder, 'home') })
   onTestFinished(async () => {
     await runtime.stop()
-    // Node ends without a word when something in it, as the runner's socket, goes by itself meanwhile.
-    while (existsSync(folder))
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    removeFolder(folder)
   })
   return { runtime, folder }
 }

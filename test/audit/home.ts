@@ -1,7 +1,7 @@
 /**
  * Homes for the auditor: real ones, made by running plans, which a test then damages as it likes.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,6 +11,7 @@ import { attemptDir } from '../../src/attempt.ts'
 import type { Definition } from '../../src/definition.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/runtime.ts'
 import { type JobSketch, planOf } from '../support/definitions.ts'
+import { removeFolder } from '../support/folders.ts'
 
 /** A plan of jobs that run as processes. */
 export const shellPlan = (
@@ -25,7 +26,7 @@ export const shellPlan = (
 /** A folder that goes when the test ends. */
 export const openFolder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-audit-'))
-  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  onTestFinished(() => removeFolder(path))
   return path
 }
 

@@ -50,7 +50,7 @@ const following = async (source: Source, flags: Partial<Screen> = {}) => {
     talkThrough: () => {},
     ...flags,
   }
-  const { exit } = await follow(source, 'release-3k9d2a', on, { homeFlag: ' --home h' })
+  const { exit } = await follow(source, 'release-3k9d2a', on, { homeFlag: ' --home h', here: false })
   return { said, exit }
 }
 

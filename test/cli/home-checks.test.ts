@@ -3,7 +3,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -27,10 +26,11 @@ import {
 import { holdHome as takeLock } from '../../src/journal/lock.ts'
 import { socketPath } from '../../src/socket.ts'
 import { holdHome, shellPlan } from '../audit/home.ts'
+import { removeFolder } from '../support/folders.ts'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-doctor-'))
-  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  onTestFinished(() => removeFolder(path))
   return path
 }
 const room = { type: 0xef53, freeBytes: 1e12, freeFiles: 1e6, files: 1e7 }

@@ -1,9 +1,10 @@
 /** Copies of this build, to be changed and taken apart. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { buildInputs, packageRoot } from '../../src/build.ts'
+import { removeFolder } from '../support/folders.ts'
 
 /** A built package in a folder of its own. */
 export type Copy = Readonly<{
@@ -16,7 +17,7 @@ export type Copy = Readonly<{
 /** As it is installed: without source; or, with it, as a checkout that was built. */
 export const copyBuild = (what: 'installed' | 'checkout'): Copy => {
   const root = mkdtempSync(join(tmpdir(), 'tenuto-copy-'))
-  onTestFinished(() => rmSync(root, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  onTestFinished(() => removeFolder(root))
   const inputs = what === 'checkout' ? buildInputs : ['package.json']
   for (const path of ['bin', 'dist', ...inputs]) {
     cpSync(join(packageRoot(), path), join(root, path), { recursive: true })

@@ -1,10 +1,11 @@
 /** Runs the built `tenuto` as a user would, in a folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { removeFolder } from '../support/folders.ts'
 
 const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
 
@@ -30,7 +31,7 @@ export const openFolder = (launcher = bin) => {
         await once(child, 'close')
       }
     }
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    removeFolder(folder)
   })
   const startAs = (program: string, args: readonly string[]): Running => {
     const child = spawn(process.execPath, [program, ...args, '--home', home], {

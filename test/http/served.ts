@@ -1,5 +1,5 @@
 /** A home in a temporary folder that this process holds and serves, and ways to speak to it. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,11 +8,12 @@ import type { Definition } from '../../src/definition.ts'
 import { connectHome, type HomeClient } from '../../src/http/client.ts'
 import { type Served, serveHome } from '../../src/http/server.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/runtime.ts'
+import { removeFolder } from '../support/folders.ts'
 
 /** An empty folder, removed when the test has finished. */
 export const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-http-'))
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  onTestFinished(() => removeFolder(path))
   return path
 }
 

@@ -221,6 +221,26 @@ describe('a wrong plan', () => {
       ['p.yaml:4:3 jobs.a: job "a" stands here twice (remove or rename one)'],
     ],
     [
+      'names that YAML reads as something else',
+      'plan: v1\njobs:\n  0x10: { run: x }\n  1e3: { run: x }\n  2.0: { run: x }\n  null: { run: x }\n  12: { needs: ["0x10"], run: x }\n',
+      [
+        'p.yaml:3:3 jobs.0x10: without quotes YAML reads "0x10" as 16 (quote it: "0x10")',
+        'p.yaml:4:3 jobs.1e3: without quotes YAML reads "1e3" as 1000 (quote it: "1e3")',
+        'p.yaml:5:3 jobs["2.0"]: without quotes YAML reads "2.0" as 2 (quote it: "2.0")',
+        'p.yaml:6:3 jobs.null: without quotes YAML reads "null" as nothing (quote it: "null")',
+      ],
+    ],
+    [
+      'a number far too big, needs that are no list, and a need that no good name resembles',
+      'plan: v1\njobs:\n  a: { run: x, retry: { max: 99999999999999999999 } }\n  b: { needs: a c, run: x }\n  ümlaut: { run: x }\n  c: { needs: [umlaut], run: x }\n',
+      [
+        'p.yaml:3:30 jobs.a.retry.max: it must be at most 1000000, and is 100000000000000000000',
+        'p.yaml:4:15 jobs.b.needs: expected a list or a map of jobs, found "a c" (write [a, c])',
+        'p.yaml:5:3 jobs["ümlaut"]: "ümlaut" cannot be the name of a job (use letters, digits, `_`, `.` and `-`, at most 64, and begin with a letter, digit or `_`)',
+        'p.yaml:6:16 jobs.c.needs[0]: job `c` needs `umlaut`, which is not in the plan (name a job of this plan)',
+      ],
+    ],
+    [
       'a key twice',
       plan('a: { run: x, timeout: 1s, timeout: 2s }'),
       ['p.yaml:3:29 jobs.a.timeout: key "timeout" stands here twice (remove or rename one)'],
@@ -261,7 +281,7 @@ describe('a wrong plan', () => {
     [
       'a key of another kind',
       plan('a: { exec: [x], shell: bash }'),
-      ['p.yaml:3:19 jobs.a.shell: `shell` is for `run` jobs (move it there or leave it out)'],
+      ['p.yaml:3:19 jobs.a.shell: `shell` is for `run` jobs (leave it out)'],
     ],
     [
       'a job key at the top',
@@ -272,7 +292,7 @@ describe('a wrong plan', () => {
       'a kind as a default',
       'plan: v1\ndefaults: { run: x, tiemout: 1s }\njobs: { a: { run: x } }\n',
       [
-        'p.yaml:2:13 defaults.run: `run` has no default (move it there or leave it out)',
+        'p.yaml:2:13 defaults.run: `run` has no default (write it in each job that has it)',
         'p.yaml:2:21 defaults.tiemout: unknown key "tiemout" (did you mean `timeout`?)',
       ],
     ],
@@ -480,6 +500,10 @@ describe('a good plan', () => {
     ['.plan.yaml', 'plan'],
     [`${'a'.repeat(80)}.yaml`, 'a'.repeat(64)],
     ['no-extension', 'no-extension'],
+    ['🎉.yaml', 'plan'],
+    ['ünï cödé.plan.yaml', 'uni-code'],
+    ['-x.yaml', 'x'],
+    ['日本2.yaml', '2'],
   ])('the file %s gives its plan the name %s', (file, name) => {
     expect(defaultName(file)).toBe(name)
   })

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { editDistance, formatPlanError, guesser, pathText, planInvalid } from '../../src/plans/problem.ts'
+import {
+  describe as describeValue,
+  editDistance,
+  formatPlanError,
+  guesser,
+  pathText,
+  planInvalid,
+} from '../../src/plans/problem.ts'
 
 describe('a guess', () => {
   test('is the nearest word, and none when nothing is near', () => {
@@ -11,6 +18,7 @@ describe('a guess', () => {
     expect(guess('rnu', ['run', 'exec'])).toBe('run')
     expect(guess('elephant', ['run', 'exec'])).toBeUndefined()
     expect(guess('x', [])).toBeUndefined()
+    expect(guess('x', ['a'])).toBeUndefined()
   })
 
   test('is given up when very many words have been compared', () => {
@@ -73,7 +81,16 @@ describe('an error', () => {
     )
     expect(formatPlanError({ ...error, path: '' })).toBe('p.yaml:3:7: it is wrong (mend it)')
     expect(planInvalid([error], 12).message).toContain(
-      '12 error(s); the first: p.yaml:3:7 jobs.a: it is wrong',
+      'the plan has 12 errors; the first: p.yaml:3:7 jobs.a: it is wrong',
     )
+    const nowhere = { ...error, file: null, line: null, column: null, path: '', hint: null }
+    expect(planInvalid([nowhere]).message).toBe('the plan has 1 error: it is wrong')
+  })
+
+  test('names a value that is long by its beginning, and closes the quote', () => {
+    expect(describeValue('a'.repeat(60))).toBe(`"${'a'.repeat(57)}…"`)
+    expect(describeValue('a'.repeat(58))).toBe(`"${'a'.repeat(58)}"`)
+    expect(describeValue(`${'a'.repeat(56)}\u0001b`)).toBe(`"${'a'.repeat(56)}…"`)
+    expect(describeValue(12)).toBe('12')
   })
 })

@@ -22,6 +22,7 @@ import {
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { TenutoError } from '../../src/errors.ts'
 import { markedProcesses } from '../../src/process.ts'
+import { removeFolder } from '../support/folders.ts'
 
 export type Home = Readonly<{
   home: string
@@ -154,7 +155,7 @@ export const openHome = (): Home => {
         // It went by itself.
       }
     }
-    rmSync(home, { recursive: true, force: true })
+    removeFolder(home)
   })
   return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked }
 }

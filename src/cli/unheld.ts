@@ -1,0 +1,67 @@
+/**
+ * What a home holds that nobody drives: plans that have not ended, and attempts of theirs that still run.
+ */
+import { lookAtHolder } from '../audit/holder.ts'
+import { readJournalFile } from '../audit/journal-file.ts'
+import { homePaths } from '../home.ts'
+import { type Catalog, liveAttempts } from './home.ts'
+import type { Screen } from './screen.ts'
+import { counted } from './words.ts'
+
+const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
+/** Of these nothing is said while none of their attempts runs: they wait for a person, and their state says so. */
+const WAITING = new Set(['paused', 'quarantined'])
+const PAGE = 200
+const NAMED = 3
+
+/** The plans that have not ended, oldest first. */
+export const unsettled = async (
+  of: Pick<Catalog, 'plans'>,
+): Promise<readonly Readonly<{ id: string; state: string }>[]> => {
+  const found: Readonly<{ id: string; state: string }>[] = []
+  for (let before: string | undefined; ; ) {
+    const page = await of.plans({
+      states: UNSETTLED,
+      limit: PAGE,
+      ...(before === undefined ? {} : { before }),
+    })
+    found.unshift(...page.toReversed())
+    before = page.at(-1)?.id
+    if (page.length < PAGE) return found
+  }
+}
+
+/** The first few of some plans by name, the others by number. */
+export const named = (ids: readonly string[]): string =>
+  `${ids.slice(0, NAMED).join(', ')}${ids.length > NAMED ? ` and ${ids.length - NAMED} more` : ''}`
+
+/** How many attempts run, in words. */
+export const running = (attempts: number): string =>
+  attempts === 0
+    ? 'no attempt runs'
+    : `${counted(attempts, 'attempt')} still ${attempts === 1 ? 'runs' : 'run'}`
+
+/** How many attempts of this home live, of these plans; looked up among the processes of this machine. */
+export const attemptsAlive = async (home: string, plans: readonly string[]): Promise<number> => {
+  const homeId = readJournalFile(homePaths(home).journal, ({ head }) => head.homeId)
+  if (homeId === undefined) return 0
+  return (await liveAttempts(home, homeId)).filter(({ plan }) => plans.includes(plan)).length
+}
+
+/** Says in one line that plans of this home have not ended and nobody drives them; nothing where that is not so. */
+export const tellOfUnheld = async (
+  home: string,
+  catalog: Pick<Catalog, 'plans'>,
+  on: Pick<Screen, 'talk'>,
+  homeFlag: string,
+): Promise<void> => {
+  const open = await unsettled(catalog)
+  if (open.length === 0 || lookAtHolder(home).held) return
+  const ids = open.map(({ id }) => id)
+  const alive = await attemptsAlive(home, ids)
+  if (alive === 0 && open.every(({ state }) => WAITING.has(state))) return
+  const which = ids.length === 1 ? ids[0] : 'PLAN'
+  on.talk(
+    `nobody drives this home: ${counted(ids.length, 'plan')} of it ${ids.length === 1 ? 'has' : 'have'} not ended (${named(ids)}), ${running(alive)}, nothing new starts.  go on: tenuto resume${homeFlag}  stop: tenuto cancel ${which}${homeFlag}`,
+  )
+}
