@@ -4,7 +4,7 @@
  *
  * ```
  *   ensure ──> claim won ──> log made ──> started ────> main process gone ──> group empty ──> exit record ──> told
- *      │                                  │ stop: TERM, grace, KILL  ▲            (after a stop: marker too)
+ *      │                                  │ stop: TERM, grace, KILL  ▲         and nobody else has its marker
  *      └─────> claim there ──> judged ──> adopted ───────────────────┘
  *                                └──────> exit record read, or written by the ruling ──────────────────────> told
  * ```
@@ -46,7 +46,8 @@ import {
   writeProcess,
 } from './directory.ts'
 import { punchOut } from './log-bound.ts'
-import { isGroupEmpty, sweepGroup, sweepMarked } from './sweep.ts'
+import { strays } from './strays.ts'
+import { isGroupEmpty, type Swept, sweepGroup, sweepMarked } from './sweep.ts'
 
 /** How often logs and adopted processes are looked at; also how exact `stall` is. */
 const LOOK_MS = 250
@@ -131,6 +132,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const waiting: Entry[] = []
   /** Ends that could not be written yet, as on a full disk. */
   const unwritten = new Map<string, Readonly<{ dir: string; record: ExitRecord }>>()
+  const { started, areLeft } = strays()
   let lookTimer: Later | undefined
   let sweeping = 0
   let abandoned = false
@@ -217,6 +219,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
     child.on('error', (error) => ports.log(`${key}: ${error.message}`))
+    started({ key, pid, startedMono })
     const identity = { pid, start: '', boot: ports.self.boot }
     const live = watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
     // Never `close`: that waits for everybody who inherited a descriptor.
@@ -273,11 +276,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
     if (claim !== undefined && claim.holder.boot !== bootId()) return ruleFromFiles(entry, true)
     const found = await findMain(ref)
     if (found !== undefined) return adopt(entry, claim, found)
-    await sweepMarked(
+    const swept = await sweepMarked(
       (key) => key === ref.key,
       () => entry.order?.graceMs === 0,
     )
-    ruleFromFiles(entry, false)
+    ruleFromFiles(entry, false, swept.found)
   }
 
   /** A living runner that is not this one holds the claim: leave the attempt alone and come back. */
@@ -289,10 +292,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
     later(() => void judge(entry).catch((again: unknown) => judgeLater(entry, again)), LOOK_MS)
   }
 
-  const ruleFromFiles = (entry: Entry, rebooted: boolean): void => {
+  const ruleFromFiles = (entry: Entry, rebooted: boolean, leftovers = 0): void => {
     const recorded = exitOf(entry.ref.dir)
     if (recorded !== undefined) return tell(entry, recorded)
-    ruled(entry, rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started')
+    const outcome = rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started'
+    finish(entry, { ...unstarted(entry.ref, outcome), leftovers })
   }
 
   const findMain = async (ref: AttemptRef) => {
@@ -390,14 +394,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     cancelLater(live.limitTimer)
     cancelLater(live.killTimer)
     live.phase = 'ending'
-    let leftovers = 0
-    if (
-      live.decided !== undefined ||
-      live.child === undefined ||
-      guarded(() => isGroupEmpty(live.identity.pid)) !== true
-    ) {
-      leftovers = await sweepFamily(live)
-    }
+    const leftovers = await sweepFamily(live)
     await boundLogAtEnd(live)
     const entry = entries.get(live.ref.key)
     if (entry === undefined) return
@@ -418,25 +415,36 @@ export const watchAttempts = (ports: Ports): Attempts => {
     })
   }
 
-  /** Of an adopted attempt only the marked: the number of its group may belong to strangers by now. */
+  /** Ends what the main process has left behind; how many that were. */
   const sweepFamily = async (live: Live): Promise<number> => {
     const hurry = () => live.hurry
-    const sweeps = [
-      ...(live.child === undefined ? [] : [() => sweepGroup(live.identity.pid, hurry)]),
-      ...(live.decided === undefined && live.child !== undefined
-        ? []
-        : [() => sweepMarked((key) => key === live.ref.key, hurry)]),
-    ]
+    const isMarked = (key: string) => key === live.ref.key
     let found = 0
-    for (const sweep of sweeps) {
+    const swept = async (isNeeded: () => boolean | Promise<boolean>, sweep: () => Promise<Swept>) => {
       try {
-        const swept = await sweep()
-        found += swept.found
-        if (swept.left > 0) live.warnings.push(`${swept.left} processes could not be ended`)
+        const needed = isNeeded()
+        if (needed === false || !(await needed)) return
+        const { found: more, left } = await sweep()
+        found += more
+        if (left > 0) live.warnings.push(`${left} processes could not be ended`)
       } catch (error) {
         live.warnings.push(`leftovers could not be looked for: ${messageOf(error)}`)
       }
     }
+    const { pid } = live.identity
+    // The number of an adopted attempt's group may belong to strangers by now.
+    if (live.child !== undefined)
+      await swept(
+        () => !isGroupEmpty(pid),
+        () => sweepGroup(pid, hurry),
+      )
+    await swept(
+      () =>
+        live.decided !== undefined ||
+        live.child === undefined ||
+        areLeft({ key: live.ref.key, pid, startedMono: live.startedMono }),
+      () => sweepMarked(isMarked, hurry),
+    )
     return found
   }
 

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { bootId, identityOf } from '../../src/process.ts'
-import { fileThere, openHome, processGone } from './home.ts'
+import { fileThere, openHome } from './home.ts'
 
 const exitOf = (dir: string) => readExitRecord(readFileSync(join(dir, FILES.exit), 'utf8'))
 
@@ -212,22 +213,42 @@ test('an attempt ends when its main process exits; what is left in its group is 
   expect([...marked(polite.key), ...marked(deaf.key)]).toEqual([])
 })
 
-test('a grandchild that left the group of a normal end lives on until its plan is swept', async () => {
+test.each([
+  ['of a moment', ''],
+  ['that made many processes meanwhile', 'for i in $(seq 150); do /bin/true; done;'],
+  ['of more than a second', 'sleep 1.1;'],
+])('an attempt %s ends with what left its group, which is counted', async (_, first) => {
+  const { shell, executor, marked } = openHome()
+  const { run, live } = executor()
+  const inItsOwnSession = (text: string, sign: string) =>
+    `${first} setsid sh -c "${text}: > ${sign}; while :; do sleep 0.05; done" & until test -e ${sign}; do sleep 0.02; done`
+  const polite = shell(inItsOwnSession('', 'one'))
+  const deaf = shell(inItsOwnSession("trap '' TERM; ", 'two'))
+  const daemon = shell(`(${inItsOwnSession('', 'three')}); exit 3`)
+  const clean = shell(`${first} true`)
+
+  const ends = await Promise.all([polite, deaf, daemon, clean].map(run))
+
+  expect(ends.map(({ record }) => record.outcome)).toEqual(['succeeded', 'succeeded', 'exit', 'succeeded'])
+  for (const { record } of ends.slice(0, 3)) expect(record.leftovers).toBeGreaterThan(0)
+  expect(ends[3]?.record.leftovers).toBe(0)
+  expect(marked()).toEqual([])
+  expect(await live()).toEqual([])
+})
+
+test('what bears the marker of an ended attempt, wherever it came from, is ended with its plan and no other', async () => {
   const { shell, executor, marked, home } = openHome()
   const { run, sweepPlan } = executor()
-  const spec = shell('setsid sh -c ": > there; exec sleep 100" & until test -e there; do sleep 0.02; done')
+  const spec = shell('true')
+  await run(spec)
+  const stray = spawn('sleep', ['100'], { env: { ...process.env, [MARKER]: spec.key }, stdio: 'ignore' })
+  const gone = once(stray, 'exit')
 
-  const { record } = await run(spec)
-  expect(record).toMatchObject({ outcome: 'succeeded', leftovers: 0 })
-  const [left] = marked(spec.key)
-  expect(left).toBeGreaterThan(0)
   sweepPlan('another')
-  const other = await run(shell('test -e there'))
-  expect(other.record.outcome).toBe('succeeded')
-  expect(existsSync(`/proc/${left}`)).toBe(true)
-
+  const other = await run(shell(`test -e /proc/${stray.pid}`))
+  expect(other.record).toMatchObject({ outcome: 'succeeded', leftovers: 0 })
   sweepPlan('plan')
-  await processGone(left as number)
+  await gone
 
   expect(marked(spec.key)).toEqual([])
   expect(existsSync(home)).toBe(true)
