@@ -17,6 +17,7 @@ import {
   attemptVariables,
   type Claim,
   type ExitRecord,
+  type Found,
   type Identity,
   type Limits,
   type LiveAttempt,
@@ -73,6 +74,8 @@ export type Ports = Readonly<{
   epoch: () => number
   /** Called when an attempt that has passed a limit of time begins to be stopped, and again each time it is ensured before its end. */
   stopping: (key: string, why: TimeLimit) => void
+  /** Called once for each time an attempt was asked for as `recovered`, unless it has ended. */
+  found: (key: string, how: Found, pid: number | null) => void
   /** Called with every end, also of one that was recorded before; at least once for each ensured or stopped attempt. */
   ended: (record: ExitRecord) => void
   log: (message: string) => void
@@ -123,6 +126,8 @@ type Entry = {
   readonly ref: AttemptRef
   spec: Spec | undefined
   order: StopOrder | undefined
+  /** Whether somebody waits to hear what it is found to be. */
+  isToBeFound: boolean
   live: Live | undefined
 }
 
@@ -140,13 +145,18 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const ensure = (spec: Spec): void => {
     const entry = entries.get(spec.key)
     if (entry !== undefined) {
+      if (spec.recovered) entry.isToBeFound = true
       if (entry.live === undefined) entry.spec ??= spec
-      // Who asks may have missed it.
-      else tellStopping(entry.live)
+      else {
+        tellFound(entry, 'adopted', entry.live.identity.pid)
+        // Who asks may have missed it.
+        tellStopping(entry.live)
+      }
       return
     }
     if (toldUnwritten(spec.key)) return
-    const fresh: Entry = { ref: spec, spec, order: undefined, live: undefined }
+    const isToBeFound = spec.recovered === true
+    const fresh: Entry = { ref: spec, spec, order: undefined, isToBeFound, live: undefined }
     entries.set(spec.key, fresh)
     if (waiting.push(fresh) === 1) setImmediate(startSome)
   }
@@ -158,13 +168,18 @@ export const watchAttempts = (ports: Ports): Attempts => {
 
   const stop = (order: StopOrder): void => {
     const entry = entries.get(order.key)
-    if (entry?.live !== undefined) return stopLive(entry.live, order.why, order.graceMs)
+    if (entry !== undefined && order.recovered) entry.isToBeFound = true
+    if (entry?.live !== undefined) {
+      tellFound(entry, 'adopted', entry.live.identity.pid)
+      return stopLive(entry.live, order.why, order.graceMs)
+    }
     if (entry !== undefined) {
       entry.order = order
       return
     }
     if (toldUnwritten(order.key)) return
-    const fresh: Entry = { ref: order, spec: undefined, order, live: undefined }
+    const isToBeFound = order.recovered === true
+    const fresh: Entry = { ref: order, spec: undefined, order, isToBeFound, live: undefined }
     entries.set(order.key, fresh)
     begin(fresh)
   }
@@ -198,6 +213,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     }
     const failed = (error: Error) => {
       const transient = TRANSIENT.has(codeOf(error) ?? '')
+      if (!transient) tellFound(entry, 'requeued', null)
       ruled(entry, transient ? 'never-started' : 'spawn-error', spawnMessage(spec, error))
     }
     const startedAt = wallMs()
@@ -248,6 +264,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
       looksOverLimit: 0,
     }
     entry.live = live
+    tellFound(entry, live.child === undefined ? 'adopted' : 'requeued', live.identity.pid)
     // What it may read of its needs can be long.
     entry.spec = undefined
     // An order comes before a limit that may have passed meanwhile.
@@ -350,6 +367,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const stopOverdue = (live: Live, why: TimeLimit): void => {
     stopLive(live, why, live.limits.graceMs)
     tellStopping(live)
+  }
+
+  const tellFound = (entry: Entry, how: Found, pid: number | null): void => {
+    if (entry.isToBeFound) ports.found(entry.ref.key, how, pid)
+    entry.isToBeFound = false
   }
 
   /** What somebody ordered is not told: they know, and their reason is the one that counts. */

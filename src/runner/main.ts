@@ -79,6 +79,7 @@ const attempts = watchAttempts({
   epoch: door.epoch,
   log,
   stopping: (key, why) => door.tell({ type: 'stopping', key, why }),
+  found: (key, how, pid) => door.tell({ type: 'found', key, how, pid }),
   ended: (record) => {
     door.tell({ type: 'ended', record })
     leaveWhenIdle()

@@ -14,6 +14,7 @@ import {
   type AttemptReport,
   attemptDir,
   attemptKey,
+  type Found,
   LOG_LIMITS,
   type Spec,
   type StopOrder,
@@ -41,6 +42,8 @@ export type Home = Readonly<{
 export type Driven = ProcessExecutor &
   Readonly<{
     reports: readonly AttemptReport[]
+    /** What it was told of attempts that it had asked for as `recovered`, in order. */
+    finds: readonly Readonly<{ key: string; how: Found; pid: number | null }>[]
     /** What the runner said it stops by itself, in order. */
     stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
@@ -48,6 +51,8 @@ export type Driven = ProcessExecutor &
     failures: readonly TenutoError[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
+    /** The next time it is told what this attempt was found to be. */
+    found: (key: string) => Promise<Readonly<{ how: Found; pid: number | null }>>
     /** The next time it is told that this attempt is being stopped. */
     stopping: (key: string) => Promise<TimeLimit>
     /** Ensures, and waits for the end. */
@@ -83,6 +88,7 @@ export const openHome = (): Home => {
   const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
     const stops: { key: string; why: TimeLimit }[] = []
+    const finds: { key: string; how: Found; pid: number | null }[] = []
     const logs: string[] = []
     const taken = new Map<unknown, Map<string, number>>()
     const failures: TenutoError[] = []
@@ -106,6 +112,10 @@ export const openHome = (): Home => {
         stops.push({ key, why })
         wakeAll()
       },
+      found: ({ key }, how, pid) => {
+        finds.push({ key, how, pid })
+        wakeAll()
+      },
       log: (level, fields, message) => logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
     })
     /** The next of these about this attempt that nobody has asked for before. */
@@ -124,12 +134,13 @@ export const openHome = (): Home => {
       }
     }
     const ended = (key: string) => next(reports, key)
+    const found = (key: string) => next(finds, key)
     const stopping = async (key: string) => (await next(stops, key)).why
     const run = (spec: Spec) => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, stops, logs, failures, ended, stopping, run }
+    const driven = { ...made, reports, finds, stops, logs, failures, ended, found, stopping, run }
     executors.push(driven)
     return driven
   }
