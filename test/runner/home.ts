@@ -37,6 +37,8 @@ export type Home = Readonly<{
   runnerPid: () => Promise<number>
   /** Pids that carry a marker of this home. */
   marked: (key?: string) => readonly number[]
+  /** Ends and removes everything; done after the test in any case. */
+  dispose: () => Promise<void>
 }>
 
 export type Driven = ProcessExecutor &
@@ -59,7 +61,8 @@ export type Driven = ProcessExecutor &
     run: (spec: Spec) => Promise<AttemptReport>
   }>
 
-export const openHome = (): Home => {
+/** Makes a home; its runner is `program` where one is given. */
+export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home => {
   const home = mkdtempSync(join(tmpdir(), 'tenuto-'))
   const homeId = randomBytes(6).toString('hex')
   const executors: Driven[] = []
@@ -102,7 +105,7 @@ export const openHome = (): Home => {
       epoch,
       clock,
       build,
-      program: runnerProgram(home),
+      program: program ?? runnerProgram(home),
       fail: (error) => failures.push(error),
       report: (report) => {
         reports.push(report)
@@ -145,7 +148,7 @@ export const openHome = (): Home => {
     return driven
   }
 
-  const runnerPids = () => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))
+  const runnerPids = () => pidsOf((line) => line.includes('runner/main') && line.includes(home))
   const runnerPid = (): Promise<number> => {
     const socket = join(home, 'runner.sock')
     return seen(socket, () => (existsSync(socket) ? runnerPids()[0] : undefined))
@@ -155,7 +158,7 @@ export const openHome = (): Home => {
       .filter((one) => key === undefined || one.key === key)
       .map(({ pid }) => pid)
 
-  onTestFinished(async () => {
+  const dispose = async (): Promise<void> => {
     await Promise.all(executors.map((each) => each.close()))
     rmSync(home, { recursive: true, force: true })
     for (const pid of [...runnerPids(), ...marked()]) {
@@ -166,8 +169,9 @@ export const openHome = (): Home => {
       }
     }
     rmSync(home, { recursive: true, force: true })
-  })
-  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked }
+  }
+  onTestFinished(dispose)
+  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked, dispose }
 }
 
 /** Resolves when the file exists: how the shell texts of these tests say where they are. Its folder need not exist yet. */
