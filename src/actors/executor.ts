@@ -66,7 +66,7 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
-  /** Called once when this build can never speak with the runner that serves: `RUNNER_MISMATCH`. */
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -259,7 +259,10 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const refused = ({ why, message, v, build }: Extract<FromRunner, { type: 'refused' }>): void => {
     if (strangerSince === undefined) ports.log('error', { why, runner: build }, message)
     // A newer daemon is in command: this one has been replaced and must not come back.
-    if (why === 'epoch') return void close()
+    if (why === 'epoch') {
+      if (!closed) ports.fail(new TenutoError('FENCED', { what: message }))
+      return void close()
+    }
     const now = ports.clock.monotonic()
     strangerSince ??= now
     if (closed || now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return

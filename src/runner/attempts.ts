@@ -495,8 +495,9 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const { ref, startedAt, startedMono } = live
     const identity = identityOf(live.identity.pid)
     if (identity === undefined) return
-    live.identity = identity
+    // On a full disk it is tried again at the next look.
     writeProcess(ref.dir, ref.key, identity, startedAt, startedMono)
+    live.identity = identity
   }
 
   /** Whether to look again soon. */

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { bootId, identityOf } from '../../src/process.ts'
-import { fileThere, openHome } from './home.ts'
+import { fileThere, openHome, processGone } from './home.ts'
 
 const exitOf = (dir: string) => readExitRecord(readFileSync(join(dir, FILES.exit), 'utf8'))
 
@@ -439,6 +439,44 @@ test('a recorded pid that belongs to a stranger now is neither adopted nor signa
   expect(stranger.exitCode).toBeNull()
   expect(stranger.signalCode).toBeNull()
   stranger.kill('SIGKILL')
+})
+
+/** A zombie: its parent lives and never asks for its end, as the first process of a container may not. */
+const zombie = async () => {
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  onTestFinished(() => void parent.kill('SIGKILL'))
+  const [text] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(text.toString())
+  await processGone(pid)
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] as string
+  expect(stat).toContain(') Z ')
+  return { pid, start, boot: bootId() }
+}
+
+test('a zombie is dead: as the runner that holds a claim, and as the main process of an attempt', async () => {
+  const { shell, executor } = openHome()
+  const dead = await zombie()
+  const nobody = { pid: 4_000_000, start: '1', boot: bootId() }
+  const specs = [dead, nobody].map((holder) => {
+    const spec = shell('true')
+    mkdirSync(spec.dir, { recursive: true })
+    const claim = { v: 1, key: spec.key, by: 'runner', holder, epoch: 1, at: 1 }
+    writeFileSync(join(spec.dir, FILES.claim), JSON.stringify(claim))
+    writeFileSync(join(spec.dir, FILES.log), '')
+    const main = { v: 1, key: spec.key, ...dead, startedAt: 1, startedMono: 1 }
+    if (holder === nobody) writeFileSync(join(spec.dir, FILES.process), JSON.stringify(main))
+    return { ...spec, recovered: true as const }
+  })
+  const { ensure, ended, finds } = executor()
+
+  for (const spec of specs) ensure(spec)
+  const ends = await Promise.all(specs.map(({ key }) => ended(key)))
+
+  expect(ends.map(({ record }) => record.outcome)).toEqual(['lost', 'lost'])
+  expect(finds).toEqual([])
 })
 
 test('a directory that belongs to another attempt is left alone', async () => {

@@ -1,6 +1,7 @@
 /**
- * The runner as it is, killed once at a named point of its work: `kill-at` in its home says before, after or in the middle of which
- * call. Runs in the place of `src/runner/main.ts`; `killed` in the home tells that the point was reached, and who was.
+ * The runner as it is, but that a call of Node goes wrong at a named point: it is killed once before, after or in the middle of it, or
+ * the call fails as on a full disk. `kill-at` in its home says where. Runs in the place of `src/runner/main.ts`; `killed` in the home tells
+ * that the point was reached, and who was.
  */
 import childProcess from 'node:child_process'
 import fs from 'node:fs'
@@ -10,8 +11,12 @@ import { basename, join } from 'node:path'
 const home = process.argv[2] as string
 const { readFileSync, writeFileSync, existsSync } = fs
 const plan = join(home, 'kill-at')
-/** `[before|torn|after] [call] [name of the file]`, one a line; the first that was not reached yet is due. */
+/**
+ * `[before|torn|after] [call] [name of the file]`, one a line; the first at which nobody was killed yet is due. With an error code in
+ * place of the moment the call fails so, in the middle, as long as there is a file `full`.
+ */
 const points = existsSync(plan) ? readFileSync(plan, 'utf8').trim().split('\n') : []
+const full = join(home, 'full')
 const killed = join(home, 'killed')
 const reached = existsSync(killed) ? readFileSync(killed, 'utf8').trim().split('\n').length : 0
 const due = points[reached]
@@ -37,6 +42,11 @@ const wrap = <T extends Record<string, unknown>>(
     [call]: (...args: never[]) => {
       const point = `${call} ${nameOf(args)}`
       if (due === `before ${point}`) die()
+      const [code] = due?.split(' ', 1) ?? []
+      if (due === `${code} ${point}` && code?.startsWith('E') && existsSync(full)) {
+        half(args)
+        throw Object.assign(new Error(`${code}: the disk takes nothing, ${call}`), { code })
+      }
       if (due === `torn ${point}`) {
         half(args)
         die()
