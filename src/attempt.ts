@@ -134,10 +134,15 @@ export type Spec = AttemptRef &
      * nothing: it is never started now, and `lost` unless an exit record is there.
      */
     rebooted?: true
+    /** Another daemon has begun it: if it lives, or begins only now, that is told (`found`). */
+    recovered?: true
   }>
 
-/** An order to stop an attempt. `graceMs: 0` cuts short a grace that is running. */
-export type StopOrder = AttemptRef & Readonly<{ graceMs: number; why: StopWhy }>
+/** An order to stop an attempt. `graceMs: 0` cuts short a grace that is running. `recovered`: as of a spec. */
+export type StopOrder = AttemptRef & Readonly<{ graceMs: number; why: StopWhy; recovered?: true }>
+
+/** What an attempt that another daemon has begun is found to be: it lives; or nothing of it had begun, and it is started now. */
+export type Found = 'adopted' | 'requeued'
 
 /** The variables that tell a job about its attempt. */
 export const attemptVariables = (ref: AttemptRef): Readonly<Record<string, string>> => ({
@@ -251,6 +256,8 @@ export type FromRunner =
   /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
   | Readonly<{ type: 'stopping'; key: string; why: TimeLimit }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
+  /** Said of an attempt that was asked for as `recovered`, before its end. `pid` is null when it could not be started. */
+  | Readonly<{ type: 'found'; key: string; how: Found; pid: number | null }>
   | Readonly<{ type: 'swept'; prefix: string; leftovers: number }>
   | Readonly<{ type: 'live'; id: number; attempts: readonly LiveAttempt[] }>
 
@@ -304,6 +311,12 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
         return isString(message['key']) && isTimeLimit(message['why']) ? (message as FromRunner) : undefined
       case 'ended':
         return isExitRecord(message['record']) ? (message as FromRunner) : undefined
+      case 'found':
+        return isString(message['key']) &&
+          (message['how'] === 'adopted' || message['how'] === 'requeued') &&
+          (message['pid'] === null || isNumber(message['pid']))
+          ? (message as FromRunner)
+          : undefined
       case 'swept':
         return isString(message['prefix']) ? (message as FromRunner) : undefined
       case 'live':

@@ -44,6 +44,26 @@ export const groupMembers = (group: number): readonly Seen[] =>
 export const markedProcesses = (prefix: string): readonly Marked[] =>
   (linux ? environments() : environmentsByPs()).filter(({ key }) => key.startsWith(prefix))
 
+/** The marker of a living process; undefined when it has none, is gone, or belongs to somebody else. Linux only. */
+export const markerOf = (pid: number): string | undefined => {
+  const environment = readProc(`/proc/${pid}/environ`)
+  const at = environment === undefined ? -1 : `\0${environment}`.indexOf(`\0${MARKER}=`)
+  if (environment === undefined || at < 0) return undefined
+  const from = at + MARKER.length + 1
+  const end = environment.indexOf('\0', from)
+  return environment.slice(from, end < 0 ? undefined : end)
+}
+
+/**
+ * The pid that was given last. Linux gives them in order and begins again at the end, so that what a process has started bears a pid
+ * between its own and this one. Undefined where the system does not say.
+ */
+export const lastPid = (): number | undefined => {
+  if (!linux) return undefined
+  const last = Number(readProc('/proc/loadavg')?.trimEnd().split(' ').at(-1))
+  return last > 0 ? last : undefined
+}
+
 /** Sends a signal; whether there was anybody to get it. A negative pid names a group. */
 export const sendSignal = (pid: number, signal: NodeJS.Signals | 0): boolean => {
   try {
@@ -79,13 +99,8 @@ const lookAtProc = (pid: number): Seen | undefined => {
 
 const environments = (): readonly Marked[] =>
   pids().flatMap((pid) => {
-    if (pid === process.pid) return []
-    const environment = readProc(`/proc/${pid}/environ`)
-    const at = environment === undefined ? -1 : `\0${environment}`.indexOf(`\0${MARKER}=`)
-    if (environment === undefined || at < 0) return []
-    const from = at + MARKER.length + 1
-    const end = environment.indexOf('\0', from)
-    return [{ pid, key: environment.slice(from, end < 0 ? undefined : end) }]
+    const key = pid === process.pid ? undefined : markerOf(pid)
+    return key === undefined ? [] : [{ pid, key }]
   })
 
 /** Undefined where the process is gone or belongs to somebody else, who then is none of ours. */

@@ -12,6 +12,7 @@ import {
   type AttemptReport,
   attemptDir,
   FILES,
+  type Found,
   type FromRunner,
   type LiveAttempt,
   OUTPUTS_LIMIT_BYTES,
@@ -60,7 +61,12 @@ export type Ports = Readonly<{
   report: (end: AttemptReport) => void
   /** Called when the runner begins to stop an attempt that has passed a limit of time; perhaps several times. Must not throw. */
   stopping: (attempt: AttemptRef, why: TimeLimit) => void
-  /** Called once when this build can never speak with the runner that serves: `RUNNER_MISMATCH`. */
+  /**
+   * Called once for each attempt that was asked for as `recovered` and had not ended, before its end. `pid` is null when it could not be
+   * started. Must not throw.
+   */
+  found: (attempt: AttemptRef, how: Found, pid: number | null) => void
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -234,6 +240,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
+    else if (message.type === 'found') wasFound(message)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
     else {
       questions.get(message.id)?.(message.attempts)
@@ -254,7 +261,10 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const refused = ({ why, message, v, build }: Extract<FromRunner, { type: 'refused' }>): void => {
     if (strangerSince === undefined) ports.log('error', { why, runner: build }, message)
     // A newer daemon is in command: this one has been replaced and must not come back.
-    if (why === 'epoch') return void close()
+    if (why === 'epoch') {
+      if (!closed) ports.fail(new TenutoError('FENCED', { what: message }))
+      return void close()
+    }
     const now = ports.clock.monotonic()
     strangerSince ??= now
     if (closed || now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
@@ -268,6 +278,20 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const stopping = ({ key, why }: Extract<FromRunner, { type: 'stopping' }>): void => {
     const found = asked.get(key)
     if (found !== undefined && found.order === undefined && !closed) ports.stopping(found.ref, why)
+  }
+
+  /** What is asked of a later runner is no longer asked after. */
+  const wasFound = ({ key, how, pid }: Extract<FromRunner, { type: 'found' }>): void => {
+    const before = asked.get(key)
+    if (before === undefined || closed || !(before.spec?.recovered || before.order?.recovered)) return
+    const { recovered: _, ...spec } = before.spec ?? {}
+    const { recovered: __, ...order } = before.order ?? {}
+    asked.set(key, {
+      ref: before.ref,
+      ...(before.spec === undefined ? {} : { spec: spec as Spec }),
+      ...(before.order === undefined ? {} : { order: order as StopOrder }),
+    })
+    ports.found(before.ref, how, pid)
   }
 
   const ended = (record: AttemptReport['record']): void => {

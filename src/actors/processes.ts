@@ -22,7 +22,7 @@ import type { Needs } from './calls.ts'
 import type { Ports, ProcessExecutor } from './executor.ts'
 
 /** What the executor has to tell. */
-export type ExecutorNews = Pick<Ports, 'report' | 'stopping'>
+export type ExecutorNews = Pick<Ports, 'report' | 'stopping' | 'found'>
 
 /** What process attempts need. */
 export type ProcessPorts = Readonly<{
@@ -57,7 +57,7 @@ const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly s
 /** The attempts of jobs that run as processes. */
 export const processAttempts = (ports: ProcessPorts): Attempts => {
   const { clock, home, homeId, bootedSince, tell } = ports
-  /** Attempts that this process was the first to ask for. */
+  /** Attempts that this process was the first to ask for, or that have been found since it asked again. */
   const begun = new Set<string>()
   const report = ({
     key,
@@ -88,7 +88,11 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
   }
   const stopping: ExecutorNews['stopping'] = ({ plan, job, attempt, generation }, why) =>
     tell(plan, job, { type: 'attempt.stopping', attempt, generation, why: REASON[why] })
-  const executor = ports.executor({ report, stopping })
+  const found: ExecutorNews['found'] = ({ key, plan, job, attempt, generation }, how, pid) => {
+    begun.add(key)
+    tell(plan, job, { type: 'attempt.found', attempt, generation, how, pid })
+  }
+  const executor = ports.executor({ report, stopping, found })
   /** Attempts whose order is being prepared: what is asked of one attempt is done in the order in which it was asked. */
   const preparing = new Map<string, Promise<void>>()
 
@@ -104,6 +108,8 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     const since = resident.rows[resident.graph.index.get(job) ?? -1]?.since
     return bootedSince !== null && since !== undefined && since < bootedSince
   }
+  const recoveredOf = (ref: AttemptRef): Readonly<{ recovered?: true }> =>
+    begun.has(refOf(ref).key) ? {} : { recovered: true }
   const specOf = (
     ref: AttemptRef,
     deadlineAt: number | null,
@@ -124,6 +130,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(job.stallMs === undefined ? {} : { stallMs: job.stallMs }),
       ...(deadlineAt === null ? {} : { deadlineMs: Math.max(0, deadlineAt - clock.now()) }),
       ...(rebooted ? { rebooted } : {}),
+      ...recoveredOf(ref),
     }
   }
   const inOrder = (key: string, act: () => Promise<void>): void => {
@@ -170,7 +177,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     },
     stop: (ref, why, now) => {
       const graceMs = now ? 0 : (ref.resident.definition.jobs[ref.job]?.graceMs ?? 0)
-      const order = { ...refOf(ref), graceMs, why: WHY[why] }
+      const order = { ...refOf(ref), graceMs, why: WHY[why], ...recoveredOf(ref) }
       if (preparing.has(order.key)) inOrder(order.key, async () => executor.stop(order))
       else executor.stop(order)
     },

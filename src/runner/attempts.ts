@@ -4,7 +4,7 @@
  *
  * ```
  *   ensure ──> claim won ──> log made ──> started ────> main process gone ──> group empty ──> exit record ──> told
- *      │                                  │ stop: TERM, grace, KILL  ▲            (after a stop: marker too)
+ *      │                                  │ stop: TERM, grace, KILL  ▲         and nobody else has its marker
  *      └─────> claim there ──> judged ──> adopted ───────────────────┘
  *                                └──────> exit record read, or written by the ruling ──────────────────────> told
  * ```
@@ -17,6 +17,7 @@ import {
   attemptVariables,
   type Claim,
   type ExitRecord,
+  type Found,
   type Identity,
   type Limits,
   type LiveAttempt,
@@ -46,7 +47,8 @@ import {
   writeProcess,
 } from './directory.ts'
 import { punchOut } from './log-bound.ts'
-import { isGroupEmpty, sweepGroup, sweepMarked } from './sweep.ts'
+import { strays } from './strays.ts'
+import { isGroupEmpty, type Swept, sweepGroup, sweepMarked } from './sweep.ts'
 
 /** How often logs and adopted processes are looked at; also how exact `stall` is. */
 const LOOK_MS = 250
@@ -72,6 +74,8 @@ export type Ports = Readonly<{
   epoch: () => number
   /** Called when an attempt that has passed a limit of time begins to be stopped, and again each time it is ensured before its end. */
   stopping: (key: string, why: TimeLimit) => void
+  /** Called once for each time an attempt was asked for as `recovered`, unless it has ended. */
+  found: (key: string, how: Found, pid: number | null) => void
   /** Called with every end, also of one that was recorded before; at least once for each ensured or stopped attempt. */
   ended: (record: ExitRecord) => void
   log: (message: string) => void
@@ -122,6 +126,8 @@ type Entry = {
   readonly ref: AttemptRef
   spec: Spec | undefined
   order: StopOrder | undefined
+  /** Whether somebody waits to hear what it is found to be. */
+  isToBeFound: boolean
   live: Live | undefined
 }
 
@@ -131,6 +137,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const waiting: Entry[] = []
   /** Ends that could not be written yet, as on a full disk. */
   const unwritten = new Map<string, Readonly<{ dir: string; record: ExitRecord }>>()
+  const { started, areLeft } = strays()
   let lookTimer: Later | undefined
   let sweeping = 0
   let abandoned = false
@@ -138,13 +145,18 @@ export const watchAttempts = (ports: Ports): Attempts => {
   const ensure = (spec: Spec): void => {
     const entry = entries.get(spec.key)
     if (entry !== undefined) {
+      if (spec.recovered) entry.isToBeFound = true
       if (entry.live === undefined) entry.spec ??= spec
-      // Who asks may have missed it.
-      else tellStopping(entry.live)
+      else {
+        tellFound(entry, 'adopted', entry.live.identity.pid)
+        // Who asks may have missed it.
+        tellStopping(entry.live)
+      }
       return
     }
     if (toldUnwritten(spec.key)) return
-    const fresh: Entry = { ref: spec, spec, order: undefined, live: undefined }
+    const isToBeFound = spec.recovered === true
+    const fresh: Entry = { ref: spec, spec, order: undefined, isToBeFound, live: undefined }
     entries.set(spec.key, fresh)
     if (waiting.push(fresh) === 1) setImmediate(startSome)
   }
@@ -156,13 +168,18 @@ export const watchAttempts = (ports: Ports): Attempts => {
 
   const stop = (order: StopOrder): void => {
     const entry = entries.get(order.key)
-    if (entry?.live !== undefined) return stopLive(entry.live, order.why, order.graceMs)
+    if (entry !== undefined && order.recovered) entry.isToBeFound = true
+    if (entry?.live !== undefined) {
+      tellFound(entry, 'adopted', entry.live.identity.pid)
+      return stopLive(entry.live, order.why, order.graceMs)
+    }
     if (entry !== undefined) {
       entry.order = order
       return
     }
     if (toldUnwritten(order.key)) return
-    const fresh: Entry = { ref: order, spec: undefined, order, live: undefined }
+    const isToBeFound = order.recovered === true
+    const fresh: Entry = { ref: order, spec: undefined, order, isToBeFound, live: undefined }
     entries.set(order.key, fresh)
     begin(fresh)
   }
@@ -196,6 +213,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     }
     const failed = (error: Error) => {
       const transient = TRANSIENT.has(codeOf(error) ?? '')
+      if (!transient) tellFound(entry, 'requeued', null)
       ruled(entry, transient ? 'never-started' : 'spawn-error', spawnMessage(spec, error))
     }
     const startedAt = wallMs()
@@ -217,6 +235,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
     child.on('error', (error) => ports.log(`${key}: ${error.message}`))
+    started({ key, pid, startedMono })
     const identity = { pid, start: '', boot: ports.self.boot }
     const live = watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
     // Never `close`: that waits for everybody who inherited a descriptor.
@@ -245,6 +264,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
       looksOverLimit: 0,
     }
     entry.live = live
+    tellFound(entry, live.child === undefined ? 'adopted' : 'requeued', live.identity.pid)
     // What it may read of its needs can be long.
     entry.spec = undefined
     // An order comes before a limit that may have passed meanwhile.
@@ -273,11 +293,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
     if (claim !== undefined && claim.holder.boot !== bootId()) return ruleFromFiles(entry, true)
     const found = await findMain(ref)
     if (found !== undefined) return adopt(entry, claim, found)
-    await sweepMarked(
+    const swept = await sweepMarked(
       (key) => key === ref.key,
       () => entry.order?.graceMs === 0,
     )
-    ruleFromFiles(entry, false)
+    ruleFromFiles(entry, false, swept.found)
   }
 
   /** A living runner that is not this one holds the claim: leave the attempt alone and come back. */
@@ -289,10 +309,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
     later(() => void judge(entry).catch((again: unknown) => judgeLater(entry, again)), LOOK_MS)
   }
 
-  const ruleFromFiles = (entry: Entry, rebooted: boolean): void => {
+  const ruleFromFiles = (entry: Entry, rebooted: boolean, leftovers = 0): void => {
     const recorded = exitOf(entry.ref.dir)
     if (recorded !== undefined) return tell(entry, recorded)
-    ruled(entry, rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started')
+    const outcome = rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started'
+    finish(entry, { ...unstarted(entry.ref, outcome), leftovers })
   }
 
   const findMain = async (ref: AttemptRef) => {
@@ -348,6 +369,11 @@ export const watchAttempts = (ports: Ports): Attempts => {
     tellStopping(live)
   }
 
+  const tellFound = (entry: Entry, how: Found, pid: number | null): void => {
+    if (entry.isToBeFound) ports.found(entry.ref.key, how, pid)
+    entry.isToBeFound = false
+  }
+
   /** What somebody ordered is not told: they know, and their reason is the one that counts. */
   const tellStopping = ({ ref, decided }: Live): void => {
     const why = TIME_LIMITS.find((limit) => limit === decided)
@@ -390,14 +416,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     cancelLater(live.limitTimer)
     cancelLater(live.killTimer)
     live.phase = 'ending'
-    let leftovers = 0
-    if (
-      live.decided !== undefined ||
-      live.child === undefined ||
-      guarded(() => isGroupEmpty(live.identity.pid)) !== true
-    ) {
-      leftovers = await sweepFamily(live)
-    }
+    const leftovers = await sweepFamily(live)
     await boundLogAtEnd(live)
     const entry = entries.get(live.ref.key)
     if (entry === undefined) return
@@ -418,25 +437,36 @@ export const watchAttempts = (ports: Ports): Attempts => {
     })
   }
 
-  /** Of an adopted attempt only the marked: the number of its group may belong to strangers by now. */
+  /** Ends what the main process has left behind; how many that were. */
   const sweepFamily = async (live: Live): Promise<number> => {
     const hurry = () => live.hurry
-    const sweeps = [
-      ...(live.child === undefined ? [] : [() => sweepGroup(live.identity.pid, hurry)]),
-      ...(live.decided === undefined && live.child !== undefined
-        ? []
-        : [() => sweepMarked((key) => key === live.ref.key, hurry)]),
-    ]
+    const isMarked = (key: string) => key === live.ref.key
     let found = 0
-    for (const sweep of sweeps) {
+    const swept = async (isNeeded: () => boolean | Promise<boolean>, sweep: () => Promise<Swept>) => {
       try {
-        const swept = await sweep()
-        found += swept.found
-        if (swept.left > 0) live.warnings.push(`${swept.left} processes could not be ended`)
+        const needed = isNeeded()
+        if (needed === false || !(await needed)) return
+        const { found: more, left } = await sweep()
+        found += more
+        if (left > 0) live.warnings.push(`${left} processes could not be ended`)
       } catch (error) {
         live.warnings.push(`leftovers could not be looked for: ${messageOf(error)}`)
       }
     }
+    const { pid } = live.identity
+    // The number of an adopted attempt's group may belong to strangers by now.
+    if (live.child !== undefined)
+      await swept(
+        () => !isGroupEmpty(pid),
+        () => sweepGroup(pid, hurry),
+      )
+    await swept(
+      () =>
+        live.decided !== undefined ||
+        live.child === undefined ||
+        areLeft({ key: live.ref.key, pid, startedMono: live.startedMono }),
+      () => sweepMarked(isMarked, hurry),
+    )
     return found
   }
 
@@ -465,8 +495,9 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const { ref, startedAt, startedMono } = live
     const identity = identityOf(live.identity.pid)
     if (identity === undefined) return
-    live.identity = identity
+    // On a full disk it is tried again at the next look.
     writeProcess(ref.dir, ref.key, identity, startedAt, startedMono)
+    live.identity = identity
   }
 
   /** Whether to look again soon. */

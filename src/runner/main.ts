@@ -13,8 +13,8 @@ import { openDoor } from './connections.ts'
 
 /** How long it stays with nothing to watch and no daemon. */
 const IDLE_MS = 5_000
-/** How often it looks whether its home is still there. */
-const HOME_LOOK_MS = 1_000
+/** How often it looks whether its home is still there, and whether it can leave. */
+const LOOK_AROUND_MS = 1_000
 /** Beyond this the file of its own troubles is set aside; one older one is kept. */
 const OWN_LOG_BYTES_MAX = 1_000_000
 
@@ -67,6 +67,8 @@ const door = openDoor({
         .sweep(prefix)
         .then((leftovers) => answer({ type: 'swept', prefix, leftovers }))
         .catch((error: unknown) => log(`sweep of ${prefix}: ${String(error)}`))
+        // Who asked may have gone long ago.
+        .finally(leaveWhenIdle)
     }
     leaveWhenIdle()
   },
@@ -77,6 +79,7 @@ const attempts = watchAttempts({
   epoch: door.epoch,
   log,
   stopping: (key, why) => door.tell({ type: 'stopping', key, why }),
+  found: (key, how, pid) => door.tell({ type: 'found', key, how, pid }),
   ended: (record) => {
     door.tell({ type: 'ended', record })
     leaveWhenIdle()
@@ -105,6 +108,12 @@ const lookAtHome = (): void => {
   if (attempts.isIdle()) process.exit(0)
 }
 
+/** Whatever it was that was waited for, as the end that a full disk did not take. */
+const lookAround = (): void => {
+  lookAtHome()
+  leaveWhenIdle()
+}
+
 // Ctrl-C and a closed terminal are for the daemon. A machine that shuts down ends the jobs, and their ends are to be recorded.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -119,5 +128,5 @@ process.on('uncaughtException', (error) => {
 
 rmSync(socket, { force: true })
 door.server.listen(socket, () => chmodSync(socket, 0o600))
-every(lookAtHome, HOME_LOOK_MS)
+every(lookAround, LOOK_AROUND_MS)
 leaveWhenIdle()

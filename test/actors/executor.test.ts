@@ -193,6 +193,64 @@ test('the daemon with the highest epoch is obeyed; the older one lets go and sta
   expect(existsSync(join(home, 'ledger'))).toBe(false)
 })
 
+test('a daemon that asks for what another began hears what it is: adopted, started now, or ended', async () => {
+  const { shell, executor, stopOf, home, marked } = openHome()
+  const before = executor(1)
+  const waits = (sign: string) => shell(`: > ${sign}; until test -e go; do sleep 0.02; done`)
+  const [goes, stopped, ended] = [waits('one'), waits('two'), shell('true')]
+  for (const spec of [goes, stopped]) before.ensure(spec)
+  await before.run(ended)
+  await Promise.all([fileThere(join(home, 'one')), fileThere(join(home, 'two'))])
+  await before.close()
+  const [pid] = marked(goes.key)
+  const missing = shell('true', { argv: ['no-such-program'] })
+  const fresh = shell('true')
+
+  const after = executor(2)
+  for (const spec of [goes, ended, fresh, missing]) after.ensure({ ...spec, recovered: true })
+  after.stop(stopOf(stopped, { recovered: true }))
+  const ends = await Promise.all([ended, fresh, missing, stopped].map(({ key }) => after.ended(key)))
+
+  expect(await after.found(goes.key)).toMatchObject({ how: 'adopted', pid })
+  const heard = (key: string) => after.finds.filter((each) => each.key === key).map(({ how }) => how)
+  expect(heard(stopped.key)).toEqual(['adopted'])
+  expect(heard(fresh.key)).toEqual(['requeued'])
+  expect(after.finds.find(({ key }) => key === fresh.key)?.pid).toBe(ends[1]?.record.pid)
+  expect(after.finds.find(({ key }) => key === missing.key)).toMatchObject({ how: 'requeued', pid: null })
+  expect(heard(ended.key)).toEqual([])
+  after.ensure(goes)
+  writeFileSync(join(home, 'go'), '')
+  await after.ended(goes.key)
+  await after.run(shell('true'))
+  expect(heard(goes.key)).toEqual(['adopted'])
+  expect(before.finds).toEqual([])
+})
+
+test('what an attempt was found to be is told once, also when the runner is replaced before and after', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const before = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done')
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  await before.close()
+  const first = await runnerPid()
+  process.kill(first, 'SIGKILL')
+  await processGone(first)
+  const [main] = marked(spec.key)
+
+  const after = executor(2)
+  after.ensure({ ...spec, recovered: true })
+  expect(await after.found(spec.key)).toMatchObject({ how: 'adopted', pid: main })
+  const second = await runnerPid()
+  process.kill(second, 'SIGKILL')
+  await processGone(second)
+  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1).toBe(2)
+  writeFileSync(join(home, 'go'), '')
+
+  expect((await after.ended(spec.key)).record.outcome).toBe('lost')
+  expect(after.finds).toHaveLength(1)
+})
+
 test('the live attempts of a home are found with a runner and without one', async () => {
   const { shell, executor, runnerPid, home } = openHome()
   const one = executor()
@@ -289,6 +347,8 @@ test('a record on disk is what is told, word for word', async () => {
 
   expect(readExitRecord(readFileSync(join(spec.dir, FILES.exit), 'utf8'))).toEqual(record)
 })
+
+const logOf = (home: string): string => readFileSync(join(home, 'runner.log'), 'utf8')
 
 /** Resolves when the runner of a home has written that it adopted an attempt. */
 const adopted = (home: string, key: string): Promise<void> =>

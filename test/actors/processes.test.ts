@@ -38,7 +38,7 @@ const made = (
   const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
   const asked: Asked[] = []
   const told: (readonly [string, string, AttemptNews])[] = []
-  let news: ExecutorNews = { report: () => {}, stopping: () => {} }
+  let news: ExecutorNews = { report: () => {}, stopping: () => {}, found: () => {} }
   const executor = (given: ExecutorNews): ProcessExecutor => {
     news = given
     return {
@@ -65,7 +65,8 @@ const made = (
   const specs = () => asked.flatMap((each) => ('ensure' in each ? [each.ensure] : []))
   const report: ExecutorNews['report'] = (end) => news.report(end)
   const stopping: ExecutorNews['stopping'] = (attempt, why) => news.stopping(attempt, why)
-  return { clock, attempts, asked, told, ref, specs, report, stopping }
+  const found: ExecutorNews['found'] = (attempt, how, pid) => news.found(attempt, how, pid)
+  return { clock, attempts, asked, told, ref, specs, report, stopping, found }
 }
 
 test.each([
@@ -245,6 +246,29 @@ test.each([
   stopping({ key: 'h/p-aaaaaa/a/2', plan: 'p-aaaaaa', job: 'a', attempt: 2, generation: 3, dir: '/x' }, limit)
 
   expect(told).toEqual([['p-aaaaaa', 'a', { type: 'attempt.stopping', attempt: 2, generation: 3, why }]])
+})
+
+test('what another process began is asked for as recovered until it is found; what it is goes to its job', () => {
+  const { attempts, ref, specs, asked, found, told } = made({ a: {}, b: {} })
+  const a = { key: 'h/p-aaaaaa/a/1', plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }
+
+  attempts.ensure(ref('a'), null, true)
+  attempts.stop(ref('a'), 'stop-cancel', false)
+  found(a, 'adopted', 7)
+  attempts.ensure(ref('a'), null, true)
+  attempts.stop(ref('a'), 'stop-cancel', true)
+  attempts.ensure(ref('b'), null, false)
+  attempts.ensure(ref('b'), null, true)
+
+  const isRecovered = asked.map((each) => {
+    const order = 'stop' in each ? each.stop : 'ensure' in each ? each.ensure : undefined
+    return order?.recovered ?? false
+  })
+  expect(isRecovered).toEqual([true, true, false, false, false, false])
+  expect(specs()).toHaveLength(4)
+  expect(told).toEqual([
+    ['p-aaaaaa', 'a', { type: 'attempt.found', attempt: 1, generation: 1, how: 'adopted', pid: 7 }],
+  ])
 })
 
 test('sweeping and closing are passed on', async () => {

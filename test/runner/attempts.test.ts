@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { bootId, identityOf } from '../../src/process.ts'
 import { fileThere, openHome, processGone } from './home.ts'
 
@@ -212,22 +213,42 @@ test('an attempt ends when its main process exits; what is left in its group is 
   expect([...marked(polite.key), ...marked(deaf.key)]).toEqual([])
 })
 
-test('a grandchild that left the group of a normal end lives on until its plan is swept', async () => {
+test.each([
+  ['of a moment', ''],
+  ['that made many processes meanwhile', 'for i in $(seq 150); do /bin/true; done;'],
+  ['of more than a second', 'sleep 1.1;'],
+])('an attempt %s ends with what left its group, which is counted', async (_, first) => {
+  const { shell, executor, marked } = openHome()
+  const { run, live } = executor()
+  const inItsOwnSession = (text: string, sign: string) =>
+    `${first} setsid sh -c "${text}: > ${sign}; while :; do sleep 0.05; done" & until test -e ${sign}; do sleep 0.02; done`
+  const polite = shell(inItsOwnSession('', 'one'))
+  const deaf = shell(inItsOwnSession("trap '' TERM; ", 'two'))
+  const daemon = shell(`(${inItsOwnSession('', 'three')}); exit 3`)
+  const clean = shell(`${first} true`)
+
+  const ends = await Promise.all([polite, deaf, daemon, clean].map(run))
+
+  expect(ends.map(({ record }) => record.outcome)).toEqual(['succeeded', 'succeeded', 'exit', 'succeeded'])
+  for (const { record } of ends.slice(0, 3)) expect(record.leftovers).toBeGreaterThan(0)
+  expect(ends[3]?.record.leftovers).toBe(0)
+  expect(marked()).toEqual([])
+  expect(await live()).toEqual([])
+})
+
+test('what bears the marker of an ended attempt, wherever it came from, is ended with its plan and no other', async () => {
   const { shell, executor, marked, home } = openHome()
   const { run, sweepPlan } = executor()
-  const spec = shell('setsid sh -c ": > there; exec sleep 100" & until test -e there; do sleep 0.02; done')
+  const spec = shell('true')
+  await run(spec)
+  const stray = spawn('sleep', ['100'], { env: { ...process.env, [MARKER]: spec.key }, stdio: 'ignore' })
+  const gone = once(stray, 'exit')
 
-  const { record } = await run(spec)
-  expect(record).toMatchObject({ outcome: 'succeeded', leftovers: 0 })
-  const [left] = marked(spec.key)
-  expect(left).toBeGreaterThan(0)
   sweepPlan('another')
-  const other = await run(shell('test -e there'))
-  expect(other.record.outcome).toBe('succeeded')
-  expect(existsSync(`/proc/${left}`)).toBe(true)
-
+  const other = await run(shell(`test -e /proc/${stray.pid}`))
+  expect(other.record).toMatchObject({ outcome: 'succeeded', leftovers: 0 })
   sweepPlan('plan')
-  await processGone(left as number)
+  await gone
 
   expect(marked(spec.key)).toEqual([])
   expect(existsSync(home)).toBe(true)
@@ -418,6 +439,44 @@ test('a recorded pid that belongs to a stranger now is neither adopted nor signa
   expect(stranger.exitCode).toBeNull()
   expect(stranger.signalCode).toBeNull()
   stranger.kill('SIGKILL')
+})
+
+/** A zombie: its parent lives and never asks for its end, as the first process of a container may not. */
+const zombie = async () => {
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  onTestFinished(() => void parent.kill('SIGKILL'))
+  const [text] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(text.toString())
+  await processGone(pid)
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] as string
+  expect(stat).toContain(') Z ')
+  return { pid, start, boot: bootId() }
+}
+
+test('a zombie is dead: as the runner that holds a claim, and as the main process of an attempt', async () => {
+  const { shell, executor } = openHome()
+  const dead = await zombie()
+  const nobody = { pid: 4_000_000, start: '1', boot: bootId() }
+  const specs = [dead, nobody].map((holder) => {
+    const spec = shell('true')
+    mkdirSync(spec.dir, { recursive: true })
+    const claim = { v: 1, key: spec.key, by: 'runner', holder, epoch: 1, at: 1 }
+    writeFileSync(join(spec.dir, FILES.claim), JSON.stringify(claim))
+    writeFileSync(join(spec.dir, FILES.log), '')
+    const main = { v: 1, key: spec.key, ...dead, startedAt: 1, startedMono: 1 }
+    if (holder === nobody) writeFileSync(join(spec.dir, FILES.process), JSON.stringify(main))
+    return { ...spec, recovered: true as const }
+  })
+  const { ensure, ended, finds } = executor()
+
+  for (const spec of specs) ensure(spec)
+  const ends = await Promise.all(specs.map(({ key }) => ended(key)))
+
+  expect(ends.map(({ record }) => record.outcome)).toEqual(['lost', 'lost'])
+  expect(finds).toEqual([])
 })
 
 test('a directory that belongs to another attempt is left alone', async () => {

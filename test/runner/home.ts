@@ -14,6 +14,7 @@ import {
   type AttemptReport,
   attemptDir,
   attemptKey,
+  type Found,
   LOG_LIMITS,
   type Spec,
   type StopOrder,
@@ -37,11 +38,15 @@ export type Home = Readonly<{
   runnerPid: () => Promise<number>
   /** Pids that carry a marker of this home. */
   marked: (key?: string) => readonly number[]
+  /** Ends and removes everything; done after the test in any case. */
+  dispose: () => Promise<void>
 }>
 
 export type Driven = ProcessExecutor &
   Readonly<{
     reports: readonly AttemptReport[]
+    /** What it was told of attempts that it had asked for as `recovered`, in order. */
+    finds: readonly Readonly<{ key: string; how: Found; pid: number | null }>[]
     /** What the runner said it stops by itself, in order. */
     stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
@@ -49,13 +54,16 @@ export type Driven = ProcessExecutor &
     failures: readonly TenutoError[]
     /** The next end of this attempt that was not asked for before. */
     ended: (key: string) => Promise<AttemptReport>
+    /** The next time it is told what this attempt was found to be. */
+    found: (key: string) => Promise<Readonly<{ how: Found; pid: number | null }>>
     /** The next time it is told that this attempt is being stopped. */
     stopping: (key: string) => Promise<TimeLimit>
     /** Ensures, and waits for the end. */
     run: (spec: Spec) => Promise<AttemptReport>
   }>
 
-export const openHome = (): Home => {
+/** Makes a home; its runner is `program` where one is given. */
+export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home => {
   const home = mkdtempSync(join(tmpdir(), 'tenuto-'))
   const homeId = randomBytes(6).toString('hex')
   const executors: Driven[] = []
@@ -84,6 +92,7 @@ export const openHome = (): Home => {
   const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
     const stops: { key: string; why: TimeLimit }[] = []
+    const finds: { key: string; how: Found; pid: number | null }[] = []
     const logs: string[] = []
     const taken = new Map<unknown, Map<string, number>>()
     const failures: TenutoError[] = []
@@ -97,7 +106,7 @@ export const openHome = (): Home => {
       epoch,
       clock,
       build,
-      program: runnerProgram(home),
+      program: program ?? runnerProgram(home),
       fail: (error) => failures.push(error),
       report: (report) => {
         reports.push(report)
@@ -105,6 +114,10 @@ export const openHome = (): Home => {
       },
       stopping: ({ key }, why) => {
         stops.push({ key, why })
+        wakeAll()
+      },
+      found: ({ key }, how, pid) => {
+        finds.push({ key, how, pid })
         wakeAll()
       },
       log: (level, fields, message) => logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
@@ -125,17 +138,18 @@ export const openHome = (): Home => {
       }
     }
     const ended = (key: string) => next(reports, key)
+    const found = (key: string) => next(finds, key)
     const stopping = async (key: string) => (await next(stops, key)).why
     const run = (spec: Spec) => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, stops, logs, failures, ended, stopping, run }
+    const driven = { ...made, reports, finds, stops, logs, failures, ended, found, stopping, run }
     executors.push(driven)
     return driven
   }
 
-  const runnerPids = () => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))
+  const runnerPids = () => pidsOf((line) => line.includes('runner/main') && line.includes(home))
   const runnerPid = (): Promise<number> => {
     const socket = join(home, 'runner.sock')
     return seen(socket, () => (existsSync(socket) ? runnerPids()[0] : undefined))
@@ -145,7 +159,7 @@ export const openHome = (): Home => {
       .filter((one) => key === undefined || one.key === key)
       .map(({ pid }) => pid)
 
-  onTestFinished(async () => {
+  const dispose = async (): Promise<void> => {
     await Promise.all(executors.map((each) => each.close()))
     rmSync(home, { recursive: true, force: true })
     for (const pid of [...runnerPids(), ...marked()]) {
@@ -156,8 +170,9 @@ export const openHome = (): Home => {
       }
     }
     removeFolder(home)
-  })
-  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked }
+  }
+  onTestFinished(dispose)
+  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked, dispose }
 }
 
 /** Resolves when the file exists: how the shell texts of these tests say where they are. Its folder need not exist yet. */

@@ -5,9 +5,9 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { type FromRunner, PROTOCOL_VERSION, readFromRunner } from '../../src/attempt.ts'
+import { type FromRunner, MARKER, PROTOCOL_VERSION, readFromRunner } from '../../src/attempt.ts'
 import { onLines, SOCKET_PATH_BYTES_MAX, socketPath } from '../../src/socket.ts'
-import { openHome } from './home.ts'
+import { fileThere, openHome } from './home.ts'
 
 const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
 const startRunner = (home: string): ChildProcess =>
@@ -52,6 +52,25 @@ test('of five runners started at once one serves; it leaves when it is idle, and
   expect(all.some(({ pid }) => pid === first)).toBe(true)
   expect(runners.some(({ pid }) => pid === last?.pid)).toBe(true)
   expect(existsSync(join(home, 'runner.sock'))).toBe(false)
+})
+
+test('a runner whose daemon went away while it ended strays leaves when they are gone', async () => {
+  const { home, homeId, runnerPid, marked } = openHome()
+  const deaf = 'trap "" TERM; : > there; while :; do sleep 0.05; done'
+  const env = { ...process.env, [MARKER]: `${homeId}/plan/a/1` }
+  const stray = spawn('sh', ['-c', deaf], { cwd: home, env, stdio: 'ignore' })
+  const gone = once(stray, 'exit')
+  await fileThere(join(home, 'there'))
+  const runner = startRunner(home)
+  const left = once(runner, 'exit')
+  await runnerPid()
+
+  const hello = { type: 'hello', v: PROTOCOL_VERSION, epoch: 1, build: 'test' }
+  await talk(socketPath(home, 'runner.sock'), [hello, { type: 'sweep', prefix: `${homeId}/plan/` }], 1)
+
+  expect(await gone).toEqual([null, 'SIGKILL'])
+  expect(await left).toEqual([0, null])
+  expect(marked()).toEqual([])
 })
 
 test('a runner obeys nobody who has not said hello in its own protocol, and survives nonsense', async () => {

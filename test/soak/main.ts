@@ -46,6 +46,7 @@ const executor = processExecutor({
   },
   report: (report) => waiting.get(report.key)?.(report),
   stopping: () => {},
+  found: () => {},
   log: (level, fields, message) => say(`${level} ${message} ${JSON.stringify(fields)}`),
 })
 const specOf = (job: string, text: string): Spec => ({
