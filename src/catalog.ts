@@ -140,6 +140,9 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
       const { jobs } = await definition(plan)
       const outputs = await reader.outputs(plan)
       const rows = await reader.jobs(plan)
+      const missing = Object.keys(jobs).length - rows.length
+      if (missing !== 0 && of.aside === null)
+        throw new TenutoError('PLAN_DAMAGED', { plan, why: `the rows of ${missing} jobs are gone` })
       return Promise.all(
         rows.map(async (row) => {
           const given = outputs.get(row.name)

@@ -572,7 +572,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   if (options.resume ?? true) {
     const open = (await journal.plans({ states: UNSETTLED })).map(({ id }) => id)
     // An ended plan may have mail: it was on its way to a job that ended first.
-    const addressed = (await journal.mail()).map(({ address }) => parseAddress(address).plan)
+    const addressed = (await journal.addressed()).map((address) => parseAddress(address).plan)
     // One plan that cannot be read must not keep the others from going on.
     for (const id of new Set([...open, ...addressed])) {
       await takeUp(id).catch((error: unknown) => {

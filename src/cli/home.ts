@@ -7,7 +7,6 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
-import { homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
@@ -58,7 +57,7 @@ export const readingOf = async (home: string): Promise<Catalog> => {
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
   const { emptyCatalog, readHome } = await import('../runtime.ts')
-  return existsSync(homePaths(home).journal) ? readHome(home) : emptyCatalog(home)
+  return existsSync(home) ? readHome(home) : emptyCatalog(home)
 }
 
 /** Holds the home in this process. */

@@ -164,7 +164,7 @@ export type PlanHead = PlanRow &
     since: number | null
     /** Why it was set aside, or cannot be read; then `state` is `quarantined`. Null otherwise. */
     aside: string | null
-    /** Whether its own row is damaged. */
+    /** Whether its own row, or that of its actor, is damaged. */
     damaged: boolean
   }>
 
@@ -208,6 +208,8 @@ export type JournalReader = Readonly<{
   ) => Promise<readonly StepRow[]>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
+  /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */
+  addressed: () => Promise<readonly Address[]>
   /** Why a plan was set aside; undefined when it was not. */
   aside: (plan: string) => Promise<Readonly<{ why: string; at: number }> | undefined>
   /** How often in a row a process ended uncleanly while it took this plan up. */

@@ -286,6 +286,10 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       const all = [...tables.mail.values()]
       return plan === undefined ? all : all.filter(({ address }) => parseAddress(address).plan === plan)
     },
+    addressed: async () => {
+      check()
+      return [...new Set([...tables.mail.values()].map(({ address }) => address))]
+    },
     aside: async (plan) => {
       check()
       return tables.aside.get(plan)

@@ -4,6 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
+import { bootId } from '../process.ts'
+import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import {
   type Driver,
   type OpenDriver,
@@ -14,10 +16,12 @@ import {
   type Value,
 } from './driver.ts'
 import type { JournalReader } from './journal.ts'
-import { inspectFile, SCHEMA } from './migrate.ts'
+import { checkMark, type Mark, readMark } from './mark.ts'
 import {
   ACTOR_COLUMNS,
   actorOf,
+  addressOfMail,
+  DEAD_LETTER_COLUMNS,
   deadLetterOf,
   HEAD_COLUMNS,
   headOf,
@@ -32,6 +36,8 @@ import {
   STEP_COLUMNS,
   stepOf,
 } from './rows.ts'
+import { SCHEMA } from './schema.ts'
+import { inspectFile } from './structure.ts'
 
 /** What a home without a journal reads as. */
 export const emptyReader: JournalReader = {
@@ -49,6 +55,7 @@ export const emptyReader: JournalReader = {
   actors: async () => [],
   steps: async () => [],
   mail: async () => [],
+  addressed: async () => [],
   aside: async () => undefined,
   loading: async () => 0,
   deadLetters: async () => [],
@@ -63,7 +70,12 @@ export const sqliteReader = async (
   file: string,
   open: OpenDriver = openNodeSqlite,
 ): Promise<JournalReader> => {
-  if (!existsSync(file)) return emptyReader
+  // Read before the file, which is never behind it.
+  const mark = readMark(file)
+  if (!existsSync(file)) {
+    if (mark === undefined) return emptyReader
+    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it is gone' })
+  }
   let driver: Driver | undefined
   try {
     driver = open(file, 'read')
@@ -72,6 +84,7 @@ export const sqliteReader = async (
       const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
       throw new TenutoError('STORE_BROKEN', { path: file, why })
     }
+    checkHead(driver, file, mark)
     return readerOn(driver, file)
   } catch (error) {
     driver?.close()
@@ -79,9 +92,21 @@ export const sqliteReader = async (
   }
 }
 
+const checkHead = (driver: Driver, file: string, mark: Mark | undefined): void => {
+  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
+  if (row === undefined)
+    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
+  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
+  checkMark(file, mark, { home, epoch, position, mail, dead }, bootId())
+}
+
+const quoted = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')
+/** A state that nobody has written is damage; the plan is found among those that wait for somebody. */
+const STATE = `CASE WHEN s.why IS NULL AND coalesce(a.state, 'running') IN (${quoted(PLAN_STATES)})
+  THEN coalesce(a.state, 'running') ELSE 'quarantined' END`
+
 const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
 const HEADS = `SELECT ${HEAD_COLUMNS} ${FROM_PLANS}`
-const STATE = "CASE WHEN s.why IS NULL THEN coalesce(a.state, 'running') ELSE 'quarantined' END"
 
 /**
  * The steps of a plan lie between its own first and, once it has ended, its own last. An index by plan would cost every step a
@@ -92,7 +117,7 @@ const STEPS_OF_PLAN = `
     AND position > max(?2, coalesce((SELECT position FROM step WHERE address = 'plan:' || ?1 AND seq = 1), 1) - 1)
     AND position <= coalesce(
       (SELECT s.position FROM actor a JOIN step s ON s.address = a.address AND s.seq = a.seq
-        WHERE a.address = 'plan:' || ?1 AND a.state IN ('succeeded', 'failed', 'cancelled')),
+        WHERE a.address = 'plan:' || ?1 AND a.state IN (${quoted(PLAN_STATES.filter(isPlanEnd))})),
       9223372036854775807)
   ORDER BY position LIMIT ?3`
 
@@ -117,6 +142,7 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
   const step = (row: Row) => stepOf(path, row)
   const actor = (row: Row) => actorOf(path, row)
   const job = (row: Row) => jobOf(path, row)
+  const isPlan = (plan: string) => one('SELECT 1 FROM plan WHERE id = ?', [plan], () => true) === true
 
   return {
     plans: async ({ name, states, limit = -1, before } = {}) => {
@@ -180,7 +206,13 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       const values = names === undefined ? [plan] : [plan, JSON.stringify(names)]
       return new Map(all(sql, values, (row) => outputOf(path, row)))
     },
-    actor: async (address) => one(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ?`, [address], actor),
+    actor: async (address) => {
+      const found = one(`SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ?`, [address], actor)
+      // One that has taken a step has a row; to begin anew what has begun would be to run it again.
+      if (!found && one('SELECT 1 FROM step WHERE address = ? LIMIT 1', [address], () => true))
+        throw new TenutoError('STORE_CORRUPT', { path, why: `the row of ${address} is gone`, address })
+      return found
+    },
     actors: async (plan) =>
       all(
         `SELECT ${ACTOR_COLUMNS} FROM actor WHERE address = ? OR (address > ? AND address < ?) ORDER BY address`,
@@ -200,6 +232,10 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       const sql = `SELECT ${MAIL_COLUMNS} FROM mail ${of} ORDER BY id`
       return all(sql, plan === undefined ? [] : addressesOf(plan), (row) => mailOf(path, row))
     },
+    addressed: async () => {
+      const rows = all(`SELECT ${MAIL_COLUMNS} FROM mail ORDER BY id`, [], (row) => row)
+      return [...new Set(rows.map((row) => addressOfMail(path, row, isPlan)))]
+    },
     aside: async (plan) =>
       one('SELECT why, at FROM aside WHERE plan = ?', [plan], ([why, at]) => ({
         why: why as string,
@@ -208,10 +244,8 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
     loading: async (plan) =>
       one('SELECT times FROM loading WHERE plan = ?', [plan], ([times]) => times as number) ?? 0,
     deadLetters: async (limit) =>
-      all(
-        'SELECT id, address, event, error, at FROM dead_letter ORDER BY id DESC LIMIT ?',
-        [bound(limit)],
-        deadLetterOf,
+      all(`SELECT ${DEAD_LETTER_COLUMNS} FROM dead_letter ORDER BY id DESC LIMIT ?`, [bound(limit)], (row) =>
+        deadLetterOf(path, row),
       ),
     close: async () => {
       if (!open) return

@@ -38,12 +38,16 @@ export const REVISION_COLUMNS = 'plan, revision, hash, definition, crc'
 /** The columns of `output`, in the order of `outputValues`. */
 export const OUTPUT_COLUMNS = 'plan, name, outputs, crc'
 
-/** The columns of `mail`; deliveries, which are counted up in place, are not in its crc. */
-export const MAIL_COLUMNS = 'id, address, event, posted_by, at, crc, deliveries'
+/** The columns of `mail`, in the order of `mailValues`. */
+export const MAIL_COLUMNS = 'id, address, event, posted_by, at, deliveries, crc'
+
+/** The columns of `dead_letter`, in the order of `deadLetterValues`. */
+export const DEAD_LETTER_COLUMNS = 'id, address, event, error, at, crc'
 
 /** The columns of a plan head; the actor of the plan is `a`, the plan `p`, its place among those set aside `s`. */
 export const HEAD_COLUMNS = `${PLAN_COLUMNS.replace(/\w+/g, 'p.$&')}, s.why, coalesce(a.state, 'running'), a.reason, coalesce(a.seq, 0),
-  (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = 1), (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = a.seq)`
+  (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = 1), (SELECT at FROM step WHERE address = 'plan:' || p.id AND seq = a.seq),
+  ${ACTOR_COLUMNS.replace(/\w+/g, 'a.$&')}`
 
 const crcOf = (values: readonly Value[]): number => crc32(values.join('\n'))
 const sealed = (values: Value[]): Value[] => {
@@ -52,6 +56,9 @@ const sealed = (values: Value[]): Value[] => {
 }
 /** Reads rows, for a migration, and gives the crc of each. */
 export const crcOfRow = (row: Row): number => crcOf(row)
+
+/** The crc of home, epoch, position, mail and dead, under the number of the schema that they are written in. */
+export const metaCrc = (values: readonly Value[], schema: number): number => crcOf([...values, schema])
 
 export const stepValues = (row: StepRow, plan: string): Value[] => {
   const { position, address, seq, type, event, from, to, reason, attempt, at, version } = row
@@ -89,10 +96,11 @@ export const revisionValues = ({ plan, revision, hash, definition }: RevisionRow
 export const outputValues = (plan: string, name: string, outputs: string): Value[] =>
   sealed([plan, name, outputs])
 
-export const mailValues = ({ id, address, event, postedBy, at, deliveries }: MailRow): Value[] => [
-  ...sealed([id, address, event, postedBy, at]),
-  deliveries,
-]
+export const mailValues = ({ id, address, event, postedBy, at, deliveries }: MailRow): Value[] =>
+  sealed([id, address, event, postedBy, at, deliveries])
+
+export const deadLetterValues = ({ id, address, event, error, at }: DeadLetterRow): Value[] =>
+  sealed([id, address, event, error, at])
 
 type Text = string | null
 
@@ -178,8 +186,10 @@ export const headOf = (row: Row): PlanHead => {
     seq,
     startedAt,
     since,
+    ...actor
   ] = row
-  const damaged = !fits(row.slice(0, 9))
+  const gone = actor[0] === null && startedAt !== null
+  const damaged = gone || !fits(row.slice(0, 9)) || (actor[0] !== null && !fits(actor))
   const aside = damaged ? 'its row in the journal is damaged' : (why as Text)
   return {
     id: id as string,
@@ -221,8 +231,8 @@ export const outputOf = (path: string, row: Row): readonly [string, string] => {
 
 /** @throws {TenutoError} `STORE_CORRUPT` with the address when the crc does not fit. */
 export const mailOf = (path: string, row: Row): MailRow => {
-  const [id, address, event, postedBy, at, , deliveries] = row
-  if (!fits(row.slice(0, 6)))
+  const [id, address, event, postedBy, at, deliveries] = row
+  if (!fits(row))
     throw new TenutoError('STORE_CORRUPT', { path, why: `message ${id} to ${address}`, address })
   return {
     id: id as number,
@@ -234,10 +244,28 @@ export const mailOf = (path: string, row: Row): MailRow => {
   }
 }
 
-export const deadLetterOf = ([id, address, event, error, at]: Row): DeadLetterRow => ({
-  id: id as number,
-  address: address as Address,
-  event: event as string,
-  error: error as string,
-  at: at as number,
-})
+/**
+ * Where a message goes, also a damaged one, as long as that names a plan: then it is only that plan's.
+ * @throws {TenutoError} `STORE_CORRUPT` when nobody can tell whose it is.
+ */
+export const addressOfMail = (path: string, row: Row, isPlan: (id: string) => boolean): Address => {
+  const [id, address] = row
+  const plan = /^(?:plan:|job:)([^/]+)/.exec(String(address))?.[1]
+  if (!fits(row) && (plan === undefined || !isPlan(plan)))
+    throw new TenutoError('STORE_CORRUPT', { path, why: `message ${id} to ${address}` })
+  return address as Address
+}
+
+/** @throws {TenutoError} `STORE_CORRUPT` with the address when the crc does not fit. */
+export const deadLetterOf = (path: string, row: Row): DeadLetterRow => {
+  const [id, address, event, error, at] = row
+  if (!fits(row))
+    throw new TenutoError('STORE_CORRUPT', { path, why: `dead letter ${id} of ${address}`, address })
+  return {
+    id: id as number,
+    address: address as Address,
+    event: event as string,
+    error: error as string,
+    at: at as number,
+  }
+}

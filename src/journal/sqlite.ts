@@ -5,18 +5,23 @@
 import { parseAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
-import { headAfter } from './batch.ts'
+import { type Head, headAfter } from './batch.ts'
 import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
-import { inspectFile, makeFile, migrate, SCHEMA, type Schema } from './migrate.ts'
+import { checkMark, type Mark, openMark, readMark } from './mark.ts'
+import { makeFile, migrate, sealMeta } from './migrate.ts'
 import { readerOn } from './reader.ts'
 import {
   ACTOR_COLUMNS,
   actorValues,
+  DEAD_LETTER_COLUMNS,
+  deadLetterValues,
   JOB_COLUMNS,
   jobValues,
   MAIL_COLUMNS,
+  mailOf,
   mailValues,
+  metaCrc,
   OUTPUT_COLUMNS,
   outputValues,
   PLAN_COLUMNS,
@@ -26,6 +31,8 @@ import {
   STEP_COLUMNS,
   stepValues,
 } from './rows.ts'
+import { SCHEMA, type Schema } from './schema.ts'
+import { checkStructure, inspectFile } from './structure.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -74,17 +81,56 @@ const openFile = (
   durability: Durability,
   schema: Schema,
 ): Journal => {
-  const found = closing(open(file, 'read'), (driver) => inspectFile(driver, file, schema))
+  const mark = readMark(file)
+  const found = closing(open(file, 'read'), (driver) => {
+    const version = inspectFile(driver, file, schema)
+    // What is wrong with it is found before a connection is made that may fold its log back.
+    if (version === schema.version) checkStructure(open, driver, file, schema, wasClean(driver))
+    checkHead(driver, file, mark, boot, version, schema)
+    return version
+  })
   const driver = open(file, 'write')
   try {
     configure(driver, file, durability)
-    checkAfterCrash(driver, file)
     migrate(driver, file, found, schema)
-    return journalOn(driver, file, begin(driver, boot))
+    const opening = begin(driver, boot, schema.version)
+    const stamp = {
+      home: opening.home,
+      epoch: opening.epoch,
+      boot: boot.bootId,
+      synced: durability === 'full',
+    }
+    return journalOn(driver, file, opening, schema.version, stamp)
   } catch (error) {
     driver.close()
     throw error
   }
+}
+
+/** What the file says of itself must be whole, and no earlier than what was acknowledged. */
+const checkHead = (
+  driver: Driver,
+  file: string,
+  mark: Mark | undefined,
+  boot: Boot,
+  version: number,
+  schema: Schema,
+): void => {
+  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
+  if (row === undefined)
+    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
+  if (version === schema.version) {
+    const crc = driver.prepare('SELECT crc FROM meta WHERE id = 1').get()?.[0]
+    if (crc !== metaCrc(row, version))
+      throw new TenutoError('STORE_CORRUPT', { path: file, why: 'its own row' })
+  }
+  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
+  checkMark(file, mark, { home, epoch, position, mail, dead }, boot.bootId)
+}
+
+const wasClean = (driver: Driver): boolean => {
+  const last = driver.prepare('SELECT clean FROM boot ORDER BY epoch DESC LIMIT 1').get()
+  return last === undefined || last[0] === 1
 }
 
 const closing = <R>(driver: Driver, use: (driver: Driver) => R): R => {
@@ -136,19 +182,12 @@ const older = (version: string): boolean => {
   return false
 }
 
-/** A boot that did not end cleanly may have died with the machine: the structure of the file is looked over once. */
-const checkAfterCrash = (driver: Driver, path: string): void => {
-  const last = driver.prepare('SELECT clean FROM boot ORDER BY epoch DESC LIMIT 1').get()
-  if (last === undefined || last[0] === 1) return
-  const why = driver.prepare('PRAGMA quick_check(1)').get()?.[0]
-  if (why !== 'ok') throw new TenutoError('STORE_CORRUPT', { path, why: String(why) })
-}
-
-const begin = (driver: Driver, boot: Boot): Opening =>
+const begin = (driver: Driver, boot: Boot, version: number): Opening =>
   transaction(driver, () => {
     const [epoch, position, mail, dead, home] = driver
       .prepare('UPDATE meta SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, position, mail, dead, home')
       .all()[0] as readonly [number, number, number, number, string]
+    sealMeta(driver, version)
     const last = driver.prepare('SELECT clean FROM boot WHERE epoch = ?').get(epoch - 1)
     driver
       .prepare('INSERT INTO boot (epoch, boot_id, pid, build, at, clean) VALUES (?, ?, ?, ?, ?, 0)')
@@ -183,11 +222,19 @@ const transaction = <R>(driver: Driver, act: () => R): R => {
   }
 }
 
-const journalOn = (driver: Driver, file: string, opening: Opening): Journal => {
-  const write = writerOn(driver, opening.epoch)
+const journalOn = (
+  driver: Driver,
+  file: string,
+  opening: Opening,
+  version: number,
+  stamp: Omit<Mark, keyof Head>,
+): Journal => {
+  const write = writerOn(driver, file, opening, version)
   const reader = readerOn(driver, file)
   const readHead = driver.prepare('SELECT position, mail, dead FROM meta WHERE id = 1 AND epoch = ?')
-  let head = { position: opening.position, mail: opening.mail, dead: opening.dead }
+  let head: Head = { position: opening.position, mail: opening.mail, dead: opening.dead }
+  const mark = openMark(file)
+  mark.write({ ...stamp, ...head })
   let open = true
   /** After an I/O error or damage a later commit may be reported that is not there: nothing is tried again in this process. */
   let broken: TenutoError | undefined
@@ -225,6 +272,7 @@ const journalOn = (driver: Driver, file: string, opening: Opening): Journal => {
       try {
         transaction(driver, () => write(batch, next))
         head = next
+        mark.write({ ...stamp, ...head })
         commits += 1
         if (commits % WAL_FOLD_COMMITS === 0) fold()
       } catch (cause) {
@@ -242,11 +290,13 @@ const journalOn = (driver: Driver, file: string, opening: Opening): Journal => {
       } catch (error) {
         throw storeError(file, error)
       } finally {
+        mark.close()
         await reader.close()
       }
     },
     close: async () => {
       open = false
+      mark.close()
       await reader.close()
     },
   }
@@ -257,13 +307,15 @@ const ended = (epoch: number): TenutoError => new TenutoError('FENCED', { what: 
 /** Writes batches, inside a transaction of the caller; its statements are prepared once. */
 const writerOn = (
   driver: Driver,
-  epoch: number,
-): ((batch: Batch, next: { position: number; mail: number; dead: number }) => void) => {
+  file: string,
+  { epoch, home }: Opening,
+  version: number,
+): ((batch: Batch, next: Head) => void) => {
   const marks = (columns: string) => columns.replace(/\w+/g, '?')
   const insert = (table: string, columns: string) =>
     driver.prepare(`INSERT INTO ${table} (${columns}) VALUES (${marks(columns)})`)
   const moveHead = driver.prepare(
-    'UPDATE meta SET position = ?, mail = ?, dead = ? WHERE id = 1 AND epoch = ?',
+    'UPDATE meta SET position = ?, mail = ?, dead = ?, crc = ? WHERE id = 1 AND epoch = ?',
   )
   const addPlan = insert('plan', PLAN_COLUMNS)
   const addRevision = insert('plan_revision', REVISION_COLUMNS)
@@ -284,9 +336,10 @@ const writerOn = (
   )
   const dropOutputs = driver.prepare('DELETE FROM output WHERE plan = ? AND name = ?')
   const addMail = insert('mail', MAIL_COLUMNS)
-  const failMail = driver.prepare('UPDATE mail SET deliveries = deliveries + 1 WHERE id = ?')
+  const readMail = driver.prepare(`SELECT ${MAIL_COLUMNS} FROM mail WHERE id = ?`)
+  const failMail = driver.prepare('UPDATE mail SET deliveries = ?, crc = ? WHERE id = ?')
   const takeMail = driver.prepare('DELETE FROM mail WHERE id = ?')
-  const addDead = insert('dead_letter', 'id, address, event, error, at')
+  const addDead = insert('dead_letter', DEAD_LETTER_COLUMNS)
   const setAside = driver.prepare(
     'INSERT INTO aside (plan, why, at) VALUES (?, ?, ?) ON CONFLICT (plan) DO UPDATE SET why = excluded.why, at = excluded.at',
   )
@@ -301,8 +354,17 @@ const writerOn = (
     if (changed !== 1) throw new TenutoError('FENCED', { what })
   }
 
-  return (batch, next) => {
-    if (moveHead.run(next.position, next.mail, next.dead, epoch) !== 1) throw ended(epoch)
+  const fail = (id: number): void => {
+    const row = readMail.get(id)
+    if (row === undefined) throw new TenutoError('FENCED', { what: `mail ${id} is not there` })
+    const mail = mailOf(file, row)
+    const values = mailValues({ ...mail, deliveries: mail.deliveries + 1 })
+    failMail.run(...values.slice(-2), id)
+  }
+
+  return (batch, { position, mail, dead }) => {
+    const crc = metaCrc([home, epoch, position, mail, dead], version)
+    if (moveHead.run(position, mail, dead, crc, epoch) !== 1) throw ended(epoch)
     for (const { plan, revision } of batch.plans) {
       addPlan.run(...planValues(plan))
       addRevision.run(...revisionValues(revision))
@@ -319,9 +381,9 @@ const writerOn = (
       else putOutputs.run(...outputValues(plan, name, outputs))
     }
     for (const row of batch.mail.added) addMail.run(...mailValues(row))
-    for (const id of batch.mail.failed) fence(failMail.run(id), `mail ${id} is not there`)
+    for (const id of batch.mail.failed) fail(id)
     for (const id of batch.mail.taken) fence(takeMail.run(id), `mail ${id} is not there`)
-    for (const { id, address, event, error, at } of batch.dead) addDead.run(id, address, event, error, at)
+    for (const row of batch.dead) addDead.run(...deadLetterValues(row))
     for (const { plan, why, at } of batch.aside) {
       if (why === null) takeBack.run(plan)
       else setAside.run(plan, why, at)

@@ -19,7 +19,7 @@ import { FINDINGS, type Finding, type FindingKind, placeInWords } from '../../sr
 import { auditHome, lookBeside } from '../../src/audit/home.ts'
 import { AUDITED_SCHEMA } from '../../src/audit/journal-file.ts'
 import { definitionHash } from '../../src/definition.ts'
-import { SCHEMA } from '../../src/journal/migrate.ts'
+import { SCHEMA } from '../../src/journal/schema.ts'
 import { createRuntime } from '../../src/runtime.ts'
 import { type Crafted, copyOf, crafted, holdHome, isKept, openFolder, shellPlan } from './home.ts'
 

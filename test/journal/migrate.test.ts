@@ -12,8 +12,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
-import { SCHEMA, type Schema } from '../../src/journal/migrate.ts'
 import { emptyReader, sqliteReader } from '../../src/journal/reader.ts'
+import { SCHEMA, type Schema } from '../../src/journal/schema.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
 import { BOOT, batch, everything, jobAddress, moved, planOf } from './batches.ts'
 import { folder } from './folder.ts'
@@ -107,7 +107,8 @@ test('a migration that fails changes nothing; the older version still opens the 
 test('a newer schema is refused and not a byte is touched, also where its write-ahead log was not folded back', async () => {
   const file = await written()
   const writer = new DatabaseSync(file)
-  writer.exec('PRAGMA user_version = 7')
+  // A newer version seals what the file says of itself under its own number.
+  writer.exec('PRAGMA user_version = 7; UPDATE meta SET crc = crc + 1')
   const crashed = join(folder(), 'journal.db')
   for (const end of ['', '-wal']) copyFileSync(file + end, crashed + end)
   writer.close()

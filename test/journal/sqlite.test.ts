@@ -9,7 +9,18 @@ import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/
 import type { Journal } from '../../src/journal/journal.ts'
 import { sqliteReader } from '../../src/journal/reader.ts'
 import { type Durability, sqliteJournal } from '../../src/journal/sqlite.ts'
-import { BOOT, batch, everything, jobAddress, jobOf, moved, planAddress, planOf } from './batches.ts'
+import {
+  BOOT,
+  batch,
+  everything,
+  jobAddress,
+  jobOf,
+  mail,
+  mailOf,
+  moved,
+  planAddress,
+  planOf,
+} from './batches.ts'
 import { start } from './child.ts'
 import { folder } from './folder.ts'
 import { journalSuite } from './journal.suite.ts'
@@ -214,6 +225,50 @@ test('a flipped bit in a row is told by the address of its actor; the rest stays
   expect(await next.actors(Q)).toHaveLength(1)
   expect(await next.steps({ after: 1, limit: 10 })).toEqual(two.steps)
   await next.commit(batch(moved(2, good, 1)))
+})
+
+test('an actor whose row is gone is not taken for a new one, and its plan is told of as damaged', async () => {
+  const home = folder()
+  const { journal, connection } = await withConnection(home)
+  const plan = planAddress(P)
+  const [one, two] = [moved(0, plan, 0), moved(1, A, 0)]
+  await journal.commit(
+    batch({
+      plans: [planOf(P)],
+      steps: [...one.steps, ...two.steps],
+      actors: [...one.actors, ...two.actors],
+    }),
+  )
+  connection.exec('DELETE FROM actor')
+
+  await failsWith('STORE_CORRUPT', journal.actor(A))
+
+  expect(await journal.actor(jobAddress(P, 'never'))).toBeUndefined()
+  expect(await journal.plan(P)).toMatchObject({ state: 'quarantined', damaged: true })
+})
+
+test('a state that nobody has written is found among the plans that wait for somebody', async () => {
+  const { journal, connection } = await withConnection(folder())
+  await journal.commit(batch({ plans: [planOf(P)], ...moved(0, planAddress(P), 0) }))
+  connection.exec("UPDATE actor SET state = 'rtnning'")
+
+  expect(await journal.plans({ states: ['running'] })).toEqual([])
+  expect(await journal.plans({ states: ['quarantined'] })).toMatchObject([{ id: P, damaged: true }])
+})
+
+test('a damaged message is its own plan’s, or the whole journal’s where nobody can tell whose it is', async () => {
+  const { journal, connection } = await withConnection(folder())
+  await journal.commit(
+    batch({ plans: [planOf(P), planOf(Q)], ...mail({ added: [mailOf(1, A), mailOf(2, planAddress(Q))] }) }),
+  )
+  connection.exec("UPDATE mail SET event = '{}' WHERE id = 1")
+
+  expect(await journal.addressed()).toEqual([A, planAddress(Q)])
+  await failsWith('STORE_CORRUPT', journal.mail(P))
+  expect(await journal.mail(Q)).toHaveLength(1)
+
+  connection.exec("UPDATE mail SET address = 'job:p-aaabaa/a' WHERE id = 1")
+  await failsWith('STORE_CORRUPT', journal.addressed())
 })
 
 test('a broken structure is found at the boot after a crash, and the file is left as it is', async () => {

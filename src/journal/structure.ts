@@ -1,0 +1,126 @@
+/**
+ * Whether a journal's file is sound: its header, its tables, and its structure. Rows carry checksums of their own; this finds what
+ * they cannot tell: rows that are gone, that stand where nobody looks for them, or that an index no longer knows.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { TenutoError } from '../errors.ts'
+import type { Driver, OpenDriver } from './driver.ts'
+import { metaCrc } from './rows.ts'
+import { APPLICATION_ID, type Schema } from './schema.ts'
+
+/**
+ * A file up to this size is looked over whole at every opening, some 3 ms for each MB. Of a larger one so is what recovery reads,
+ * and the rest only after an unclean stop: the history, which is most of it.
+ */
+const WHOLE_MAX_BYTES = 32 * 2 ** 20
+const RECOVERED = [
+  'meta',
+  'boot',
+  'plan',
+  'plan_revision',
+  'actor',
+  'job',
+  'output',
+  'mail',
+  'aside',
+  'loading',
+]
+
+/** The head of a database in WAL mode, or in the mode in which copies are made (https://www.sqlite.org/fileformat2.html#the_database_header). */
+const MAGIC = 'SQLite format 3\0'
+const FORMATS: readonly number[] = [1, 2]
+const HEADER_BYTES = 100
+
+const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })
+
+/**
+ * Looks at the head of a file, before a database is made of it: one that says it may only be read must not pass for a medium that
+ * is write-protected for a while.
+ * @throws {TenutoError} `STORE_CORRUPT`.
+ */
+export const checkHeader = (file: string): void => {
+  const head = Buffer.alloc(HEADER_BYTES)
+  const handle = openSync(file, 'r')
+  try {
+    if (fstatSync(handle).size === 0) throw corrupt(file, 'it is empty')
+    readSync(handle, head, 0, HEADER_BYTES, 0)
+  } finally {
+    closeSync(handle)
+  }
+  const [write, read] = [head[18] ?? 0, head[19] ?? 0]
+  if (head.toString('latin1', 0, MAGIC.length) !== MAGIC) throw corrupt(file, 'it is no database')
+  if (!FORMATS.includes(write) || write !== read) throw corrupt(file, 'its header is not what was written')
+}
+
+/**
+ * The schema version of a file, read without changing a byte of it.
+ * @throws {TenutoError} `STORE_CORRUPT` when it is no journal; `SCHEMA_NEWER`.
+ */
+export const inspectFile = (driver: Driver, file: string, schema: Schema): number => {
+  checkHeader(file)
+  const id = driver.prepare('PRAGMA application_id').get()?.[0]
+  if (id !== APPLICATION_ID) throw corrupt(file, 'it is a database, but not a journal of tenuto')
+  const found = Number(driver.prepare('PRAGMA user_version').get()?.[0])
+  if (found === schema.version) return found
+  // What the file says of itself is sealed under the number of its schema.
+  if (sealedUnder(driver, schema.version)) throw corrupt(file, `its schema is not ${found}, as it says`)
+  if (found > schema.version)
+    throw new TenutoError('SCHEMA_NEWER', { path: file, found, known: schema.version })
+  return found
+}
+
+const sealedUnder = (driver: Driver, version: number): boolean => {
+  if (!columnsOf(driver).some((column) => column.startsWith('meta.crc '))) return false
+  const meta = driver.prepare('SELECT home, epoch, position, mail, dead, crc FROM meta WHERE id = 1').get()
+  return meta !== undefined && metaCrc(meta.slice(0, -1), version) === meta[5]
+}
+
+/** Every column of every table as one line, so that what migrations have added comes out as what was made whole. */
+const columnsOf = (driver: Driver): readonly string[] =>
+  driver
+    .prepare(
+      `SELECT m.type, m.name, m.tbl_name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema m
+       LEFT JOIN pragma_table_xinfo(m.name) c ON m.type = 'table' WHERE m.name NOT LIKE 'sqlite!_%' ESCAPE '!'`,
+    )
+    .all()
+    .map(([type, name, of, ...column]) =>
+      type === 'table' ? `${name}.${column.join(' ')}` : `${type} ${name} on ${of}`,
+    )
+    .toSorted()
+
+/**
+ * Compares the tables of a file with those of its schema, and looks over its structure.
+ * @throws {TenutoError} `STORE_CORRUPT` with the first thing that is wrong.
+ */
+export const checkStructure = (
+  open: OpenDriver,
+  driver: Driver,
+  file: string,
+  schema: Schema,
+  wasClean: boolean,
+): void => {
+  const pages = Number(driver.prepare('PRAGMA page_count').get()?.[0])
+  const bytes = pages * Number(driver.prepare('PRAGMA page_size').get()?.[0])
+  const looks =
+    bytes <= WHOLE_MAX_BYTES
+      ? ['integrity_check(1)']
+      : [...(wasClean ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
+  for (const look of looks) {
+    const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
+    if (why !== 'ok') throw corrupt(file, String(why))
+  }
+  const missing = missingColumn(open, driver, schema)
+  if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
+}
+
+/** The first column that the schema has and the file has not; undefined when there is none. */
+const missingColumn = (open: OpenDriver, driver: Driver, schema: Schema): string | undefined => {
+  const model = open(':memory:', 'write')
+  try {
+    model.exec(schema.create)
+    const has = new Set(columnsOf(driver))
+    return columnsOf(model).find((column) => !has.has(column))
+  } finally {
+    model.close()
+  }
+}
