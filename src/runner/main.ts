@@ -3,7 +3,7 @@
  * executor as `main HOME SOCKET BUILD`; of several started at once exactly one serves, the others leave.
  */
 import { strict as assert } from 'node:assert'
-import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { identityOf } from '../process.ts'
@@ -127,6 +127,9 @@ process.on('uncaughtException', (error) => {
 })
 
 rmSync(socket, { force: true })
-door.server.listen(socket, () => chmodSync(socket, 0o600))
+// The socket is made in this very call, and never open to others; attempts keep the usual mask.
+const mask = process.umask(0o177)
+door.server.listen(socket)
+process.umask(mask)
 every(lookAround, LOOK_AROUND_MS)
 leaveWhenIdle()
