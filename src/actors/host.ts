@@ -103,6 +103,8 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  /** What sweeps have to report once their repairs are durable, however many commits that takes. */
+  const reports: (() => void)[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
@@ -239,7 +241,7 @@ export const host = (ports: HostPorts): Host => {
       try {
         const report = await sweep(minAgeMs, missed)
         if (report.repaired.length === 0) done(report)
-        else held.open.receipts.push(() => done(report))
+        else reports.push(() => done(report))
       } catch (error) {
         fail(error)
       }
@@ -315,7 +317,7 @@ export const host = (ports: HostPorts): Host => {
   const act = (done: Transaction): void => {
     for (const entry of done.actors) entry.savedSeq = entry.seq
     for (const asked of done.effects) perform(asked)
-    for (const told of done.receipts) told()
+    for (const told of [...done.receipts, ...reports.splice(0)]) told()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const event of done.inspected) inspected(event)
     for (const address of done.faulted) replace(address)

@@ -13,6 +13,7 @@ import type { Attempts } from './attempts.ts'
 /** What was missed. */
 export type StrandingKind =
   | 'end-untold'
+  | 'reopening-untold'
   | 'walk-stalled'
   | 'board-miscounted'
   | 'never-settled'
@@ -51,6 +52,8 @@ export type Look = Readonly<{
   since: number
   /** Whether a message to this address waits or is on its way. */
   hasMail: (address: Address) => boolean
+  /** The generation that the actor of a job has taken up; that of its row, when it has none. */
+  generation: (row: BoardRow) => number
   /** What the actor of a job asks for; undefined when it has none. */
   asks: (row: BoardRow) => Asks | undefined
   attempt: (row: BoardRow) => ReturnType<Attempts['look']>
@@ -69,7 +72,7 @@ export const strandings = (look: Look): readonly Stranding[] => {
   const found = look.rows.flatMap((row) => ofJob(look, row))
   const own = planAddress(look.id)
   if (look.hasMail(own)) return found
-  const untold = found.some(({ kind }) => kind === 'end-untold')
+  const untold = found.some(({ kind }) => kind === 'end-untold' || kind === 'reopening-untold')
   const board = untold ? undefined : ofBoard(look)
   return board
     ? [
@@ -89,7 +92,12 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
     repair: { to, event },
   })
   if (isJobEnd(row.state)) {
-    const { name: job, generation, attempt, state, reason } = row
+    const { name: job, generation, attempt, state, reason, place } = row
+    // What it says is the end of the generation before: it was opened again, and has not heard of it.
+    if (look.generation(row) < generation) {
+      const reopened = { type: 'reopened', generation, place, paused: look.state === 'paused' }
+      return [stranded('reopening-untold', address, reopened)]
+    }
     const told = { type: 'job.settled', job, generation, attempt, state, reason }
     const own = planAddress(look.id)
     // The plan may have work to do before it comes to what waits for it.
