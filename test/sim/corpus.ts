@@ -15,4 +15,15 @@ export const corpus: readonly Past[] = [
   },
   { seed: 220, sweep: false, why: 'the same, by way of two crashes' },
   { seed: 28, sweep: true, why: 'the same, and the runner was killed while the attempt ran' },
+  {
+    seed: 556,
+    sweep: true,
+    why: 'a lost `reopened` was repaired as an end that was not told: the retry was forgotten',
+  },
+  {
+    seed: 573,
+    sweep: true,
+    why: 'a sweep whose repairs could not be committed never answered, and none came after it',
+  },
+  { seed: 724, sweep: false, why: 'the auditor called a `more` that its plan had overtaken a defect' },
 ]
