@@ -120,17 +120,17 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
     : []
 }
 
-const ofBoard = ({ graph, rows, context }: Look): StrandingKind | undefined => {
+const ofBoard = ({ id, graph, rows, context, hasMail }: Look): StrandingKind | undefined => {
   if (context.work.length > 0) return 'walk-stalled'
   const open = rows.filter(({ place }) => place !== 'settled')
   if (open.length === 0) return 'never-settled'
   if (open.length !== context.open) return 'board-miscounted'
-  const wrong = open.some(({ place, index, unmet, embodied }) => {
+  const wrong = open.some(({ name, place, index, unmet }) => {
     if (place !== 'held') return false
     const needs = (graph.needs[index] ?? []).map(({ of, need }) => ({ row: rows[of] as BoardRow, need }))
     const met = needs.filter(({ row, need }) => row.place === 'settled' && meets(need, row.state as JobEnd))
     const doomed = needs.some(({ row, need }) => row.place === 'settled' && !meets(need, row.state as JobEnd))
-    return unmet !== needs.length - met.length || unmet === 0 || (doomed && !embodied)
+    return unmet !== needs.length - met.length || unmet === 0 || (doomed && !hasMail(jobAddress(id, name)))
   })
   return wrong ? 'board-miscounted' : undefined
 }

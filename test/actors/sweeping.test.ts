@@ -71,6 +71,24 @@ test('a sweep whose repairs cannot be committed at first answers when they are',
   expect((await life.job('b')).state).toBe('running')
 })
 
+test('a job that was not told that its need has failed is told by the sweep', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  await life.tell('b', 'plan.paused')
+  life.attempts.end('a', 'exit', { code: 1 })
+  const { id } = await killWith(life, 'withdrawn')
+  life.disk.tables.mail.delete(id)
+  await life.restart()
+  expect((await life.job('b')).state).toBe('held')
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['board-miscounted'])
+  await life.quiet()
+
+  expect(await life.job('b')).toMatchObject({ state: 'skipped', reason: 'need-failed' })
+  expect((await life.plan()).state).toBe('failed')
+})
+
 test('a retry whose message to the job is gone from the store opens the job all the same', async () => {
   const life = await slowly()
   await life.submit(planOf({ a: {} }))
