@@ -12,8 +12,11 @@ import type { Attempts } from './attempts.ts'
 
 /** What was missed. */
 export type StrandingKind =
+  | 'never-begun'
   | 'end-untold'
   | 'reopening-untold'
+  | 'release-untold'
+  | 'cancel-untold'
   | 'walk-stalled'
   | 'board-miscounted'
   | 'never-settled'
@@ -103,6 +106,12 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
     // The plan may have work to do before it comes to what waits for it.
     return look.hasMail(own) ? [] : [stranded('end-untold', own, told)]
   }
+  if (row.place === 'released' && row.state === 'held')
+    return [stranded('release-untold', address, { type: 'released' })]
+  // A plan that has no work left has told all its jobs.
+  const cancels = look.state === 'cancelling' && look.context.work.length === 0
+  if (cancels && row.state !== 'stopping' && !look.hasMail(planAddress(look.id)))
+    return [stranded('cancel-untold', address, { type: 'cancel.requested' })]
   const asks = look.asks(row)
   const again = { type: 'recovered' }
   if (!asks) return row.state === 'queued' && !look.slot(row) ? [stranded('slot-lost', address, again)] : []

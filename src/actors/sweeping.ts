@@ -2,7 +2,7 @@
  * Sweeping: the second net, over what messages have missed. It runs between two drains, when memory and journal say the same, and
  * makes no transition itself: it sends the message that was missed, and puts each on record, because each is a defect of the first.
  */
-import { type Address, parseAddress } from '../address.ts'
+import { type Address, parseAddress, planAddress } from '../address.ts'
 import type { Journal } from '../journal/journal.ts'
 import { type Asks, NOTHING } from '../machines/effect.ts'
 import { type JobSnapshot, jobAsks } from '../machines/job.ts'
@@ -135,11 +135,21 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     }
     return found
   }
+  /** A plan without an actor has one message: that which makes it. */
+  const begin = (of: Resident, minAgeMs: number): readonly Repaired[] => {
+    const to = planAddress(of.id)
+    const ageMs = now() - of.row.submittedAt
+    if (ageMs < minAgeMs || boxes.depth(to) > 0) return []
+    memory.open.touched.add(of)
+    send(of, { to, event: { type: 'created' } })
+    return [repair(of.id, { kind: 'never-begun', plan: of.id, job: null, ageMs }, 'running')]
+  }
   const sweepPlan = async (of: Resident, minAgeMs: number): Promise<readonly Repaired[]> => {
     const own = planEntry(of)
     if (own?.value === 'quarantined' || (own && isPlanEnd(own.value))) return []
     const compared = await compare(of, minAgeMs)
-    if (compared.length > 0 || !own) return compared
+    if (compared.length > 0) return compared
+    if (!own) return begin(of, minAgeMs)
     const since = (await journal.plan(of.id))?.since ?? now()
     const found = strandings(look(of, own, since, await generationsOf(of))).filter(
       ({ since: from }) => now() - from >= minAgeMs,

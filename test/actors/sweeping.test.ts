@@ -89,6 +89,46 @@ test('a job that was not told that its need has failed is told by the sweep', as
   expect((await life.plan()).state).toBe('failed')
 })
 
+test('a job whose release or cancel is gone from the store is told by the sweep', async () => {
+  const life = await slowly()
+  void life.submit(planOf({ a: { deadlineMs: 60_000 } }))
+  const released = await killWith(life, 'released')
+  life.disk.tables.mail.delete(released.id)
+  await life.restart()
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['release-untold'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('running')
+
+  void life.tell(null, 'cancel.requested')
+  const cancelled = await killWith(life, 'cancel.requested')
+  life.disk.tables.mail.delete(cancelled.id)
+  await life.restart()
+  await life.clock.advance(10_000)
+  expect(await kinds(life)).toEqual(['cancel-untold'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('stopping')
+  expect((await sweep(life)).repaired).toEqual([])
+})
+
+test('a plan whose first message is gone from the store begins all the same', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  // As it was when the plan had been taken in.
+  const { tables } = life.disk
+  tables.actors.delete(PLAN)
+  tables.mail.clear()
+  for (const [name, row] of tables.jobs.get(PLAN) ?? [])
+    tables.jobs.get(PLAN)?.set(name, { ...row, place: 'held', state: 'held', attempt: 0, embodied: false })
+  await life.restart()
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['never-begun'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('running')
+})
+
 test('a retry whose message to the job is gone from the store opens the job all the same', async () => {
   const life = await slowly()
   await life.submit(planOf({ a: {} }))
@@ -456,6 +496,26 @@ test.each<readonly [string, readonly StrandingKind[], Parameters<typeof looking>
     'an ended job that was opened again and has not heard of it',
     ['reopening-untold'],
     { row: { state: 'failed', generation: 2 }, generation: () => 1 },
+  ],
+  [
+    'a job that was released and has not heard of it',
+    ['release-untold'],
+    { row: { state: 'held', place: 'released' } },
+  ],
+  [
+    'a job that waits in a plan that is being cancelled',
+    ['cancel-untold'],
+    { row: { state: 'backoff' }, state: 'cancelling' },
+  ],
+  [
+    'a job that is being stopped in such a plan',
+    [],
+    {
+      row: { state: 'stopping' },
+      state: 'cancelling',
+      asks: () => ({ slot: 'held', attempt, timers: [] }),
+      slot: () => 'held',
+    },
   ],
   [
     'an ended job whose message waits',

@@ -51,11 +51,12 @@ export const attemptsWrong = async (
       const job = address.slice(prefix.length)
       const { attempt, outcome, pid } = JSON.parse(event) as Ended
       const where = `${id}/${job} #${attempt}`
+      const key = attemptKey('simulated', id, job, attempt)
       const { exit } = premises.directory(dirOf(id, job, attempt))
-      // A full disk may have kept the record from being written.
-      if (exit && exit.outcome !== outcome)
+      // An end that was told and could not be recorded is gone with its runner; whoever asks again hears what is known then.
+      if (exit && exit.outcome !== outcome && !premises.unrecorded.has(key))
         found.push(`${where} ended as ${outcome}, and its exit record says ${exit.outcome}`)
-      const executed = premises.executions.has(attemptKey('simulated', id, job, attempt))
+      const executed = premises.executions.has(key)
       if (executed && (outcome === 'never-started' || (outcome === 'cancelled' && pid === null)))
         found.push(`${where} ended as ${outcome}, never started, and was executed`)
     }
