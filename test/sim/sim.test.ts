@@ -24,7 +24,9 @@ test('what went wrong once does not go wrong again', async () => {
   await livesOf(corpus)
 })
 
-test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or fails, nothing is lost and nothing starts twice`, async () => {
+test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or fails, nothing is lost and nothing starts twice`, {
+  timeout: 120_000,
+}, async () => {
   const { crashes, failedCommits, repairs, faults } = await livesOf(seeds(false))
 
   // A world in which nothing goes wrong proves nothing.
@@ -34,7 +36,9 @@ test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or 
   expect(repairs).toBe(0)
 })
 
-test(`seeds ${FROM} to ${FROM + SEEDS - 1}, with the sweep: it repairs what is lost, and nothing where nothing is`, async () => {
+test(`seeds ${FROM} to ${FROM + SEEDS - 1}, with the sweep: it repairs what is lost, and nothing where nothing is`, {
+  timeout: 120_000,
+}, async () => {
   const { repairs, faults } = await livesOf(seeds(true))
 
   expect(repairs).toBeGreaterThan(0)
