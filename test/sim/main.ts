@@ -11,7 +11,8 @@ import { shrink, storyOf } from './shrink.ts'
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '2000' },
+    seeds: { type: 'string' },
+    short: { type: 'boolean' },
     from: { type: 'string', default: '1' },
     sweep: { type: 'string', default: 'both' },
     /** The crash matrix in place of seeds: `small` or `twenty`; `--again N`: killed again at every Nth point of each recovery. */
@@ -25,7 +26,7 @@ const { values } = parseArgs({
   },
 })
 const sweeps = values.sweep === 'both' ? [false, true] : [values.sweep === 'on']
-const [from, seeds] = [Number(values.from), Number(values.seeds)]
+const [from, seeds] = [Number(values.from), Number(values.seeds ?? (values.short ? 500 : 2000))]
 
 const matrix = async (plan: MatrixPlan): Promise<void> => {
   const began = process.hrtime.bigint()
