@@ -2,10 +2,11 @@
  * The commands that only read: `ls`, `show`, `logs`, `events`.
  */
 import { systemClock } from '../clock.ts'
-import { TenutoError } from '../errors.ts'
-import type { AttemptShape, JobShape } from '../views/shapes.ts'
-import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
+import { noteLines, notesShape } from './notes.ts'
 import { readerGone } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
@@ -77,8 +78,9 @@ export const show = (ref: string, flags: Globals): Promise<number> =>
 
 const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string): Promise<number> => {
   const plan = await catalog.plan(id)
-  const jobs = await catalog.jobs(id)
-  if (on.json) return document(on, { ...plan, jobs })
+  const notes = await catalog.notes(id)
+  const jobs = await jobsOf(catalog, plan)
+  if (on.json) return document(on, { ...plan, jobs, ...notesShape(notes) })
   const attempts = new Map<string, AttemptShape>()
   if (jobs.length <= DETAIL_JOBS_MAX) {
     for (const { name, attempt } of jobs) {
@@ -88,6 +90,7 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   }
   const now = systemClock.now()
   for (const line of planLines([plan], on, now)) on.answer(line)
+  for (const line of noteLines(plan, notes, now)) on.answer(cut(`  ${line}`, on.width, on.marks.cut))
   for (const line of jobLines(jobs, on, now, { attempts })) on.answer(line)
   const next: Readonly<Record<string, string>> = {
     failed: `try again what failed: tenuto retry ${id} --failed${flag}`,
@@ -97,6 +100,16 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const hint = next[plan.state]
   if (hint) on.talk(hint)
   return 0
+}
+
+/** A plan that is quarantined because it cannot be loaded may have jobs that cannot be read; why is said with the plan. */
+const jobsOf = async (catalog: Catalog, plan: PlanShape): Promise<readonly JobShape[]> => {
+  try {
+    return await catalog.jobs(plan.id)
+  } catch (error) {
+    if (plan.error === null || !isTenutoError(error, 'STORE_CORRUPT')) throw error
+    return []
+  }
 }
 
 const showJob = async (

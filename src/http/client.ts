@@ -200,6 +200,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       return shape
     },
     attempts: async (plan, job) => (await get<{ attempts: AttemptShape[] }>(jobPath(plan, job))).attempts,
+    notes: async (plan) => (await get<Page<EventShape>>(`${planPath(plan)}/notes`)).items,
     events: ({ after, limit, plan, job }) =>
       all(items<EventShape>(`${BASE}/events`, limit, { after, plan, job })),
     log: async (plan, job, attempt, offset, limit) => {

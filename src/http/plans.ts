@@ -56,6 +56,12 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return jobs ? { ...plan, jobs: await catalog.jobs(plan.id) } : plan
   })
 
+  app.get<At>('/plans/:plan/notes', async ({ params, query }) => {
+    readFields('query', query, {})
+    await catalog.plan(params.plan)
+    return { items: await catalog.notes(params.plan), next_cursor: null }
+  })
+
   app.get<At>('/plans/:plan/definition', ({ params, query }) => {
     readFields('query', query, {})
     return catalog.definition(params.plan)

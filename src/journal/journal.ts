@@ -206,6 +206,8 @@ export type JournalReader = Readonly<{
   steps: (
     query: Readonly<{ after: number; limit: number; plan?: string; address?: Address }>,
   ) => Promise<readonly StepRow[]>
+  /** What the runtime has noted about a plan and its jobs, newest first, at most `limit`. */
+  notes: (plan: string, limit: number) => Promise<readonly StepRow[]>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
   /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */

@@ -281,6 +281,14 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
         .filter(({ position }) => position <= last)
         .map(sound)
     },
+    notes: async (plan, limit) => {
+      check()
+      return (tables.stepsOfPlan.get(plan) ?? [])
+        .filter(({ address }) => address.startsWith('note:'))
+        .toReversed()
+        .slice(0, limit)
+        .map(sound)
+    },
     mail: async (plan) => {
       check()
       const all = [...tables.mail.values()]

@@ -54,6 +54,7 @@ export const emptyReader: JournalReader = {
   actor: async () => undefined,
   actors: async () => [],
   steps: async () => [],
+  notes: async () => [],
   mail: async () => [],
   addressed: async () => [],
   aside: async () => undefined,
@@ -227,6 +228,12 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       const sql = `SELECT ${STEP_COLUMNS} FROM step WHERE ${by} position > ? ORDER BY position LIMIT ?`
       return all(sql, [...(address === undefined ? [] : [address]), after, bound(limit)], step)
     },
+    notes: async (plan, limit) =>
+      all(
+        `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? OR (address > ? AND address < ?) ORDER BY position DESC LIMIT ?`,
+        [`note:${plan}`, `note:${plan}/`, `note:${plan}0`, bound(limit)],
+        step,
+      ),
     mail: async (plan) => {
       const of = plan === undefined ? '' : 'WHERE address = ? OR (address > ? AND address < ?)'
       const sql = `SELECT ${MAIL_COLUMNS} FROM mail ${of} ORDER BY id`
