@@ -109,7 +109,9 @@ const showJob = async (
   const waits = job.reason === 'needs' || job.reason === 'need-failed'
   const others = waits ? await catalog.jobs(job.plan) : []
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
-  if (job.attempt > 0) on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
+  // What could not be started has written nothing.
+  if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
+    on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
 }
 
 /** The flags of `logs`. */
@@ -171,11 +173,14 @@ const wanted = async (catalog: Catalog, ref: string, flags: LogFlags): Promise<W
       throw new TenutoError('USAGE', { what: '--attempt goes with a job, not with a plan' })
     return { plan: target.plan, job: null, attempt: 0 }
   }
+  if (flags.attempt !== undefined && !/^[1-9]\d{0,8}$/.test(flags.attempt))
+    throw new TenutoError('USAGE', {
+      what: `--attempt ${flags.attempt}: it must be a whole number of 1 or more`,
+    })
   const { attempt: latest } = await catalog.job(target.plan, target.job)
   const asked = flags.attempt === undefined ? target.attempt : Number(flags.attempt)
-  if (asked !== null && !(Number.isInteger(asked) && asked >= 1 && asked <= latest)) {
-    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${flags.attempt}` })
-  }
+  if (asked !== null && asked > latest)
+    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${asked}` })
   if (latest === 0) {
     throw new TenutoError('WRONG_STATE', {
       ref,
