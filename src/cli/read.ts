@@ -6,7 +6,7 @@ import { TenutoError } from '../errors.ts'
 import type { AttemptShape, JobShape } from '../views/shapes.ts'
 import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
-import { readerGone } from './output.ts'
+import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { tellOfUnheld } from './unheld.ts'
@@ -123,6 +123,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const home = homeOf(flags)
   const holder = flags.follow ? await awaitHolder(home) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       await untilBegun(holder, ref, on)
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
@@ -130,6 +131,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }
@@ -284,6 +286,7 @@ export const events = async (
   }
   const holder = flags.follow ? await awaitHolder(homeOf(flags)) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
       const of = target ? { plan: target.plan } : {}
@@ -294,6 +297,7 @@ export const events = async (
       }
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }
