@@ -63,6 +63,12 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  HOME_UNUSABLE: {
+    message: 'the home {home} {why}',
+    hint: 'name a folder with `--home DIR`; it is made if it is not there',
+    exit: 2,
+    http: 400,
+  },
   HOME_HELD: {
     message: 'the home {home} is held by {holder}',
     hint: 'use its daemon (`tenuto up` once for many plans), or another home with `--home DIR`',

@@ -127,7 +127,8 @@ export const auditEnds = (
   const recorded = ends.filter(({ job }) => plan.jobs.get(job)?.folders === true)
   const needed = recorded.filter(({ outcome }) => !UNRECORDED.has(outcome)).length
   if (plan.ended && needed > 0 && !existsSync(planAttemptsDir(home, plan.id))) {
-    const what = `the folders of its ${needed} attempt(s) are gone`
+    const what =
+      needed === 1 ? 'the folder of its attempt is gone' : `the folders of its ${needed} attempts are gone`
     return [finding('folders-removed', { plan: plan.id }, what)]
   }
   return recorded.flatMap((end) => {

@@ -264,9 +264,17 @@ const auditRows = (
   const state = last.get(`plan:${id}`)?.to
   const open = jobs.filter((row) => row.place !== 'settled')
   if (state !== undefined && PLAN_ENDS.has(state) && open.length > 0)
-    say('rows-left', null, `the plan is ${state} and ${open.length} job(s) are not settled`)
+    say(
+      'rows-left',
+      null,
+      `the plan is ${state} and ${open.length} of its jobs ${open.length === 1 ? 'is' : 'are'} not settled`,
+    )
   if (state !== undefined && PLAN_ENDS.has(state) && mail.length > 0)
-    say('rows-left', null, `the plan is ${state} and ${mail.length} message(s) wait`)
+    say(
+      'rows-left',
+      null,
+      `the plan is ${state} and ${mail.length} of its messages ${mail.length === 1 ? 'waits' : 'wait'}`,
+    )
   return wrong
 }
 

@@ -7,7 +7,7 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
-import { homePaths } from '../home.ts'
+import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
@@ -42,6 +42,7 @@ export const holderOf = async (home: string): Promise<HomeClient | undefined> =>
  * socket is there. Undefined when nobody holds it, or one that serves nobody, as a command that stops something.
  */
 export const awaitHolder = async (home: string): Promise<HomeClient | undefined> => {
+  checkHome(home)
   for (let left = PATIENCE_MS / LOOK_MS; ; left -= 1) {
     const holder = await holderOf(home)
     if (holder || left <= 0 || !existsSync(home) || !lookAtHolder(home).held) return holder
@@ -55,6 +56,7 @@ export const liveAttempts = async (home: string, homeId: string) =>
 
 /** What a home holds, for reading. A home that does not exist reads as empty and is not made. */
 export const readingOf = async (home: string): Promise<Catalog> => {
+  checkHome(home)
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
   const { emptyCatalog, readHome } = await import('../runtime.ts')

@@ -130,7 +130,7 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')
   .option('--max-parallel <n>', 'jobs at once, instead of what the plan says')
   .option(...TIMEOUT)
-  .addOption(new Option('-i, --inputs <k=v...>').hideHelp())
+  .addOption(new Option('-i, --inputs <k=v>').hideHelp())
   .option('--detach', 'submit to the daemon of the home and do not follow')
   .action(
     does(async (flags, file: string) => {
@@ -210,9 +210,17 @@ const usage = (error: CommanderError): unknown => {
   return new TenutoError('USAGE', { what: text })
 }
 
+/** What was meant by the words that other programs have for the same. */
+const asked = (words: readonly string[]): readonly string[] => {
+  const [first, ...rest] = words
+  if (first === 'help') return [...rest, '--help']
+  if (first === '--version' || first === '-V') return ['version', ...rest]
+  return words
+}
+
 const main = async (): Promise<number> => {
-  const [name] = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-  const wanted = process.argv.slice(2)
+  const wanted = asked(process.argv.slice(2))
+  const [name] = wanted.filter((word) => !word.startsWith('-'))
   if (wanted.length === 0) {
     program.outputHelp()
     return 2
@@ -221,7 +229,7 @@ const main = async (): Promise<number> => {
     name !== undefined && wanted.indexOf(name) === 0 && Object.hasOwn(LATER, name) ? LATER[name] : undefined
   try {
     if (remedy !== undefined) later(`\`tenuto ${name}\``, remedy)
-    await program.parseAsync(process.argv)
+    await program.parseAsync(wanted, { from: 'user' })
     return exit
   } catch (error) {
     const wrong = error instanceof CommanderError ? usage(error) : error

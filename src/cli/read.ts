@@ -7,7 +7,7 @@ import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
 import { noteLines, notesShape } from './notes.ts'
-import { readerGone } from './output.ts'
+import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { tellOfUnheld } from './unheld.ts'
@@ -122,7 +122,9 @@ const showJob = async (
   const waits = job.reason === 'needs' || job.reason === 'need-failed'
   const others = waits ? await catalog.jobs(job.plan) : []
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
-  if (job.attempt > 0) on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
+  // What could not be started has written nothing.
+  if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
+    on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
 }
 
 /** The flags of `logs`. */
@@ -134,6 +136,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const home = homeOf(flags)
   const holder = flags.follow ? await awaitHolder(home) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       await untilBegun(holder, ref, on)
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
@@ -141,6 +144,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }
@@ -184,11 +188,14 @@ const wanted = async (catalog: Catalog, ref: string, flags: LogFlags): Promise<W
       throw new TenutoError('USAGE', { what: '--attempt goes with a job, not with a plan' })
     return { plan: target.plan, job: null, attempt: 0 }
   }
+  if (flags.attempt !== undefined && !/^[1-9]\d{0,8}$/.test(flags.attempt))
+    throw new TenutoError('USAGE', {
+      what: `--attempt ${flags.attempt}: it must be a whole number of 1 or more`,
+    })
   const { attempt: latest } = await catalog.job(target.plan, target.job)
   const asked = flags.attempt === undefined ? target.attempt : Number(flags.attempt)
-  if (asked !== null && !(Number.isInteger(asked) && asked >= 1 && asked <= latest)) {
-    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${flags.attempt}` })
-  }
+  if (asked !== null && asked > latest)
+    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${asked}` })
   if (latest === 0) {
     throw new TenutoError('WRONG_STATE', {
       ref,
@@ -292,6 +299,7 @@ export const events = async (
   }
   const holder = flags.follow ? await awaitHolder(homeOf(flags)) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
       const of = target ? { plan: target.plan } : {}
@@ -302,6 +310,7 @@ export const events = async (
       }
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }
