@@ -18,6 +18,10 @@ import { account, descriptors, settle } from './peace.ts'
 import { between } from './shapes.ts'
 import { hasEnded, siegeOf } from './siege.ts'
 
+if (process.platform !== 'linux') {
+  console.log('torture finds processes in /proc: nothing was done')
+  process.exit(0)
+}
 const { values } = parseArgs({
   options: {
     cycles: { type: 'string' },
@@ -28,7 +32,7 @@ const { values } = parseArgs({
   },
 })
 const cycles = Number(values.cycles ?? (values.short ? 8 : 200))
-const seed = Number(values.seed ?? systemClock.now() % 1_000_000)
+const seed = Number(values.seed ?? (values.short ? 1 : systemClock.now() % 1_000_000))
 const longSeconds = Number(values.long ?? (values.short ? 8 : 60))
 /** So many plans go on at once, as long as there are cycles. */
 const OPEN_PLANS = 8
