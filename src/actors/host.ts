@@ -15,6 +15,7 @@ import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
+import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
@@ -36,6 +37,8 @@ export type HostPorts = Readonly<{
   /** Slots across all plans. */
   maxParallel: number
   log: Readonly<Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>>
+  /** What leads on from rows of older machines; default all there are. */
+  migrations?: readonly Migration[]
   /** A drain ends after this many steps; default 4096. */
   drainSteps?: number
   /** Shown every committed step, in order. */
@@ -91,7 +94,13 @@ export const host = (ports: HostPorts): Host => {
   )
   const { system, boxes, permits, alarms, residents, aside, counts } = held
   const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
-  const reading = loading(held, { journal, now: clock.now, log, note })
+  const reading = loading(held, {
+    journal,
+    now: clock.now,
+    log,
+    note,
+    migrations: ports.migrations ?? MIGRATIONS,
+  })
   const { waitingFor, bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
     if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
