@@ -244,7 +244,7 @@ test('what an attempt was found to be is told once, also when the runner is repl
   const second = await runnerPid()
   process.kill(second, 'SIGKILL')
   await processGone(second)
-  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1).toBe(2)
+  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1, { timeout: 20_000 }).toBe(2)
   writeFileSync(join(home, 'go'), '')
 
   expect((await after.ended(spec.key)).record.outcome).toBe('lost')
