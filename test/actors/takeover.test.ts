@@ -133,7 +133,9 @@ test('an attempt of a runner of an older protocol goes on to its end under a new
 
   const { ensure, ended, found, finds, logs, failures } = executor(2)
   ensure({ ...spec, recovered: true })
-  await expect.poll(() => logs.some((line) => line.includes('"why":"protocol"'))).toBe(true)
+  await expect
+    .poll(() => logs.some((line) => line.includes('"why":"protocol"')), { timeout: 20_000 })
+    .toBe(true)
   writeFileSync(join(home, 'go'), '')
   await fileThere(join(spec.dir, FILES.exit))
   // Not to wait until it leaves by itself.
