@@ -140,8 +140,8 @@ export const ERRORS = {
     http: 503,
   },
   STORE_FULL: {
-    message: 'the journal {path} cannot be written: {why}',
-    hint: 'free disk space; nothing is lost',
+    message: '{path} cannot be written: {why}',
+    hint: 'free disk space, or make it writable; nothing is lost',
     exit: 12,
     http: 503,
   },
