@@ -34,7 +34,7 @@ import {
   stepValues,
 } from './rows.ts'
 import { SCHEMA, type Schema } from './schema.ts'
-import { checkStructure, inspectFile } from './structure.ts'
+import { checkStructure, inspectFile, readHead } from './structure.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -88,7 +88,7 @@ const openFile = (
     const version = inspectFile(driver, file, schema)
     // What is wrong with it is found before a connection is made that may fold its log back.
     if (version === schema.version) checkStructure(open, driver, file, schema, wasClean(driver))
-    checkHead(driver, file, mark, boot, version, schema)
+    checkMark(file, mark, readHead(driver, file, version === schema.version, schema), boot.bootId)
     return version
   })
   const driver = open(file, 'write')
@@ -107,27 +107,6 @@ const openFile = (
     driver.close()
     throw error
   }
-}
-
-/** What the file says of itself must be whole, and no earlier than what was acknowledged. */
-const checkHead = (
-  driver: Driver,
-  file: string,
-  mark: Mark | undefined,
-  boot: Boot,
-  version: number,
-  schema: Schema,
-): void => {
-  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
-  if (row === undefined)
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
-  if (version === schema.version) {
-    const crc = driver.prepare('SELECT crc FROM meta WHERE id = 1').get()?.[0]
-    if (crc !== metaCrc(row, version))
-      throw new TenutoError('STORE_CORRUPT', { path: file, why: 'its own row' })
-  }
-  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
-  checkMark(file, mark, { home, epoch, position, mail, dead }, boot.bootId)
 }
 
 const wasClean = (driver: Driver): boolean => {

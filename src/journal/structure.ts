@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
+import type { Head } from './batch.ts'
 import type { Driver, OpenDriver } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
@@ -67,6 +68,24 @@ export const inspectFile = (driver: Driver, file: string, schema: Schema): numbe
   if (found > schema.version)
     throw new TenutoError('SCHEMA_NEWER', { path: file, found, known: schema.version })
   return found
+}
+
+/** What a file says of itself, and what that is sealed with. */
+export type FileHead = Head & Readonly<{ home: string; epoch: number }>
+
+/**
+ * Reads the one row that says whose the file is and how far it has come.
+ * @throws {TenutoError} `STORE_CORRUPT` when it is gone or, in a file of the present schema, not what was written.
+ */
+export const readHead = (driver: Driver, file: string, isPresent: boolean, schema: Schema): FileHead => {
+  // In one look: a holder may commit between two.
+  const columns = `home, epoch, position, mail, dead${isPresent ? ', crc' : ''}`
+  const row = driver.prepare(`SELECT ${columns} FROM meta WHERE id = 1`).get()
+  if (row === undefined) throw corrupt(file, 'it does not say whose it is')
+  if (isPresent && row[5] !== metaCrc(row.slice(0, 5), schema.version))
+    throw corrupt(file, 'its own row is not what was written')
+  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
+  return { home, epoch, position, mail, dead }
 }
 
 const sealedUnder = (driver: Driver, version: number): boolean => {
