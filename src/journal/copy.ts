@@ -1,10 +1,10 @@
 /**
  * Copies of a journal: made from a file that somebody may be writing, looked over, and put in the place of another.
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
 import { bootId } from '../process.ts'
+import { removeDraft, settleDraft, writeCopy } from './draft.ts'
 import { type Driver, openNodeSqlite, storeError } from './driver.ts'
 import { checkMark, markPath, openMark, readMark } from './mark.ts'
 import { sealMeta } from './migrate.ts'
@@ -29,7 +29,6 @@ export type Replaced = Readonly<{
 
 /** The epoch of one that cannot be read is not known, and no journal has begun so often. */
 const EPOCHS_UNKNOWN = 1_000_000
-const DRAFTS = ['', '-wal', '-shm', '-journal'] as const
 
 /**
  * Writes a copy of the journal at `from` as it is at one moment, closed to others, to a path where nothing may be yet. A holder may go on
@@ -44,22 +43,8 @@ export const copyJournal = (from: string, to: string): CopyFacts => {
   })
 }
 
-const copyThrough = (driver: Driver, to: string): CopyFacts => {
-  const draft = `${to}.new`
-  removeDraft(draft)
-  try {
-    driver.prepare('VACUUM INTO ?').run(draft)
-    chmodSync(draft, 0o600)
-    const facts = using(draft, 'read', (copy) => factsOf(copy, draft))
-    syncPath(draft)
-    renameSync(draft, to)
-    syncPath(dirname(to))
-    return facts
-  } catch (error) {
-    removeDraft(draft)
-    throw storeError(to, error)
-  }
-}
+const copyThrough = (driver: Driver, to: string): CopyFacts =>
+  writeCopy(driver, to, (draft) => using(draft, 'read', (copy) => factsOf(copy, draft)))
 
 /**
  * Puts a copy of the journal at `from` in the place of the one at `file`, which is kept beside it, whatever state it is in. The epoch goes
@@ -89,11 +74,9 @@ export const putInPlace = (
       driver.prepare('UPDATE meta SET epoch = ? WHERE id = 1').run(epoch)
       if (facts.schema === SCHEMA.version) sealMeta(driver, facts.schema)
     })
-    syncPath(draft)
     const kept = setAside(file, `${file}.${name}`)
     writeMark(file, { ...facts, epoch })
-    renameSync(draft, file)
-    syncPath(dirname(file))
+    settleDraft(draft, file)
     return { facts, replaced: { kept, epoch } }
   } catch (error) {
     removeDraft(draft)
@@ -140,9 +123,7 @@ const factsOf = (driver: Driver, path: string): CopyFacts => {
 const soundHead = (driver: Driver, path: string): FileHead & Readonly<{ schema: number }> => {
   const schema = inspectFile(driver, path, SCHEMA)
   const isPresent = schema === SCHEMA.version
-  if (isPresent) checkStructure(openNodeSqlite, driver, path, SCHEMA, false)
-  const why = isPresent ? 'ok' : driver.prepare('PRAGMA integrity_check(1)').get()?.[0]
-  if (why !== 'ok') throw new TenutoError('STORE_CORRUPT', { path, why: String(why) })
+  checkStructure(openNodeSqlite, driver, path, SCHEMA, isPresent, false)
   return { ...readHead(driver, path, isPresent, SCHEMA), schema }
 }
 
@@ -155,18 +136,5 @@ const using = <R>(path: string, access: 'read' | 'write', use: (driver: Driver) 
     throw storeError(path, error)
   } finally {
     driver?.close()
-  }
-}
-
-const removeDraft = (draft: string): void => {
-  for (const end of DRAFTS) rmSync(draft + end, { force: true })
-}
-
-const syncPath = (path: string): void => {
-  const handle = openSync(path, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }

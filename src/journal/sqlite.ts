@@ -87,8 +87,9 @@ const openFile = (
   const found = closing(open(file, 'read'), (driver) => {
     const version = inspectFile(driver, file, schema)
     // What is wrong with it is found before a connection is made that may fold its log back.
-    if (version === schema.version) checkStructure(open, driver, file, schema, wasClean(driver))
-    checkMark(file, mark, readHead(driver, file, version === schema.version, schema), boot.bootId)
+    const isPresent = version === schema.version
+    checkStructure(open, driver, file, schema, isPresent, wasClean(driver))
+    checkMark(file, mark, readHead(driver, file, isPresent, schema), boot.bootId)
     return version
   })
   const driver = open(file, 'write')

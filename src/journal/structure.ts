@@ -108,7 +108,8 @@ const columnsOf = (driver: Driver): readonly string[] =>
     .toSorted()
 
 /**
- * Compares the tables of a file with those of its schema, and looks over its structure.
+ * Looks over the structure of a file, and compares its tables with those of the present schema; one of an older schema whole, since it is
+ * about to be rewritten.
  * @throws {TenutoError} `STORE_CORRUPT` with the first thing that is wrong.
  */
 export const checkStructure = (
@@ -116,19 +117,20 @@ export const checkStructure = (
   driver: Driver,
   file: string,
   schema: Schema,
+  isPresent: boolean,
   wasClean: boolean,
 ): void => {
   const pages = Number(driver.prepare('PRAGMA page_count').get()?.[0])
   const bytes = pages * Number(driver.prepare('PRAGMA page_size').get()?.[0])
   const looks =
-    bytes <= WHOLE_MAX_BYTES
+    bytes <= WHOLE_MAX_BYTES || !isPresent
       ? ['integrity_check(1)']
       : [...(wasClean ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
   for (const look of looks) {
     const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
     if (why !== 'ok') throw corrupt(file, String(why))
   }
-  const missing = missingColumn(open, driver, schema)
+  const missing = isPresent ? missingColumn(open, driver, schema) : undefined
   if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
 }
 
