@@ -24,6 +24,7 @@ import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
+import { storeError } from './journal/driver.ts'
 import type { Journal, PlanHead } from './journal/journal.ts'
 import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
@@ -239,7 +240,7 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
     return { journal, hold, log, program }
   } catch (error) {
     hold.release()
-    throw error
+    throw storeError(paths.home, error)
   }
 }
 
@@ -562,9 +563,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         unwatch()
         steps.close()
         await actors.stop()
-        await journal.stop(true)
-        staying.end()
-        hold?.release()
+        await journal.stop(true).finally(() => {
+          staying.end()
+          hold?.release()
+        })
       })()
       return stopping
     },

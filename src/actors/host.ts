@@ -228,6 +228,7 @@ export const host = (ports: HostPorts): Host => {
       }
       counts.commits += 1
       counts.steps += done.steps.length
+      if (retryMs > COMMIT_RETRY_MS.least) log.info({}, 'commits work again')
       retryMs = COMMIT_RETRY_MS.least
     }
     held.open = transaction()

@@ -163,3 +163,6 @@ const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): 
 
 /** The drawings of the machines. */
 export const machineDiagrams = async () => (await import('../runtime.ts')).diagrams
+
+/** What makes backups and takes them back. */
+export const backups = () => import('../backup.ts')

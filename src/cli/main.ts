@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
+import type { RestoreFlags } from './backup.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
 import { unwritten, writeAnswer } from './output.ts'
@@ -196,6 +197,15 @@ sub('sweep', 'look now for what messages have missed, and repair it').action(
 sub('doctor', 'say whether this machine and a home are well, and what to do where they are not')
   .option('--audit', 'also follow the whole history and compare it with every file')
   .action(does(async (flags) => (await import('./doctor.ts')).doctor(flags as DoctorFlags)))
+sub(
+  'backup [file]',
+  'copy what a home knows, also while it is held; without a file, to its folder backups',
+).action(does(async (flags, file?: string) => (await import('./backup.ts')).backup(file, flags)))
+sub('restore <file>', 'put a backup in the place of what a home knows; nobody may hold it')
+  .option('--force', 'also one of another home')
+  .action(
+    does(async (flags, file: string) => (await import('./backup.ts')).restore(file, flags as RestoreFlags)),
+  )
 sub('machines [name]', 'draw the state machines of plans and jobs')
   .option('--format <format>', 'mermaid or json')
   .action(does(async (flags, name?: string) => (await import('./plan.ts')).machines(name, flags)))

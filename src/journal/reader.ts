@@ -16,7 +16,7 @@ import {
   type Value,
 } from './driver.ts'
 import type { JournalReader } from './journal.ts'
-import { checkMark, type Mark, readMark } from './mark.ts'
+import { checkMark, readMark } from './mark.ts'
 import {
   ACTOR_COLUMNS,
   actorOf,
@@ -37,7 +37,7 @@ import {
   stepOf,
 } from './rows.ts'
 import { SCHEMA } from './schema.ts'
-import { inspectFile } from './structure.ts'
+import { inspectFile, readHead } from './structure.ts'
 
 /** What a home without a journal reads as. */
 export const emptyReader: JournalReader = {
@@ -85,20 +85,12 @@ export const sqliteReader = async (
       const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
       throw new TenutoError('STORE_BROKEN', { path: file, why })
     }
-    checkHead(driver, file, mark)
+    checkMark(file, mark, readHead(driver, file, true, SCHEMA), bootId())
     return readerOn(driver, file)
   } catch (error) {
     driver?.close()
     throw storeError(file, error)
   }
-}
-
-const checkHead = (driver: Driver, file: string, mark: Mark | undefined): void => {
-  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
-  if (row === undefined)
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
-  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
-  checkMark(file, mark, { home, epoch, position, mail, dead }, bootId())
 }
 
 const quoted = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')

@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
+import type { Head } from './batch.ts'
 import type { Driver, OpenDriver } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
@@ -69,6 +70,24 @@ export const inspectFile = (driver: Driver, file: string, schema: Schema): numbe
   return found
 }
 
+/** What a file says of itself, and what that is sealed with. */
+export type FileHead = Head & Readonly<{ home: string; epoch: number }>
+
+/**
+ * Reads the one row that says whose the file is and how far it has come.
+ * @throws {TenutoError} `STORE_CORRUPT` when it is gone or, in a file of the present schema, not what was written.
+ */
+export const readHead = (driver: Driver, file: string, isPresent: boolean, schema: Schema): FileHead => {
+  // In one look: a holder may commit between two.
+  const columns = `home, epoch, position, mail, dead${isPresent ? ', crc' : ''}`
+  const row = driver.prepare(`SELECT ${columns} FROM meta WHERE id = 1`).get()
+  if (row === undefined) throw corrupt(file, 'it does not say whose it is')
+  if (isPresent && row[5] !== metaCrc(row.slice(0, 5), schema.version))
+    throw corrupt(file, 'its own row is not what was written')
+  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
+  return { home, epoch, position, mail, dead }
+}
+
 const sealedUnder = (driver: Driver, version: number): boolean => {
   if (!columnsOf(driver).some((column) => column.startsWith('meta.crc '))) return false
   const meta = driver.prepare('SELECT home, epoch, position, mail, dead, crc FROM meta WHERE id = 1').get()
@@ -89,7 +108,8 @@ const columnsOf = (driver: Driver): readonly string[] =>
     .toSorted()
 
 /**
- * Compares the tables of a file with those of its schema, and looks over its structure.
+ * Looks over the structure of a file, and compares its tables with those of the present schema; one of an older schema whole, since it is
+ * about to be rewritten.
  * @throws {TenutoError} `STORE_CORRUPT` with the first thing that is wrong.
  */
 export const checkStructure = (
@@ -97,19 +117,20 @@ export const checkStructure = (
   driver: Driver,
   file: string,
   schema: Schema,
+  isPresent: boolean,
   wasClean: boolean,
 ): void => {
   const pages = Number(driver.prepare('PRAGMA page_count').get()?.[0])
   const bytes = pages * Number(driver.prepare('PRAGMA page_size').get()?.[0])
   const looks =
-    bytes <= WHOLE_MAX_BYTES
+    bytes <= WHOLE_MAX_BYTES || !isPresent
       ? ['integrity_check(1)']
       : [...(wasClean ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
   for (const look of looks) {
     const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
     if (why !== 'ok') throw corrupt(file, String(why))
   }
-  const missing = missingColumn(open, driver, schema)
+  const missing = isPresent ? missingColumn(open, driver, schema) : undefined
   if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
 }
 
