@@ -135,14 +135,18 @@ jobs:
 `,
   )
   const killed = start('run', 'p.yaml', '--key', 'nightly')
-  while (!existsSync(join(folder, 'up'))) await killed.heard('running')
+  await expect.poll(() => existsSync(join(folder, 'up')), { timeout: 20_000 }).toBe(true)
   killed.child.kill('SIGKILL')
   await once(killed.child, 'exit')
 
   const again = start('run', 'p.yaml', '--key', 'nightly')
-  await again.heard('keyed-')
+  await again.heard('has this key already')
   let shown = ''
-  while (!shown.includes('long adopted (pid')) shown = (await run('show', 'keyed')).out
+  const adopted = async (): Promise<boolean> => {
+    shown = (await run('show', 'keyed')).out
+    return shown.includes('long adopted (pid')
+  }
+  await expect.poll(adopted, { timeout: 20_000 }).toBe(true)
   file('open', '')
   const { code, out } = await again.said
 
