@@ -60,7 +60,7 @@ test('a daemon that sleeps while a newer one takes over is refused when it wakes
 test('daemon and runner that are stopped and continued, apart and together, lose nothing and do nothing twice', async () => {
   const { home, homeId, shell, runnerPid } = openHome()
   const text = 'echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; : > gone; exit 3'
-  const spec = shell(text, { stallMs: 1_500 })
+  const spec = shell(text, { stallMs: 2_500 })
   const { child, ended } = startDaemon(home, homeId, 1, spec)
   await fileThere(join(home, 'there'))
   const runner = await runnerPid()
@@ -71,7 +71,7 @@ test('daemon and runner that are stopped and continued, apart and together, lose
 
   // Together longer than the silence that the job may keep.
   both('SIGSTOP')
-  await once(spawn('sleep', ['2'], { env: tick }), 'exit')
+  await once(spawn('sleep', ['3'], { env: tick }), 'exit')
   both('SIGCONT')
   child.kill('SIGSTOP')
   child.kill('SIGCONT')
@@ -133,7 +133,9 @@ test('an attempt of a runner of an older protocol goes on to its end under a new
 
   const { ensure, ended, found, finds, logs, failures } = executor(2)
   ensure({ ...spec, recovered: true })
-  await expect.poll(() => logs.some((line) => line.includes('"why":"protocol"'))).toBe(true)
+  await expect
+    .poll(() => logs.some((line) => line.includes('"why":"protocol"')), { timeout: 20_000 })
+    .toBe(true)
   writeFileSync(join(home, 'go'), '')
   await fileThere(join(spec.dir, FILES.exit))
   // Not to wait until it leaves by itself.
