@@ -3,7 +3,7 @@
  * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { shortHash } from '../artefact.ts'
@@ -66,7 +66,7 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
-  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon. */
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `STORE_BROKEN` when the home is gone. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -108,6 +108,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   /** Since when a runner of another protocol has refused us. */
   let strangerSince: number | undefined
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
+  /** A home that was there is not made again: somebody has removed it. */
+  let wasThere = false
 
   const ensure = (spec: Spec): void => {
     if (closed) return
@@ -170,6 +172,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
+    wasThere = true
     socket.unref()
     onLines(socket, (line) => heard(line))
     connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
@@ -209,7 +212,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
     let errors: number | undefined
     try {
+      if (wasThere && !existsSync(ports.home)) return homeGone()
       mkdirSync(ports.home, { recursive: true, mode: 0o700 })
+      wasThere = true
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
       const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
@@ -230,6 +235,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     } finally {
       if (errors !== undefined) closeSync(errors)
     }
+  }
+
+  const homeGone = (): void => {
+    if (closed) return
+    ports.fail(new TenutoError('STORE_BROKEN', { path: ports.home, why: 'the home has been removed' }))
+    void close()
   }
 
   const heard = (line: string): void => {

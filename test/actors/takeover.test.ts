@@ -60,7 +60,7 @@ test('a daemon that sleeps while a newer one takes over is refused when it wakes
 test('daemon and runner that are stopped and continued, apart and together, lose nothing and do nothing twice', async () => {
   const { home, homeId, shell, runnerPid } = openHome()
   const text = 'echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; : > gone; exit 3'
-  const spec = shell(text, { stallMs: 1_500 })
+  const spec = shell(text, { stallMs: 2_500 })
   const { child, ended } = startDaemon(home, homeId, 1, spec)
   await fileThere(join(home, 'there'))
   const runner = await runnerPid()
@@ -71,7 +71,7 @@ test('daemon and runner that are stopped and continued, apart and together, lose
 
   // Together longer than the silence that the job may keep.
   both('SIGSTOP')
-  await once(spawn('sleep', ['2'], { env: tick }), 'exit')
+  await once(spawn('sleep', ['3'], { env: tick }), 'exit')
   both('SIGCONT')
   child.kill('SIGSTOP')
   child.kill('SIGCONT')
