@@ -318,8 +318,5 @@ test('on a disk that is really full a plan waits, says so, and goes on when ther
   fill(disk)
   await expect(createRuntime(options)).rejects.toMatchObject({ code: 'STORE_FULL' })
   makeRoom(disk)
-  execFileSync('mount', ['-o', 'remount,ro', disk])
-  await expect(createRuntime(options)).rejects.toMatchObject({ code: 'STORE_FULL' })
-  execFileSync('mount', ['-o', 'remount,rw', disk])
   await (await createRuntime(options)).stop()
 })
