@@ -34,7 +34,7 @@ import {
   stepValues,
 } from './rows.ts'
 import { SCHEMA, type Schema } from './schema.ts'
-import { checkStructure, inspectFile, readHead } from './structure.ts'
+import { checkStructure, inspectFile, openingError, readHead } from './structure.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -72,7 +72,7 @@ export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> =>
     makeFile(open, file, base32(10, systemRandom), schema)
     return openFile(open, file, boot, durability, schema)
   } catch (error) {
-    throw storeError(file, error)
+    throw storeError(file, openingError(file, error))
   }
 }
 
