@@ -39,6 +39,8 @@ export const RUNNER_SOCKET = 'runner.sock'
 const AGAIN_MS = { min: 10, max: 2_000 } as const
 /** A runner that does not serve after this is not waited for; another is started. The lock sees to it that one serves. */
 const SERVES_WITHIN_MS = 5_000
+/** One that is asked and has not answered after this may have been stopped; what can be seen without it is seen without it. */
+const ANSWERS_WITHIN_MS = 5_000
 /** A runner of another protocol that has nothing to watch leaves within this. */
 const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
@@ -103,6 +105,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let closed = false
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
+  let cancelSilence: (() => void) | undefined
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
   /** Since when a runner of another protocol has refused us. */
@@ -139,10 +142,24 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (ask === undefined) return scanAttempts(ports.home, ports.homeId)
     return await new Promise((resolve) => {
       lastQuestion += 1
-      questions.set(lastQuestion, resolve)
-      ask.send({ type: 'live', id: lastQuestion })
+      const id = lastQuestion
+      const cancel = ports.clock.setTimeout(
+        () => answer(id, scanAttempts(ports.home, ports.homeId)),
+        ANSWERS_WITHIN_MS,
+      )
+      questions.set(id, (attempts) => {
+        cancel()
+        resolve(attempts)
+      })
+      ask.send({ type: 'live', id })
       holdOpen()
     })
+  }
+
+  const answer = (id: number, attempts: readonly LiveAttempt[]): void => {
+    questions.get(id)?.(attempts)
+    questions.delete(id)
+    holdOpen()
   }
 
   const say = (message: ToRunner): void => {
@@ -175,6 +192,10 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     wasThere = true
     socket.unref()
     onLines(socket, (line) => heard(line))
+    cancelSilence = ports.clock.setTimeout(
+      () => ports.log('warn', { attempts: asked.size }, 'the runner does not answer; is it stopped?'),
+      ANSWERS_WITHIN_MS,
+    )
     connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
     for (const each of asked.values()) ask(connection, each)
     for (const prefix of sweeps) connection.send({ type: 'sweep', prefix })
@@ -190,8 +211,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const served = connection?.socket === socket
     connecting = false
     if (served) connection = undefined
-    for (const answer of questions.values()) answer(scanAttempts(ports.home, ports.homeId))
-    questions.clear()
+    if (served) cancelSilence?.()
+    for (const id of [...questions.keys()]) answer(id, scanAttempts(ports.home, ports.homeId))
     if (closed || (asked.size === 0 && sweeps.size === 0)) return
     if (!served) startRunner()
     else if (strangerSince === undefined)
@@ -247,16 +268,14 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const message = readFromRunner(line)
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
+    cancelSilence?.()
     if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
     else if (message.type === 'found') wasFound(message)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
-    else {
-      questions.get(message.id)?.(message.attempts)
-      questions.delete(message.id)
-    }
+    else answer(message.id, message.attempts)
     holdOpen()
   }
 
@@ -325,6 +344,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (closed) return
     closed = true
     cancelAgain?.()
+    cancelSilence?.()
     hold.close()
     const last = connection?.socket
     if (last === undefined || last.destroyed) return
