@@ -70,7 +70,7 @@ const mixOf = (seed: number, sweep: boolean): ReadonlyMap<Fault, number> =>
     }),
   )
 
-/** The choices of a seed. `only`: nothing strikes but these, which a life before has struck. */
+/** The choices of a seed. `only`: these strike, whatever the mix, and nothing else. */
 export const choicesOf = (seed: number, sweep: boolean, only?: ReadonlySet<Struck>): Choices => {
   const mix = mixOf(seed, sweep)
   const streams = new Map<string, Random>()
@@ -86,13 +86,13 @@ export const choicesOf = (seed: number, sweep: boolean, only?: ReadonlySet<Struc
     random,
     strike: (fault) => {
       const odds = mix.get(fault) ?? 0
-      if (calm || odds === 0) return undefined
+      if (calm || (odds === 0 && !only)) return undefined
       const draw = random(`strike ${fault}`)
       const [chance, how] = [draw(), draw()]
       const nth = (chances.get(fault) ?? 0) + 1
       chances.set(fault, nth)
       const name: Struck = `${fault} #${nth}`
-      if (chance >= odds || (only && !only.has(name))) return undefined
+      if (only ? !only.has(name) : chance >= odds) return undefined
       struck.push(name)
       return how
     },

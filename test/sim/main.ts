@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { corpus } from './corpus.ts'
 import { liveMany } from './many.ts'
 import { liveCase } from './seed.ts'
+import { shrink, storyOf } from './shrink.ts'
 
 const { values } = parseArgs({
   options: {
@@ -15,19 +16,22 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     /** Only the seeds asked for, and none that went wrong before. */
     new: { type: 'boolean' },
-    verbose: { type: 'boolean' },
+    /** A failing seed is told as it was. */
+    whole: { type: 'boolean' },
   },
 })
 const sweeps = values.sweep === 'both' ? [false, true] : [values.sweep === 'on']
 const [from, seeds] = [Number(values.from), Number(values.seeds)]
 
 const tell = async (seed: number, sweep: boolean): Promise<never> => {
-  const { wrong, story } = await liveCase({ seed, sweep })
-  console.log(story.slice(-(values.verbose ? 100_000 : 60)).join('\n'))
+  const again = `--seeds 1 --from ${seed} --sweep ${sweep ? 'on' : 'off'}`
+  if (values.whole) {
+    const lived = await liveCase({ seed, sweep })
+    console.log(storyOf({ of: { seed, sweep }, lived, tries: 1 }))
+  } else console.log(storyOf(await shrink({ seed, sweep })))
   console.log(
-    `\nseed ${seed} is wrong, with the sweep ${sweep ? 'on' : 'off'}:\n  ${wrong.slice(0, 8).join('\n  ')}`,
+    `again: npm run sim -- ${again}; as it was: --whole; kept for ever: a line in test/sim/corpus.ts`,
   )
-  console.log(`again: npm run sim -- --seeds 1 --from ${seed} --sweep ${sweep ? 'on' : 'off'}`)
   process.exit(1)
 }
 
