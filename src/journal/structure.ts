@@ -25,6 +25,9 @@ const RECOVERED = [
   'mail',
   'aside',
   'loading',
+  'pruned',
+  'leaving',
+  'cleared',
 ]
 
 /** The head of a database in WAL mode, or in the mode in which copies are made (https://www.sqlite.org/fileformat2.html#the_database_header). */
