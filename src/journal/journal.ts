@@ -236,6 +236,8 @@ export type Removed = Readonly<{
   begun: readonly string[]
   /** Plans of which no row is left but that they are leaving. */
   done: readonly string[]
+  /** Plans that were looked at and stay. */
+  kept: readonly string[]
 }>
 
 /**

@@ -74,11 +74,15 @@ export const memoryPruning = (
       within()
       const begun: string[] = []
       const done: string[] = []
+      const kept: string[] = []
       let left = rows
       for (const plan of plans) {
         if (left <= 0) break
         if (!tables.leaving.has(plan)) {
-          if (!mayGo(plan)) continue
+          if (!mayGo(plan)) {
+            kept.push(plan)
+            continue
+          }
           begin(plan)
           begun.push(plan)
           left -= 3
@@ -88,7 +92,7 @@ export const memoryPruning = (
         if (dropped < most) done.push(plan)
         left -= dropped
       }
-      return { begun, done }
+      return { begun, done, kept }
     },
     leaving: async () => {
       within()

@@ -109,23 +109,30 @@ export const pruningOn = (
         const waitedFor = plansWithMail()
         const begun: string[] = []
         const done: string[] = []
+        const kept: string[] = []
         let left = rows
         for (const plan of plans) {
           if (left <= 0) break
           if (!isLeaving.get(plan)) {
-            if (!mayGo(plan, waitedFor)) continue
+            if (!mayGo(plan, waitedFor)) {
+              kept.push(plan)
+              continue
+            }
             begin(plan)
             begun.push(plan)
             left -= 3
           }
           // A plan that is there is not leaving, whatever a damaged row says.
-          else if (isThere(plan)) continue
+          else if (isThere(plan)) {
+            kept.push(plan)
+            continue
+          }
           const most = Math.max(1, left)
           const dropped = dropRows(plan, most)
           if (dropped < most) done.push(plan)
           left -= dropped
         }
-        return { begun, done }
+        return { begun, done, kept }
       }),
     leaving: async () => {
       usable()

@@ -75,7 +75,7 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
     test('an ended plan goes with everything of it, its key is free, and nothing else is touched', async () => {
       const journal = await lived()
 
-      expect(await journal.pruning.remove([P], 1_000)).toEqual({ begun: [P], done: [P] })
+      expect(await journal.pruning.remove([P], 1_000)).toEqual({ begun: [P], done: [P], kept: [] })
       await journal.pruning.forget([P])
 
       for (const reader of [journal, await medium.reader()]) {
@@ -107,7 +107,7 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
     test('a removal goes in portions, is one for everybody from the first, and goes on after a crash', async () => {
       const journal = await lived()
 
-      expect(await journal.pruning.remove([P], 4)).toEqual({ begun: [P], done: [] })
+      expect(await journal.pruning.remove([P], 4)).toEqual({ begun: [P], done: [], kept: [] })
       expect(await journal.plan(P)).toBeUndefined()
       expect(await journal.planByKey('k1')).toBeUndefined()
       // Killed here: nobody closed it.
@@ -117,7 +117,7 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
       expect(await next.pruning.leaving()).toEqual([P])
       expect(await removeAll(next, 4)).toBeGreaterThan(2)
       expect(await next.pruning.leaving()).toEqual([P])
-      expect(await next.pruning.remove([P], 4)).toEqual({ begun: [], done: [P] })
+      expect(await next.pruning.remove([P], 4)).toEqual({ begun: [], done: [P], kept: [] })
       await next.pruning.forget([P])
 
       expect(await next.pruning.leaving()).toEqual([])
@@ -133,7 +133,11 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
           batch({ plans: [planOf(id)], ...moved(11 + at, planAddress(id), 0, 1, { state: 'failed' }) }),
         )
 
-      expect(await journal.pruning.remove(ids, 8)).toEqual({ begun: ids.slice(0, 2), done: ['a-aaaaaa'] })
+      expect(await journal.pruning.remove(ids, 8)).toEqual({
+        begun: ids.slice(0, 2),
+        done: ['a-aaaaaa'],
+        kept: [],
+      })
       expect(await journal.pruning.leaving()).toEqual(ids.slice(0, 2))
       expect((await journal.plans()).map(({ id }) => id)).toEqual(['c-cccccc', 'q-bbbbbb', P])
     })
@@ -141,10 +145,14 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
     test('what has not ended, has mail, or is set aside stays, whoever asks', async () => {
       const journal = await lived({ ...mail({ added: [mailOf(1, JOB)] }) })
 
-      expect(await journal.pruning.remove([P, 'q-bbbbbb', 'no-such'], 100)).toEqual({ begun: [], done: [] })
+      expect(await journal.pruning.remove([P, 'q-bbbbbb', 'no-such'], 100)).toEqual({
+        begun: [],
+        done: [],
+        kept: [P, 'q-bbbbbb', 'no-such'],
+      })
       expect(await journal.pruning.clear(P)).toBe(false)
       await journal.commit(batch({ ...mail({ taken: [1] }), aside: [{ plan: P, why: 'damaged', at: 5 }] }))
-      expect(await journal.pruning.remove([P], 100)).toEqual({ begun: [], done: [] })
+      expect(await journal.pruning.remove([P], 100)).toEqual({ begun: [], done: [], kept: [P] })
       await journal.commit(batch({ aside: [{ plan: P, why: null, at: 6 }] }))
       expect(await journal.pruning.clear(P)).toBe(true)
       expect(await journal.pruning.clear('q-bbbbbb')).toBe(false)
