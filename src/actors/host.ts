@@ -62,6 +62,8 @@ export type Host = Readonly<{
    * `missed` is what only the caller can see.
    */
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
+  /** Does something between two drains, when nobody reads or changes a plan. */
+  between: <T>(act: () => Promise<T>) => Promise<T>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
@@ -84,6 +86,7 @@ type Sweep = Readonly<{
   done: (report: SweepReport) => void
   fail: (error: unknown) => void
 }>
+type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
@@ -112,6 +115,7 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  const betweens: Between[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
@@ -150,6 +154,7 @@ export const host = (ports: HostPorts): Host => {
     takeUps.length > 0 ||
     finds.length > 0 ||
     sweeps.length > 0 ||
+    betweens.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
@@ -239,6 +244,7 @@ export const host = (ports: HostPorts): Host => {
     await readAbsent()
     await takeThemUp()
     await sweepNow()
+    for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
   }
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
@@ -455,7 +461,7 @@ export const host = (ports: HostPorts): Host => {
     alarms.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of [...submissions, ...sweeps]) fail(error)
+    for (const { fail } of [...submissions, ...sweeps, ...betweens]) fail(error)
     ports.fail(error)
   }
 
@@ -483,6 +489,12 @@ export const host = (ports: HostPorts): Host => {
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
+    between: (act) =>
+      new Promise((done, fail) => {
+        if (stopped) return fail(new TenutoError('STOPPED'))
+        betweens.push({ act: async () => done(await act()), fail })
+        wake()
+      }),
     residents,
     inspect,
     counts: () => ({ ...counts }),
@@ -499,7 +511,8 @@ export const host = (ports: HostPorts): Host => {
         const error = new TenutoError('STOPPED')
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0)]) fail(error)
+        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0), ...betweens.splice(0)])
+          fail(error)
       }
       await attempts.close()
     },

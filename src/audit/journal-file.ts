@@ -34,7 +34,7 @@ export type JournalFile = Readonly<{
 }>
 
 /** The schema this auditor reads. */
-export const AUDITED_SCHEMA = 3
+export const AUDITED_SCHEMA = 4
 /** "TENU" (`PRAGMA application_id`). */
 const APPLICATION_ID = 0x54454e55
 /** Result codes of SQLite that say the file is not what it was (https://www.sqlite.org/rescode.html). */

@@ -60,6 +60,7 @@ export const emptyReader: JournalReader = {
   aside: async () => undefined,
   loading: async () => 0,
   deadLetters: async () => [],
+  pruned: async () => ({ plans: 0, steps: 0, last: 0 }),
   close: async () => {},
 }
 
@@ -98,7 +99,8 @@ const quoted = (states: readonly string[]): string => states.map((state) => `'${
 const STATE = `CASE WHEN s.why IS NULL AND coalesce(a.state, 'running') IN (${quoted(PLAN_STATES)})
   THEN coalesce(a.state, 'running') ELSE 'quarantined' END`
 
-const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
+/** The plans, with what `HEAD_COLUMNS` reads. */
+export const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
 const HEADS = `SELECT ${HEAD_COLUMNS} ${FROM_PLANS}`
 
 /**
@@ -246,6 +248,12 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       all(`SELECT ${DEAD_LETTER_COLUMNS} FROM dead_letter ORDER BY id DESC LIMIT ?`, [bound(limit)], (row) =>
         deadLetterOf(path, row),
       ),
+    pruned: async () =>
+      one('SELECT plans, steps, last FROM pruned', [], ([plans, steps, last]) => ({
+        plans: plans as number,
+        steps: steps as number,
+        last: last as number,
+      })) ?? { plans: 0, steps: 0, last: 0 },
     close: async () => {
       if (!open) return
       open = false
@@ -258,4 +266,4 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
 const bound = (limit: number): number => (Number.isFinite(limit) ? limit : -1)
 
 /** The plan's own address, and the two texts between which lie those of its jobs ("0" follows "/"). */
-const addressesOf = (plan: string): Value[] => [`plan:${plan}`, `job:${plan}/`, `job:${plan}0`]
+export const addressesOf = (plan: string): Value[] => [`plan:${plan}`, `job:${plan}/`, `job:${plan}0`]

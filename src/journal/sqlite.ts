@@ -12,6 +12,7 @@ import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driv
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
 import { checkMark, openMark, readMark, type Stamp } from './mark.ts'
 import { makeFile, migrate, sealMeta } from './migrate.ts'
+import { pruningOn } from './pruning.ts'
 import { readerOn } from './reader.ts'
 import {
   ACTOR_COLUMNS,
@@ -241,9 +242,29 @@ const journalOn = (
     if (broken) throw broken
   }
 
+  const epochIs = driver.prepare('SELECT 1 FROM meta WHERE id = 1 AND epoch = ?')
+  /** One transaction of this epoch, besides the commits of the host. */
+  const within = <R>(act: () => R): R => {
+    usable()
+    try {
+      const result = transaction(driver, () => {
+        if (!epochIs.get(opening.epoch)) throw ended(opening.epoch)
+        return act()
+      })
+      commits += 1
+      if (commits % WAL_FOLD_COMMITS === 0 || isLong()) fold()
+      return result
+    } catch (cause) {
+      const error = storeError(file, cause)
+      if (isGrave(error)) broken = error
+      throw error
+    }
+  }
+
   return {
     ...reader,
     opening,
+    pruning: pruningOn(driver, file, within, usable),
     head: async () => {
       usable()
       try {

@@ -25,6 +25,9 @@ const RECOVERED = [
   'mail',
   'aside',
   'loading',
+  'pruned',
+  'leaving',
+  'cleared',
 ]
 
 const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })

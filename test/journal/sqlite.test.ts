@@ -23,9 +23,10 @@ import {
 } from './batches.ts'
 import { start } from './child.ts'
 import { folder } from './folder.ts'
-import { journalSuite } from './journal.suite.ts'
+import { journalSuite, type Medium } from './journal.suite.ts'
+import { pruningSuite } from './pruning.suite.ts'
 
-journalSuite('sqlite', () => {
+const medium = (): Medium => {
   const home = mkdtempSync(join(tmpdir(), 'tenuto-journal-'))
   const file = join(home, 'journal.db')
   return {
@@ -33,7 +34,10 @@ journalSuite('sqlite', () => {
     reader: () => sqliteReader(file),
     remove: () => rmSync(home, { recursive: true }),
   }
-})
+}
+
+journalSuite('sqlite', medium)
+pruningSuite('sqlite', medium)
 
 const P = 'p-aaaaaa'
 const Q = 'q-bbbbbb'

@@ -20,7 +20,7 @@ type Floor = Readonly<{
   packages: readonly string[]
 }>
 
-const upstairs = ['backup', 'catalog', 'feed', 'index', 'runtime', 'testing', 'tree'].map(
+const upstairs = ['backup', 'catalog', 'feed', 'index', 'retention', 'runtime', 'testing', 'tree'].map(
   (name) => `src/${name}.ts`,
 )
 const pure = ['node:assert']
