@@ -12,10 +12,20 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 const SECRETS = ['token', 'authorization', 'environment', 'env'].flatMap((name) => [name, `*.${name}`])
 
+const UNWRITTEN_MAX_CHARS = 1_000_000
+
 /** Opens the root logger on a file, which it appends to and closes to others, or on stderr. Every line is written at once. */
 export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>): Promise<Log> => {
   const { pino } = await import('pino')
-  const destination = pino.destination({ dest: to.file ?? 2, append: true, sync: true, mode: 0o600 })
+  const destination = pino.destination({
+    dest: to.file ?? 2,
+    append: true,
+    sync: true,
+    mode: 0o600,
+    maxLength: UNWRITTEN_MAX_CHARS,
+  })
+  // A full disk is what there is most to say about: what cannot be written now is written with the next line that can.
+  destination.on('error', () => {})
   return pino(
     {
       level: to.level,

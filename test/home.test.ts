@@ -50,6 +50,7 @@ test('everything of a home lies in it', () => {
   expect(inside.sort()).toEqual([
     'analytics.db',
     'attempts',
+    'backups',
     'daemon.json',
     'daemon.log',
     'journal.db',

@@ -15,6 +15,7 @@ import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
+import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
@@ -36,6 +37,8 @@ export type HostPorts = Readonly<{
   /** Slots across all plans. */
   maxParallel: number
   log: Readonly<Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>>
+  /** What leads on from rows of older machines; default all there are. */
+  migrations?: readonly Migration[]
   /** A drain ends after this many steps; default 4096. */
   drainSteps?: number
   /** Shown every committed step, in order. */
@@ -59,6 +62,8 @@ export type Host = Readonly<{
    * `missed` is what only the caller can see.
    */
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
+  /** Does something between two drains, when nobody reads or changes a plan. */
+  between: <T>(act: () => Promise<T>) => Promise<T>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
@@ -81,6 +86,7 @@ type Sweep = Readonly<{
   done: (report: SweepReport) => void
   fail: (error: unknown) => void
 }>
+type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
@@ -91,7 +97,13 @@ export const host = (ports: HostPorts): Host => {
   )
   const { system, boxes, permits, alarms, residents, aside, counts } = held
   const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
-  const reading = loading(held, { journal, now: clock.now, log, note })
+  const reading = loading(held, {
+    journal,
+    now: clock.now,
+    log,
+    note,
+    migrations: ports.migrations ?? MIGRATIONS,
+  })
   const { waitingFor, bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
     if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
@@ -103,6 +115,7 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  const betweens: Between[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
@@ -141,6 +154,7 @@ export const host = (ports: HostPorts): Host => {
     takeUps.length > 0 ||
     finds.length > 0 ||
     sweeps.length > 0 ||
+    betweens.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
@@ -219,6 +233,7 @@ export const host = (ports: HostPorts): Host => {
       }
       counts.commits += 1
       counts.steps += done.steps.length
+      if (retryMs > COMMIT_RETRY_MS.least) log.info({}, 'commits work again')
       retryMs = COMMIT_RETRY_MS.least
     }
     held.open = transaction()
@@ -229,6 +244,7 @@ export const host = (ports: HostPorts): Host => {
     await readAbsent()
     await takeThemUp()
     await sweepNow()
+    for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
   }
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
@@ -445,7 +461,7 @@ export const host = (ports: HostPorts): Host => {
     alarms.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of [...submissions, ...sweeps]) fail(error)
+    for (const { fail } of [...submissions, ...sweeps, ...betweens]) fail(error)
     ports.fail(error)
   }
 
@@ -473,6 +489,12 @@ export const host = (ports: HostPorts): Host => {
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
+    between: (act) =>
+      new Promise((done, fail) => {
+        if (stopped) return fail(new TenutoError('STOPPED'))
+        betweens.push({ act: async () => done(await act()), fail })
+        wake()
+      }),
     residents,
     inspect,
     counts: () => ({ ...counts }),
@@ -489,7 +511,8 @@ export const host = (ports: HostPorts): Host => {
         const error = new TenutoError('STOPPED')
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0)]) fail(error)
+        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0), ...betweens.splice(0)])
+          fail(error)
       }
       await attempts.close()
     },

@@ -9,7 +9,7 @@ import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
-import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
+import type { Catalog, Command, CommandReceipt, GcOptions, Runtime, RuntimeOptions } from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
@@ -148,6 +148,49 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
   }
 }
 
+/** What retention removed or would remove. */
+export type Gc = Awaited<ReturnType<Runtime['gc']>>
+
+/**
+ * Removes what a home keeps no longer: asks its holder, or takes it for as long as that takes, and starts nothing.
+ * @throws {TenutoError} `WRONG_STATE` when the journal is to be written anew while somebody holds the home.
+ */
+export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      const { pid, command } = holder.holder
+      if (asked.shrink)
+        throw new TenutoError('WRONG_STATE', {
+          ref: home,
+          state: `held by pid ${pid} (${command})`,
+          what: 'its journal cannot be written anew meanwhile',
+          remedy: '`tenuto down` stops a daemon; without --shrink what is free is used again',
+        })
+      return await holder.gc(asked)
+    } finally {
+      holder.close()
+    }
+  }
+  if (!existsSync(homePaths(home).journal)) return nothingGone(asked.dryRun === true)
+  const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto gc' })
+  try {
+    return await runtime.gc(asked)
+  } finally {
+    await runtime.stop()
+  }
+}
+const nothingGone = (dryRun: boolean): Gc => ({
+  dry_run: dryRun,
+  plans: [],
+  cleared: [],
+  orphans: [],
+  dead_letters: 0,
+  attempts: 0,
+  bytes: 0,
+  journal: { bytes: 0, free_bytes: 0 },
+})
+
 const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): Promise<void> => {
   const ended = async (): Promise<boolean> => {
     const { state } = job === null ? await runtime.catalog.plan(plan) : await runtime.catalog.job(plan, job)
@@ -163,3 +206,6 @@ const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): 
 
 /** The drawings of the machines. */
 export const machineDiagrams = async () => (await import('../runtime.ts')).diagrams
+
+/** What makes backups and takes them back. */
+export const backups = () => import('../backup.ts')

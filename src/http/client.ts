@@ -10,11 +10,12 @@ import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { runningBuild } from '../running-build.ts'
-import type { CommandReceipt, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
+import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
 import type {
   AttemptShape,
   EventShape,
+  GcShape,
   JobShape,
   PlanShape,
   StateShape,
@@ -57,6 +58,8 @@ export type HomeClient = Readonly<{
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
   sweep: Runtime['sweep']
+  /** Without `shrink`, which only who holds a home may do. */
+  gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
   /** Who holds the home, as it was when it was reached. */
   holder: VersionShape
   /** Lets go of the connections. Idempotent. */
@@ -275,7 +278,12 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       signal,
     )) {
       if (frame.event === 'reset') {
-        throw new TenutoError('USAGE', { what: `there is no position ${position} in the journal of ${home}` })
+        const { why } = JSON.parse(frame.data) as { why?: string }
+        const what =
+          why === 'removed'
+            ? `not all that happened after position ${position} is kept in ${home}; begin again without a position`
+            : `there is no position ${position} in the journal of ${home}`
+        throw new TenutoError('USAGE', { what })
       }
       const event = JSON.parse(frame.data) as EventShape
       position = event.position
@@ -314,6 +322,10 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     },
     version: () => get<VersionShape>('/version'),
     sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
+    gc: async ({ dryRun, olderThanMs, keep } = {}) => {
+      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep }
+      return json<GcShape>(await ask('POST', `${BASE}/gc`, { body }))
+    },
     state: () => get<StateShape>(`${BASE}/state`),
     close: () => agent.destroy(),
   }

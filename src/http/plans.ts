@@ -8,7 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
 import { PLAN_STATES } from '../states.ts'
-import { anything, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
+import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
 import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
 
@@ -140,6 +140,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   })
 }
 
+const GC = { dry_run: flag, older_than_ms: count, keep: count }
 const WHY = { reason: text(10_000), by: text(1000) }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
@@ -150,6 +151,14 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   app.post('/sweep', ({ body }) => {
     readFields('body', body, {})
     return runtime.sweep()
+  })
+  app.post('/gc', ({ body }) => {
+    const { dry_run, older_than_ms, keep } = readFields('body', body, GC)
+    return runtime.gc({
+      ...(dry_run === undefined ? {} : { dryRun: dry_run }),
+      ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
+      ...(keep === undefined ? {} : { keep }),
+    })
   })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {
