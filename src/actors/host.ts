@@ -118,6 +118,8 @@ export const host = (ports: HostPorts): Host => {
   const betweens: Between[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
+  /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
+  const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
   let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
@@ -241,6 +243,7 @@ export const host = (ports: HostPorts): Host => {
     for (const { offer } of stored.messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
     for (const { done: tellSource } of admitted) tellSource()
+    tellTakenUp()
     await readAbsent()
     await takeThemUp()
     await sweepNow()
@@ -293,11 +296,16 @@ export const host = (ports: HostPorts): Host => {
   const takeThemUp = async (): Promise<void> => {
     for (const { plan, done, fail } of takeUps.splice(0)) {
       try {
-        done(residents.has(plan) || (await bringIn(plan, true)))
+        const found = residents.has(plan) || (await bringIn(plan, true))
+        if (isEmpty(held.open, [])) done(found)
+        else takenUp.push({ done: () => done(found), fail })
       } catch (error) {
         fail(error)
       }
     }
+  }
+  const tellTakenUp = (): void => {
+    for (const { done } of takenUp.splice(0)) done()
   }
 
   // Acting, once it is durable.
@@ -430,6 +438,8 @@ export const host = (ports: HostPorts): Host => {
       route(address, message)
     }
     noteAgain(done)
+    // Nobody waits for a store that is away: the plan is in memory.
+    tellTakenUp()
   }
   /** What was noted of recovery is found out only once; the notes go with the next commit. */
   const noteAgain = (done: Transaction): void => {
@@ -461,7 +471,7 @@ export const host = (ports: HostPorts): Host => {
     alarms.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of [...submissions, ...sweeps, ...betweens]) fail(error)
+    for (const { fail } of [...submissions, ...sweeps, ...betweens, ...takenUp]) fail(error)
     ports.fail(error)
   }
 
@@ -513,6 +523,7 @@ export const host = (ports: HostPorts): Host => {
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
         for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0), ...betweens.splice(0)])
           fail(error)
+        for (const { fail } of takenUp.splice(0)) fail(error)
       }
       await attempts.close()
     },

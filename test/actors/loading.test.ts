@@ -358,6 +358,17 @@ test('a plan with which the process ends three times while it is taken up is set
   expect(receipt).toMatchObject({ taken: true, state: 'running' })
 })
 
+test('a plan that was taken up has nothing against it: a kill from then on is not its fault', async () => {
+  const life = await twoPlans()
+  await life.host().stop()
+
+  for (let boot = 1; boot <= 4; boot += 1) {
+    const { made, journal } = await startAfterKill(life)
+    await made.takeUp(PLAN)
+    expect(await journal.loading(PLAN)).toBe(0)
+  }
+})
+
 // Machines of other versions.
 
 const OLDER: readonly Migration[] = [
