@@ -82,7 +82,9 @@ test('kill -9 of a program with handlers: only what was in flight is called agai
   const inFlight = [...states].flatMap(([job, state]) => (state === 'running' ? [job] : []))
   expect(inFlight.length).toBeGreaterThan(0)
 
-  const second = await promisify(execFile)(process.execPath, program)
+  const going = promisify(execFile)(process.execPath, program)
+  onTestFinished(() => void going.child.kill('SIGKILL'))
+  const second = await going
 
   expect(second.stdout).toBe('taken up succeeded\n')
   const wanted = Array.from({ length: 400 }, (_, at) => `j${at}`).flatMap((job) => {
