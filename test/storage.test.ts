@@ -29,12 +29,11 @@ const openHome = (): string => {
 type Trouble = Readonly<{ at: 'begin' | 'write' | 'commit'; nth: number; times: number; errcode: number }>
 
 /** A driver with trouble. `count` says how often each was done. */
-const troubled = (trouble: Trouble | null) => {
+const troubled = (trouble: Trouble) => {
   const count = { begin: 0, write: 0, commit: 0 }
   const meet = (what: keyof typeof count): void => {
     count[what] += 1
-    if (trouble?.at !== what || count[what] < trouble.nth || count[what] >= trouble.nth + trouble.times)
-      return
+    if (trouble.at !== what || count[what] < trouble.nth || count[what] >= trouble.nth + trouble.times) return
     throw Object.assign(new Error('the store is in trouble'), { errcode: trouble.errcode })
   }
   const open: OpenDriver = (file, access) => {
@@ -140,6 +139,11 @@ const homeFor = (): string => {
   return home
 }
 
+/** The first transaction opens the journal; without it nobody was told anything. */
+const FIRST = { begin: 2, write: 1, commit: 2 } as const
+/** How many commits a life has depends on what ends together, but not so much. */
+const MOMENTS_LEAST = 4
+
 const [FULL, READ_ONLY, IO_WRITE, IO_SYNC] = [13, 8, 778, 1034]
 
 test.each([
@@ -148,15 +152,18 @@ test.each([
 ] as const)(
   'a store that is %s at any moment loses nothing and is waited for',
   async (_, errcode, places) => {
-    const whole = troubled(null)
-    const undisturbed = await live(homeFor(), whole.open)
+    const undisturbed = await live(homeFor(), openNodeSqlite)
 
     for (const at of places) {
-      // The first transaction opens the journal; without it nobody was told anything.
-      for (let nth = at === 'write' ? 1 : 2; nth <= whole.count[at]; nth += 1) {
+      for (let nth = FIRST[at]; ; nth += 1) {
         const home = homeFor()
-        const life = await live(home, troubled({ at, nth, times: 1 + (nth % 3), errcode }).open)
+        const faulty = troubled({ at, nth, times: 1 + (nth % 3), errcode })
+        const life = await live(home, faulty.open)
         const where = `${at} ${nth}`
+        if (faulty.count[at] < nth) {
+          expect(nth, where).toBeGreaterThan(MOMENTS_LEAST)
+          break
+        }
 
         expect(endOf(life), where).toEqual(endOf(undisturbed))
         expect(life.calls, where).toEqual(undisturbed.calls)
@@ -168,14 +175,16 @@ test.each([
 )
 
 test('an I/O error at any moment ends the runtime; the next start goes on from the last commit that was reported', async () => {
-  const whole = troubled(null)
-  const undisturbed = await live(homeFor(), whole.open)
-
   for (const at of ['begin', 'write', 'commit'] as const) {
-    for (let nth = at === 'write' ? 1 : 2; nth <= whole.count[at]; nth += 1) {
+    for (let nth = FIRST[at]; ; nth += 1) {
       const home = homeFor()
-      const broken = await live(home, troubled({ at, nth, times: 1, errcode: IO_WRITE }).open)
+      const faulty = troubled({ at, nth, times: 1, errcode: IO_WRITE })
+      const broken = await live(home, faulty.open)
       const where = `${at} ${nth}`
+      if (faulty.count[at] < nth) {
+        expect(nth, where).toBeGreaterThan(MOMENTS_LEAST)
+        break
+      }
       expect('error' in broken.end && isTenutoError(broken.end.error, 'STORE_BROKEN'), where).toBe(true)
       expect(await committed(home), where).toEqual(broken.acknowledged)
 
@@ -190,7 +199,6 @@ test('an I/O error at any moment ends the runtime; the next start goes on from t
       for (const step of ended) expect(again, where).not.toContain(/\/(\w+)/.exec(step)?.[1])
     }
   }
-  expect(endOf(undisturbed)).toMatchObject(['succeeded', {}, {}, {}, {}, {}])
 })
 
 test('a store that is full at the very start refuses the start, and the next one finds all as it was', async () => {

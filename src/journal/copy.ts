@@ -107,9 +107,9 @@ const setAside = (file: string, kept: string): string | null => {
   return kept
 }
 
-const writeMark = (file: string, { home, epoch, position, mail, dead }: CopyFacts): void => {
-  const mark = openMark(file)
-  mark.write({ home, epoch, position, mail, dead, boot: bootId(), synced: true })
+const writeMark = (file: string, { home, epoch, ...head }: CopyFacts): void => {
+  const mark = openMark(file, { home, epoch, boot: bootId(), synced: true })
+  mark.write(head)
   mark.close()
 }
 

@@ -10,7 +10,7 @@ import { base32, systemRandom } from '../ids.ts'
 import { type Head, headAfter } from './batch.ts'
 import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
-import { checkMark, type Mark, openMark, readMark } from './mark.ts'
+import { checkMark, openMark, readMark, type Stamp } from './mark.ts'
 import { makeFile, migrate, sealMeta } from './migrate.ts'
 import { pruningOn } from './pruning.ts'
 import { readerOn } from './reader.ts'
@@ -35,7 +35,7 @@ import {
   stepValues,
 } from './rows.ts'
 import { SCHEMA, type Schema } from './schema.ts'
-import { checkStructure, inspectFile, readHead } from './structure.ts'
+import { checkStructure, inspectFile, openingError, readHead } from './structure.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -59,6 +59,7 @@ const SQLITE_MIN = [3, 51, 3] as const
  */
 const WAL_FOLD_BYTES = 32 * 2 ** 20
 const WAL_FOLD_COMMITS = 128
+const WAL_LOOK_COMMITS = 8
 const WAL_MAX_BYTES = 64 * 2 ** 20
 const BOOTS_KEPT = 1_000
 
@@ -73,7 +74,7 @@ export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> =>
     makeFile(open, file, base32(10, systemRandom), schema)
     return openFile(open, file, boot, durability, schema)
   } catch (error) {
-    throw storeError(file, error)
+    throw storeError(file, openingError(file, error))
   }
 }
 
@@ -211,14 +212,14 @@ const journalOn = (
   file: string,
   opening: Opening,
   version: number,
-  stamp: Omit<Mark, keyof Head>,
+  stamp: Stamp,
 ): Journal => {
   const write = writerOn(driver, file, opening, version)
   const reader = readerOn(driver, file)
   const readHead = driver.prepare('SELECT position, mail, dead FROM meta WHERE id = 1 AND epoch = ?')
   let head: Head = { position: opening.position, mail: opening.mail, dead: opening.dead }
-  const mark = openMark(file)
-  mark.write({ ...stamp, ...head })
+  const mark = openMark(file, stamp)
+  mark.write(head)
   let open = true
   /** After an I/O error or damage a later commit may be reported that is not there: nothing is tried again in this process. */
   let broken: TenutoError | undefined
@@ -282,9 +283,9 @@ const journalOn = (
       try {
         transaction(driver, () => write(batch, next))
         head = next
-        mark.write({ ...stamp, ...head })
+        mark.write(head)
         commits += 1
-        if (commits % WAL_FOLD_COMMITS === 0 || isLong()) fold()
+        if (commits % WAL_FOLD_COMMITS === 0 || (commits % WAL_LOOK_COMMITS === 0 && isLong())) fold()
       } catch (cause) {
         const error = storeError(file, cause)
         if (isGrave(error)) broken = error

@@ -1,11 +1,11 @@
 /**
- * Whether a journal's file is sound: its header, its tables, and its structure. Rows carry checksums of their own; this finds what
+ * Whether a journal's file is sound: its head, its tables, and its structure. Rows carry checksums of their own; this finds what
  * they cannot tell: rows that are gone, that stand where nobody looks for them, or that an index no longer knows.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
 import type { Head } from './batch.ts'
-import type { Driver, OpenDriver } from './driver.ts'
+import { type Driver, type OpenDriver, resultCode } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
 
@@ -30,30 +30,23 @@ const RECOVERED = [
   'cleared',
 ]
 
-/** The head of a database in WAL mode, or in the mode in which copies are made (https://www.sqlite.org/fileformat2.html#the_database_header). */
-const MAGIC = 'SQLite format 3\0'
-const FORMATS: readonly number[] = [1, 2]
-const HEADER_BYTES = 100
-
 const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })
 
+/** SQLite opens a file that may not be written, for whatever cause, and says so when it is to write. */
+const READ_ONLY = 8
+
 /**
- * Looks at the head of a file, before a database is made of it: one that says it may only be read must not pass for a medium that
- * is write-protected for a while.
- * @throws {TenutoError} `STORE_CORRUPT`.
+ * What an error at the opening of a file means where the file itself says that it may not be written, and nothing else does: to wait
+ * would not help. The file is not opened for that: closing any handle on it would give up the locks that this process has on it.
  */
-export const checkHeader = (file: string): void => {
-  const head = Buffer.alloc(HEADER_BYTES)
-  const handle = openSync(file, 'r')
+export const openingError = (file: string, error: unknown): unknown => {
+  if (resultCode(error) !== READ_ONLY) return error
   try {
-    if (fstatSync(handle).size === 0) throw corrupt(file, 'it is empty')
-    readSync(handle, head, 0, HEADER_BYTES, 0)
-  } finally {
-    closeSync(handle)
+    accessSync(file, constants.W_OK)
+  } catch {
+    return error
   }
-  const [write, read] = [head[18] ?? 0, head[19] ?? 0]
-  if (head.toString('latin1', 0, MAGIC.length) !== MAGIC) throw corrupt(file, 'it is no database')
-  if (!FORMATS.includes(write) || write !== read) throw corrupt(file, 'its header is not what was written')
+  return corrupt(file, 'its header says that it may not be written')
 }
 
 /**
@@ -61,7 +54,7 @@ export const checkHeader = (file: string): void => {
  * @throws {TenutoError} `STORE_CORRUPT` when it is no journal; `SCHEMA_NEWER`.
  */
 export const inspectFile = (driver: Driver, file: string, schema: Schema): number => {
-  checkHeader(file)
+  if (statSync(file).size === 0) throw corrupt(file, 'it is empty')
   const id = driver.prepare('PRAGMA application_id').get()?.[0]
   if (id !== APPLICATION_ID) throw corrupt(file, 'it is a database, but not a journal of tenuto')
   const found = Number(driver.prepare('PRAGMA user_version').get()?.[0])

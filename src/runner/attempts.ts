@@ -9,8 +9,7 @@
  *                                └──────> exit record read, or written by the ruling ──────────────────────> told
  * ```
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import {
   type AttemptRef,
@@ -31,24 +30,9 @@ import {
   TIME_LIMITS,
   type TimeLimit,
 } from '../attempt.ts'
-import { bootId, groupMembers, identityOf, isAlive, markedProcesses, sendSignal } from '../process.ts'
-import { cancelLater, type Later, later, machineMs, pause, wallMs } from './clock.ts'
-import {
-  claimOf,
-  exitOf,
-  holeOf,
-  logOf,
-  mayHaveStarted,
-  openLog,
-  processOf,
-  takeClaim,
-  writeExit,
-  writeNeeds,
-  writeProcess,
-} from './directory.ts'
-import { punchOut } from './log-bound.ts'
-import { strays } from './strays.ts'
-import { isGroupEmpty, type Swept, sweepGroup, sweepMarked } from './sweep.ts'
+import type { Later } from './clock.ts'
+import { type Child, type Machine, thisMachine } from './machine.ts'
+import type { Swept } from './sweep.ts'
 
 /** How often logs and adopted processes are looked at; also how exact `stall` is. */
 const LOOK_MS = 250
@@ -103,7 +87,7 @@ type Live = {
   /** `start` is empty until the process is recorded. */
   identity: Identity
   /** Undefined for one that an earlier runner started. */
-  readonly child: ChildProcess | undefined
+  readonly child: Child | undefined
   readonly startedAt: number
   readonly startedMono: number
   readonly warnings: string[]
@@ -132,12 +116,17 @@ type Entry = {
 }
 
 /** Watches the attempts of one home. */
-export const watchAttempts = (ports: Ports): Attempts => {
+export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Attempts => {
+  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, logOf, punchOut } = machine
+  const { writeProcess, processOf, writeExit, exitOf } = machine
+  const { bootId, identityOf, isAlive, groupMembers, markedProcesses, sendSignal } = machine
+  const { isGroupEmpty, sweepGroup, sweepMarked } = machine
+  const { wallMs, machineMs, later, cancelLater, pause, soon } = machine
   const entries = new Map<string, Entry>()
   const waiting: Entry[] = []
   /** Ends that could not be written yet, as on a full disk. */
   const unwritten = new Map<string, Readonly<{ dir: string; record: ExitRecord }>>()
-  const { started, areLeft } = strays()
+  const { started, areLeft } = machine.strays()
   let lookTimer: Later | undefined
   let sweeping = 0
   let abandoned = false
@@ -158,12 +147,12 @@ export const watchAttempts = (ports: Ports): Attempts => {
     const isToBeFound = spec.recovered === true
     const fresh: Entry = { ref: spec, spec, order: undefined, isToBeFound, live: undefined }
     entries.set(spec.key, fresh)
-    if (waiting.push(fresh) === 1) setImmediate(startSome)
+    if (waiting.push(fresh) === 1) soon(startSome)
   }
 
   const startSome = (): void => {
     for (const entry of waiting.splice(0, STARTS_PER_TURN)) begin(entry)
-    if (waiting.length > 0) setImmediate(startSome)
+    if (waiting.length > 0) soon(startSome)
   }
 
   const stop = (order: StopOrder): void => {
@@ -198,6 +187,9 @@ export const watchAttempts = (ports: Ports): Attempts => {
       return ruled(entry, 'never-started', messageOf(error))
     }
     if (!mine) return void judge(entry).catch((error: unknown) => judgeLater(entry, error))
+    // Who could not even make the claim, as on a full disk, has recorded an end, and it may have been heard.
+    const recorded = guarded(() => exitOf(ref.dir))
+    if (recorded !== undefined) return tell(entry, recorded)
     if (starts) return launch(entry, spec)
     ruled(entry, by === 'cancel' ? (order as StopOrder).why : 'lost')
   }
@@ -218,19 +210,14 @@ export const watchAttempts = (ports: Ports): Attempts => {
     }
     const startedAt = wallMs()
     const startedMono = machineMs()
-    let child: ChildProcess
+    let child: Child
     try {
-      child = spawn(spec.argv[0] as string, spec.argv.slice(1), {
-        cwd: spec.cwd,
-        env: { ...spec.env, ...attemptVariables(spec) },
-        // Its own session and group: a signal to the group reaches the family, and no terminal reaches it.
-        detached: true,
-        stdio: ['ignore', log, log],
-      })
+      const env = { ...spec.env, ...attemptVariables(spec) }
+      child = machine.start(spec.argv, { cwd: spec.cwd, env, log })
     } catch (error) {
       return failed(error as Error)
     } finally {
-      closeSync(log)
+      closeLog(log)
     }
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
@@ -420,7 +407,7 @@ export const watchAttempts = (ports: Ports): Attempts => {
     await boundLogAtEnd(live)
     const entry = entries.get(live.ref.key)
     if (entry === undefined) return
-    const log = guarded(() => logRecord(live)) ?? { bytes: live.logBytes }
+    const log = guarded(() => logRecord(live, machine)) ?? { bytes: live.logBytes }
     finish(entry, {
       v: RECORD_VERSION,
       key: live.ref.key,
@@ -563,6 +550,9 @@ export const watchAttempts = (ports: Ports): Attempts => {
     if (why !== undefined && live.decided !== 'log-limit') live.warnings.push(why)
   }
 
+  const unstarted = (ref: AttemptRef, outcome: Outcome, error?: string): ExitRecord =>
+    unstartedAt(wallMs(), ref, outcome, error)
+
   const ruled = (entry: Entry, outcome: Outcome, error?: string): void =>
     finish(entry, unstarted(entry.ref, outcome, error))
 
@@ -665,14 +655,14 @@ const outcomeOf = (live: Live, code: number | null, signal: string | null): Outc
   return signal !== null ? 'signal' : code === 0 ? 'succeeded' : 'exit'
 }
 
-const unstarted = (ref: AttemptRef, outcome: Outcome, error?: string): ExitRecord => ({
+const unstartedAt = (endedAt: number, ref: AttemptRef, outcome: Outcome, error?: string): ExitRecord => ({
   v: RECORD_VERSION,
   key: ref.key,
   outcome,
   code: null,
   signal: null,
   startedAt: null,
-  endedAt: wallMs(),
+  endedAt,
   durationMs: null,
   pid: null,
   leftovers: 0,
@@ -680,7 +670,7 @@ const unstarted = (ref: AttemptRef, outcome: Outcome, error?: string): ExitRecor
   ...(error === undefined ? {} : { error }),
 })
 
-const logRecord = ({ ref, limits }: Live): ExitRecord['log'] => {
+const logRecord = ({ ref, limits }: Live, { logOf, holeOf }: Machine): ExitRecord['log'] => {
   const bytes = logOf(ref.dir)?.bytes ?? 0
   // Only a log longer than its head can have been punched.
   const hole = bytes > limits.headBytes ? holeOf(ref.dir) : undefined

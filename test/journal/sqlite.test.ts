@@ -275,6 +275,19 @@ test('a damaged message is its own plan’s, or the whole journal’s where nobo
   await failsWith('STORE_CORRUPT', journal.addressed())
 })
 
+test('a file that itself says it may not be written is damaged, and not waited for', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  await (await openIn(home)).stop(true)
+  const bytes = readFileSync(file)
+  bytes[18] = 3
+  writeFileSync(file, bytes)
+
+  await failsWith('STORE_CORRUPT', openIn(home))
+
+  expect(readFileSync(file).equals(bytes)).toBe(true)
+})
+
 test('a broken structure is found at the boot after a crash, and the file is left as it is', async () => {
   const home = folder()
   const file = join(home, 'journal.db')

@@ -46,7 +46,12 @@ test('an end that the disk does not take is told all the same, kept, and written
   await Promise.all(['ENOSPC', 'EDQUOT', 'EIO'].map(unwritten))
 })
 
-test.each(['ENOSPC writeFileSync claim', 'EDQUOT writeFileSync needs.json', 'ENOSPC openSync log'])(
+test.each([
+  'ENOSPC mkdirSync artifacts',
+  'ENOSPC writeFileSync claim',
+  'EDQUOT writeFileSync needs.json',
+  'ENOSPC openSync log',
+])(
   'a start that the disk does not take (%s) has not begun; the next attempt begins when it can',
   async (point) => {
     const { home, shell, executor, ref, empty } = openFull(point)

@@ -1,34 +1,48 @@
 /**
- * The simulator: `npm run sim -- --seeds N --from S`. A failing seed is printed with its story and replays exactly.
+ * The simulator: `npm run sim -- --seeds N --from S --sweep on|off|both`. A failing seed is made as short as can be, told as a story, and
+ * replays exactly.
  */
 import { parseArgs } from 'node:util'
-import { live } from './world.ts'
+import { corpus } from './corpus.ts'
+import { liveMany } from './many.ts'
+import { liveCase } from './seed.ts'
+import { shrink, storyOf } from './shrink.ts'
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string' },
+    seeds: { type: 'string', default: '2000' },
     from: { type: 'string', default: '1' },
-    short: { type: 'boolean' },
-    verbose: { type: 'boolean' },
+    sweep: { type: 'string', default: 'both' },
+    workers: { type: 'string', default: '2' },
+    /** Only the seeds asked for, and none that went wrong before. */
+    new: { type: 'boolean' },
+    /** A failing seed is told as it was. */
+    whole: { type: 'boolean' },
   },
 })
-const seeds = Number(values.seeds ?? (values.short ? 500 : 2000))
-const from = Number(values.from)
-const totals = { steps: 0, crashes: 0, failedCommits: 0 }
+const sweeps = values.sweep === 'both' ? [false, true] : [values.sweep === 'on']
+const [from, seeds] = [Number(values.from), Number(values.seeds)]
 
-for (let seed = from; seed < from + seeds; seed += 1) {
-  const { wrong, story, steps, crashes, failedCommits } = await live(seed)
-  totals.steps += steps
-  totals.crashes += crashes
-  totals.failedCommits += failedCommits
-  if (values.verbose) console.log(`seed ${seed}: ${steps} steps, ${crashes} crashes`)
-  if (wrong.length > 0) {
-    console.log(story.slice(-(values.verbose ? 5000 : 60)).join('\n'))
-    console.log(`\nseed ${seed} is wrong:\n  ${wrong.slice(0, 8).join('\n  ')}`)
-    console.log(`again: npm run sim -- --seeds 1 --from ${seed}`)
-    process.exit(1)
-  }
+const tell = async (seed: number, sweep: boolean): Promise<never> => {
+  const again = `--seeds 1 --from ${seed} --sweep ${sweep ? 'on' : 'off'}`
+  if (values.whole) {
+    const lived = await liveCase({ seed, sweep })
+    console.log(storyOf({ of: { seed, sweep }, lived, tries: 1 }))
+  } else console.log(storyOf(await shrink({ seed, sweep })))
+  console.log(
+    `again: npm run sim -- ${again}; as it was: --whole; kept for ever: a line in test/sim/corpus.ts`,
+  )
+  process.exit(1)
 }
-console.log(
-  `${seeds} seeds from ${from}: ${totals.steps} steps, ${totals.crashes} crashes, ${totals.failedCommits} failed commits, nothing wrong`,
-)
+
+for (const { seed, sweep } of values.new ? [] : corpus)
+  if ((await liveCase({ seed, sweep })).wrong.length > 0) await tell(seed, sweep)
+const began = process.hrtime.bigint()
+const { wrong, totals } = await liveMany({ from, seeds, sweeps, workers: Number(values.workers) })
+if (wrong) await tell(wrong.seed, wrong.sweep)
+const seconds = Number(process.hrtime.bigint() - began) / 1e9
+const counted = Object.entries(totals)
+  .map(([what, count]) => `${count} ${what}`)
+  .join(', ')
+console.log(`${seeds} seeds from ${from}, sweep ${values.sweep}: ${counted}; nothing wrong`)
+console.log(`${seconds.toFixed(1)} s, ${((seeds * sweeps.length) / seconds).toFixed(1)} lives a second`)

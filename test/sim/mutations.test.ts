@@ -9,45 +9,100 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
-const SEEDS = 100
+const SEEDS = 200
 
-type Mutation = Readonly<{ name: string; file: string; from: string; to: string }>
+type Edit = Readonly<{ from: string; to: string }>
+type Mutation = Readonly<{ name: string; says: RegExp; file: string; more?: readonly Edit[] }> & Edit
 
 const mutations: readonly Mutation[] = [
   {
     name: 'an effect before its commit',
+    says: /is started before its step is committed/,
     file: 'src/actors/host.ts',
     from: 'await journal.commit(batchOf(done, stored.rows))',
     to: 'for (const asked of done.effects) perform(asked)\n        await journal.commit(batchOf(done, stored.rows))',
   },
   {
     name: 'an acknowledgement in a second transaction',
+    says: /mail \d+ is not there/,
     file: 'src/actors/transaction.ts',
     from: 'taken: open.taken, failed',
     to: 'taken: late.splice(0, late.length, ...open.taken), failed',
   },
   {
     name: 'a message dropped while draining',
+    says: /does not settle/,
     file: 'src/actors/host.ts',
     from: 'if (message.taken || message.id !== null) continue',
     to: "if (message.taken || message.id !== null || message.event.type === 'job.settled') continue",
   },
   {
     name: 'an undelivered message forgotten on reload',
+    says: /does not settle/,
     file: 'src/actors/loading.ts',
     from: 'of posted) boxes.put',
     to: 'of posted.slice(0, 0)) boxes.put',
   },
   {
     name: 'a settle applied twice',
+    says: /does not settle/,
     file: 'src/machines/plan.ts',
     from: 'open: context.open - verdict.settled',
     to: 'open: context.open - 2 * verdict.settled',
   },
+  {
+    name: 'processes looked at before the claim is taken',
+    says: /ended as cancelled, never started, and was executed/,
+    file: 'src/runner/attempts.ts',
+    from: '    let mine: boolean\n',
+    to: "    if (!starts && markedProcesses(ref.key).length === 0) return ruled(entry, order?.why ?? 'lost')\n    let mine: boolean\n",
+  },
+  {
+    name: 'the exit record read before its writer is known to be gone',
+    says: /ended as lost, and its exit record says/,
+    file: 'src/runner/attempts.ts',
+    from: 'if (claim !== undefined && isOtherRunner(claim)) return judgeLater(entry)',
+    to: 'const early = exitOf(ref.dir)\n    while (claim !== undefined && isOtherRunner(claim)) await pause(LOOK_MS)',
+    more: [
+      {
+        from: 'ruleFromFiles(entry, false, swept.found)',
+        to: "if (early === undefined && mayHaveStarted(ref.dir)) return ruled(entry, 'lost')\n    ruleFromFiles(entry, false, swept.found)",
+      },
+    ],
+  },
+  {
+    // What a lease would be for: see docs/decisions/0006-no-lease-on-a-start.md.
+    name: 'a slow starter not waited for',
+    says: /is executed while/,
+    file: 'src/runner/attempts.ts',
+    from: '    await pause(FORKED_WITHIN_MS)\n',
+    to: '',
+  },
+  {
+    name: 'an end overwritten by a late report',
+    says: /attempt.ended leads out of the end/,
+    file: 'src/machines/job.ts',
+    from: 'const ended = {\n',
+    to: "const ended = {\n  'attempt.ended': judged,\n",
+  },
+  {
+    name: 'an attempt ended by the late report of the one before',
+    says: /is executed while/,
+    file: 'src/machines/job.ts',
+    from: "        'attempt.ended': [isStale, ...judged],\n        'attempt.stopping'",
+    to: "        'attempt.ended': judged,\n        'attempt.stopping'",
+  },
+  {
+    name: 'an end recorded without a claim forgotten',
+    says: /its exit record says never-started/,
+    file: 'src/runner/attempts.ts',
+    from: '    const recorded = guarded(() => exitOf(ref.dir))\n    if (recorded !== undefined) return tell(entry, recorded)\n    if (starts)',
+    to: '    if (starts)',
+  },
 ]
 
-/** Plants a mutation in a copy of the source; the text it replaces must stand there exactly once. */
-const plant = ({ name, file, from, to }: Mutation): string => {
+/** Plants a mutation in a copy of the source; each text it replaces must stand there exactly once. */
+const plant = ({ name, file, from, to, more = [] }: Mutation): string => {
   const folder = join(root, '.mutants', name.replaceAll(' ', '-'))
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -55,18 +110,27 @@ const plant = ({ name, file, from, to }: Mutation): string => {
   cpSync(join(root, 'test/sim'), join(folder, 'test/sim'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   const path = join(folder, file)
-  const text = readFileSync(path, 'utf8')
-  expect(text.split(from).length, `${file} has changed; this mutation is out of date`).toBe(2)
+  const planted = [{ from, to }, ...more].reduce(
+    (text, edit) => {
+      expect(text.split(edit.from).length, `${file} has changed; this mutation is out of date`).toBe(2)
+      return text.replace(edit.from, () => edit.to)
+    },
+    readFileSync(path, 'utf8'),
+  )
   const late = file.endsWith('transaction.ts') ? '\nconst late: number[] = []\n' : ''
-  writeFileSync(path, text.replace(from, () => to) + late)
+  writeFileSync(path, planted + late)
   return folder
 }
 
 test.each(mutations)(`${SEEDS} seeds find $name`, async (mutation) => {
   const folder = plant(mutation)
-  const child = spawn(process.execPath, [join(folder, 'test/sim/main.ts'), '--seeds', String(SEEDS)], {
-    cwd: folder,
-  })
+  const child = spawn(
+    process.execPath,
+    [join(folder, 'test/sim/main.ts'), '--seeds', String(SEEDS), '--new', '--whole'],
+    {
+      cwd: folder,
+    },
+  )
   let said = ''
   child.stdout.on('data', (bytes: Buffer) => {
     said += bytes.toString()
@@ -74,6 +138,7 @@ test.each(mutations)(`${SEEDS} seeds find $name`, async (mutation) => {
   const [code] = (await once(child, 'close')) as [number]
 
   expect(said).toMatch(/seed \d+ is wrong/)
+  expect(said.match(/WRONG: .*/)?.[0]).toMatch(mutation.says)
   expect(code).toBe(1)
   rmSync(folder, { recursive: true, force: true })
 })

@@ -1,319 +1,216 @@
 /**
- * A world for one seed: the real host on a virtual clock, a journal in memory and attempts that follow a script, with whatever goes
- * wrong. What survives a crash is the disk and the attempts, as files and processes would.
+ * A world: the real host, the real attempts and the real watching of a runner, on a virtual clock, a journal in memory and a virtual
+ * machine, with whatever goes wrong. What survives a crash is the disk, the files of attempts and their processes.
  */
-import type { AttemptNews, Attempts } from '../../src/actors/attempts.ts'
-import { type Host, host } from '../../src/actors/host.ts'
-import type { Receipt } from '../../src/actors/mailbox.ts'
-import { jobAddress, planAddress } from '../../src/address.ts'
-import type { Outcome } from '../../src/attempt.ts'
-import { auditPlan, auditPositions } from '../../src/audit/audit.ts'
-import { auditStranded } from '../../src/audit/stranded.ts'
-import type { Clock } from '../../src/clock.ts'
-import type { Definition, JobDefinition, Need } from '../../src/definition.ts'
-import { TenutoError } from '../../src/errors.ts'
-import { type Random, seededRandom } from '../../src/ids.ts'
-import type { Journal } from '../../src/journal/journal.ts'
+import type { TellAttempt } from '../../src/actors/attempts.ts'
+import { type Host, type HostPorts, host } from '../../src/actors/host.ts'
+import { processAttempts } from '../../src/actors/processes.ts'
+import type { Missed } from '../../src/actors/sweeping.ts'
+import type { Address } from '../../src/address.ts'
+import { attemptDir } from '../../src/attempt.ts'
+import type { StepRow } from '../../src/journal/journal.ts'
 import { memoryDisk, memoryJournal, memoryReader } from '../../src/journal/memory.ts'
-import type { StopReason } from '../../src/states.ts'
+import { isPlanEnd } from '../../src/states.ts'
+import type { Choices } from './choices.ts'
+import { commandOf, decide } from './commands.ts'
+import { attemptsWrong, journalWrong } from './invariants.ts'
+import type { SimPlan } from './plans.ts'
+import { premises as newPremises, type Scripts } from './premises.ts'
+import { runners as newRunners } from './runners.ts'
+import { faultyJournal } from './store.ts'
+import { type Life, timeline } from './timeline.ts'
 
-/** What a seed came to: nothing wrong, or what. */
+/** What a world begins with. */
+export type Setting = Readonly<{
+  plans: readonly SimPlan[]
+  scripts: Scripts
+  choices: Choices
+  /** How often the second net looks; 0: never. */
+  sweepMs: number
+  /** How many steps a drain may take. */
+  drainSteps: number
+  /** How many things happen before the faults stop. */
+  faultyTurns: number
+}>
+
+/** What became of a world: nothing wrong, or what. */
 export type Verdict = Readonly<{
   wrong: readonly string[]
   story: readonly string[]
   steps: number
   crashes: number
   failedCommits: number
+  repairs: number
+  executions: number
+  /** How each job ended, by plan and name. */
+  ends: Readonly<Record<string, string>>
 }>
 
-type Faults = Readonly<
-  Record<
-    'crashAtCommit' | 'crashAtEffect' | 'failCommit' | 'loseAck' | 'duplicate' | 'delay' | 'jump' | 'command',
-    number
-  >
->
-const NONE: Faults = {
-  crashAtCommit: 0,
-  crashAtEffect: 0,
-  failCommit: 0,
-  loseAck: 0,
-  duplicate: 0,
-  delay: 0,
-  jump: 0,
-  command: 0,
-}
+const TURNS_MAX = 60_000
+const DECIDES_EVERY_MS = 700
+const HOME = '/simulated'
+const HOME_ID = 'simulated'
+const MENDED = /damaged|could not be read|does not fit|took this plan up/
+const WORLD: Life = { alive: true }
 
-const START = 1_700_000_000_000
-const FAULTY_TURNS = 400
-const TURNS_MAX = 20_000
-
-type Task = { readonly at: number; readonly order: number; readonly life: number; readonly run: () => void }
-type Truth = {
-  state: 'running' | 'ended'
-  outcome: Outcome
-  code: number | null
-  endsAt: number
-  readonly plan: string
-  readonly job: string
-  readonly attempt: number
-  readonly generation: number
-  executions: number
-}
-
-const pick = <T>(random: Random, of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
-
-const randomDefinition = (random: Random, name: string): Definition => {
-  const count = 1 + Math.floor(random() * 12)
-  const jobs: Record<string, JobDefinition> = {}
-  const density = random() * 0.6
-  for (let at = 0; at < count; at += 1) {
-    const needs: Record<string, Need> = {}
-    for (let before = 0; before < at; before += 1) {
-      if (random() < density) needs[`j${before}`] = pick(random, ['success', 'success', 'any', 'skipped-ok'])
-    }
-    jobs[`j${at}`] = {
-      kind: 'run',
-      run: 'true',
-      needs,
-      graceMs: 100,
-      onLost: pick(random, ['hold', 'retry', 'fail']),
-      ...(random() < 0.3
-        ? {
-            retry: {
-              max: 1 + Math.floor(random() * 2),
-              delayMs: 50,
-              factor: 2,
-              maxDelayMs: 500,
-              jitter: 0.2,
-              on: ['exit', 'signal'],
-            },
-          }
-        : {}),
-      ...(random() < 0.2 ? { optional: true as const } : {}),
-      ...(random() < 0.15 ? { deadlineMs: 200 + Math.floor(random() * 2000) } : {}),
-    }
-  }
-  return {
-    version: 1,
-    name,
-    maxParallel: 1 + Math.floor(random() * 4),
-    onFailure: pick(random, ['continue', 'continue', 'stop', 'pause']),
-    env: {},
-    jobs,
-  }
-}
-
-/** Lives through one seed. */
-export const live = async (seed: number): Promise<Verdict> => {
-  const random = seededRandom(seed)
-  const chance = (): Random => seededRandom(Math.floor(random() * 2 ** 32))
-  const [world, hostRandom] = [chance(), chance()]
-  const some = (most: number): number => (world() < 0.5 ? 0 : world() * most)
-  let faults: Faults = {
-    crashAtCommit: some(0.05),
-    crashAtEffect: some(0.05),
-    failCommit: some(0.1),
-    loseAck: some(0.05),
-    duplicate: some(0.3),
-    delay: some(0.3),
-    jump: some(0.05),
-    command: some(0.1),
-  }
-  const drainSteps = pick(world, [1, 2, 3, 5, 4096])
+/** Lives through everything that a setting holds. */
+export const live = async ({ plans, scripts, choices, ...setting }: Setting): Promise<Verdict> => {
+  const time = timeline()
   const wrong: string[] = []
   const story: string[] = []
   const tell = (line: string): void => {
-    story.push(line)
+    story.push(`${Math.floor(time.monotonic())} ms  ${line}`)
   }
-  const counts = { crashes: 0, failedCommits: 0 }
+  const counts = { crashes: 0, failedCommits: 0, repairs: 0 }
+  const disk = memoryDisk(HOME_ID)
+  const reader = memoryReader({ ...disk, faults: {} })
+  const premises = newPremises(time, scripts, (what) => wrong.push(what))
+  const dirOf = (plan: string, job: string, attempt: number) => attemptDir(HOME, plan, job, attempt)
+  /** What only the sweep can repair has happened. */
+  let losses = 0
+  let daemon: Life = { alive: false }
+  let current: Host | null = null
 
-  // Time and what is to happen in it.
-  const tasks = new Set<Task>()
-  let [now, jumped, order, life] = [0, 0, 0, 0]
-  const at = (ms: number, of: number, run: () => void): Task => {
-    order += 1
-    const task = { at: now + Math.max(0, ms), order, life: of, run }
-    tasks.add(task)
-    return task
-  }
-  /** Life 0 is the world's own: it goes on through crashes. */
-  const clockOf = (of: number): Clock => ({
-    now: () => START + jumped + now,
-    monotonic: () => now,
-    setTimeout: (wake, ms) => {
-      const task = at(ms, of, wake)
-      return () => {
-        tasks.delete(task)
-      }
-    },
-    soon: (run) => {
-      at(0, of, run)
-    },
-  })
-
-  // The disk, and what can happen to a commit.
-  const disk = memoryDisk('simulated')
-  const reader = memoryReader(disk)
-  const forever = (): Promise<never> => new Promise(() => {})
   const crash = (where: string): void => {
+    if (!daemon.alive) return
     counts.crashes += 1
     tell(`crash ${where}`)
-    life += 1
-    for (const task of tasks) if (task.life !== 0) tasks.delete(task)
-    at(1 + world() * 500, 0, () => void boot())
+    daemon.alive = false
+    current = null
+    time.at(1 + choices.random('downtime')() * 500, WORLD, () => void boot())
   }
-  const full = (): TenutoError => new TenutoError('STORE_FULL', { path: 'memory', why: 'simulated' })
-  const faulty = (journal: Journal, of: number): Journal => ({
-    ...journal,
-    commit: async (batch) => {
-      if (life !== of) return forever()
-      if (world() < faults.crashAtCommit) {
-        crash('before a commit')
-        return forever()
-      }
-      if (world() < faults.failCommit) {
-        counts.failedCommits += 1
-        tell('a commit fails')
-        throw full()
-      }
-      await journal.commit(batch)
-      for (const step of batch.steps)
-        tell(`${step.position} ${step.address} ${step.type} ${step.from} -> ${step.to}`)
-      if (world() < faults.crashAtCommit) {
-        crash('after a commit')
-        return forever()
-      }
-      if (world() < faults.loseAck) {
-        counts.failedCommits += 1
-        tell('the end of a commit is not seen')
-        throw full()
-      }
+  const runners = newRunners({
+    time,
+    premises,
+    scripts,
+    choices,
+    homeId: HOME_ID,
+    crash,
+    tell,
+    swallowed: () => {
+      losses += 1
     },
   })
 
-  // Attempts: what is true of them survives every crash.
-  const truths = new Map<string, Truth>()
-  const scriptOf = (key: string): Readonly<{ outcome: Outcome; code: number | null; ms: number }> => {
-    const own = seededRandom(
-      Array.from(key).reduce(
-        (sum, character) => Math.imul(sum, 31) + character.charCodeAt(0),
-        Math.floor(seed * 7919),
-      ),
-    )
-    const outcome = pick<Outcome>(own, [
-      'succeeded',
-      'succeeded',
-      'succeeded',
-      'succeeded',
-      'exit',
-      'exit',
-      'signal',
-      'lost',
-      'never-started',
-      'timeout',
-    ])
-    return { outcome, code: outcome === 'exit' ? 1 : null, ms: own() < 0.4 ? 0 : own() * 800 }
-  }
-  let heard: ((plan: string, job: string, news: AttemptNews) => void) | null = null
-  const report = (truth: Truth): void => {
-    const { plan, job, attempt, generation, outcome, code } = truth
-    heard?.(plan, job, {
-      type: 'attempt.ended',
-      attempt,
-      generation,
-      outcome,
-      code,
-      signal: null,
-      startedAt: START,
-      endedAt: START,
-      pid: 1,
-    })
-  }
-  const deliver = (truth: Truth): void => {
-    if (world() < faults.delay) at(world() * 3000, 0, () => report(truth))
-    else report(truth)
-    if (world() < faults.duplicate) at(world() * 1000, 0, () => report(truth))
-  }
-  const end = (truth: Truth, outcome: Outcome): void => {
-    if (truth.state === 'ended') return
-    truth.state = 'ended'
-    truth.outcome = outcome
-    deliver(truth)
-  }
-  const keyOf = (plan: string, job: string, attempt: number): string => `${plan}/${job}/${attempt}`
-  const attemptsOf = (of: number): Attempts => {
-    const guarded = (where: string, act: () => void): void => {
-      if (life !== of) return
-      if (world() < faults.crashAtEffect) return crash(`before ${where}`)
-      act()
-      if (life === of && world() < faults.crashAtEffect) crash(`after ${where}`)
-    }
-    return {
-      ensure: ({ resident, job, attempt, generation }) =>
-        guarded(`ensuring ${job} #${attempt}`, () => {
-          const row = disk.tables.jobs.get(resident.id)?.get(job)
-          if (!row || row.attempt < attempt)
-            wrong.push(`${resident.id}/${job} #${attempt} is started before its step is committed`)
-          const key = keyOf(resident.id, job, attempt)
-          const known = truths.get(key)
-          if (known) {
-            if (known.state === 'ended') deliver(known)
-            return
-          }
-          const { outcome, code, ms } = scriptOf(key)
-          const truth: Truth = {
-            state: 'running',
-            outcome,
-            code,
-            endsAt: now + ms,
-            plan: resident.id,
-            job,
-            attempt,
-            generation,
-            executions: outcome === 'never-started' ? 0 : 1,
-          }
-          truths.set(key, truth)
-          at(ms, 0, () => end(truth, outcome))
-        }),
-      stop: ({ resident, job, attempt, generation }, _why: StopReason, nowFlag) =>
-        guarded(`stopping ${job} #${attempt}`, () => {
-          const key = keyOf(resident.id, job, attempt)
-          const known = truths.get(key)
-          if (known?.state === 'ended') return deliver(known)
-          if (known) {
-            at(nowFlag ? 0 : world() * 100, 0, () => end(known, 'cancelled'))
-            return
-          }
-          const truth: Truth = {
-            state: 'running',
-            outcome: 'cancelled',
-            code: null,
-            endsAt: now,
-            plan: resident.id,
-            job,
-            attempt,
-            generation,
-            executions: 0,
-          }
-          truths.set(key, truth)
-          end(truth, 'cancelled')
-        }),
-      look: ({ resident, job, attempt }) => {
-        const truth = truths.get(keyOf(resident.id, job, attempt))
-        return truth === undefined ? 'unasked' : 'awaited'
-      },
-      sweep: () => {},
-      close: async () => {},
+  const committed = (steps: readonly StepRow[]): void => {
+    for (const { type, address, reason } of steps) {
+      if (type !== 'sweep.repaired') continue
+      counts.repairs += 1
+      // A report on its way is a message that the sweep cannot see; with it delayed, an end that is on record may look unread.
+      const isEarly = reason === 'end-unread' && choices.struck.some((each) => isOfTime.test(each))
+      if (losses === 0 && !isEarly)
+        wrong.push(`the sweep repaired ${reason} at ${address}, and nothing was lost`)
     }
   }
 
-  // Lives of the host.
-  let current: Host | null = null
-  const plans = Array.from({ length: 1 + Math.floor(world() * 3) }, (_, index) => ({
-    id: `p${index}-aaaaaa`,
-    definition: randomDefinition(world, `p${index}`),
-  }))
-  const submit = (id: string, definition: Definition): void => {
+  // What goes wrong between lives, with what is on the disk.
+
+  const damage = (): void => {
+    const how = choices.strike('damage a row', 'at a start')
+    const rows = [...disk.tables.actors.values()].flatMap((of) => [...of.values()])
+    const row = rows[Math.floor((how ?? 0) * rows.length)]
+    if (how === undefined || !row) return
+    tell(`the row of ${row.address} is damaged`)
+    disk.faults.damaged = new Set([row.address])
+    time.at(how * 4_000, WORLD, () => {
+      tell('what was damaged is mended')
+      disk.faults.damaged = undefined
+    })
+  }
+  const loseMail = (): void => {
+    const how = choices.strike('delete a message', 'at a start')
+    const mail = [...disk.tables.mail.values()]
+    const message = mail[Math.floor((how ?? 0) * mail.length)]
+    if (how === undefined || !message) return
+    tell(`a message is deleted: ${message.event} to ${message.address}`)
+    losses += 1
+    disk.tables.mail.delete(message.id)
+  }
+
+  // Lives of the daemon.
+
+  const log: HostPorts['log'] = {
+    info: () => {},
+    warn: () => {},
+    // What is damaged is set aside, and so is what was interrupted three times in a row; somebody continues it in the end.
+    error: (fields) => {
+      const said = JSON.stringify(fields)
+      if (!MENDED.test(said) && !disk.faults.damaged) wrong.push(`the host says: ${said.slice(0, 400)}`)
+    },
+  }
+  const boot = async (): Promise<void> => {
+    await auditNow()
+    damage()
+    loseMail()
+    const life: Life = { alive: true }
+    daemon = life
+    const journal = await memoryJournal(disk, { bootId: 'b', pid: 1, build: 'x', at: time.wall() })
+    const clock = time.clock(life)
+    const failed = (): void => {
+      counts.failedCommits += 1
+    }
+    const attempts: HostPorts['attempts'] = (told) => {
+      const hear: TellAttempt = (plan, job, news) => {
+        if (!life.alive) return
+        told(plan, job, news)
+        const again = choices.strike('double a report', `${plan}/${job}`)
+        if (again !== undefined) time.at(again * 1_000, life, () => told(plan, job, news))
+      }
+      const real = processAttempts({
+        home: HOME,
+        homeId: HOME_ID,
+        bootedSince: null,
+        clock,
+        executor: (news) => runners.executor(life, journal.opening.epoch, news),
+        needs: async () => ({}),
+        tell: hear,
+      })
+      const around = (where: string, act: () => void): void => {
+        if (!life.alive) return
+        if (choices.strike('crash before an effect', where) !== undefined) return crash(`before ${where}`)
+        act()
+        if (choices.strike('crash after an effect', where) !== undefined) crash(`after ${where}`)
+      }
+      return {
+        ...real,
+        ensure: (ref, deadlineAt, recovered) =>
+          around(`ensuring ${ref.job} #${ref.attempt}`, () => {
+            const row = disk.tables.jobs.get(ref.resident.id)?.get(ref.job)
+            if (!row || row.attempt < ref.attempt)
+              wrong.push(
+                `${ref.resident.id}/${ref.job} #${ref.attempt} is started before its step is committed`,
+              )
+            real.ensure(ref, deadlineAt, recovered)
+          }),
+        stop: (ref, why, now) =>
+          around(`stopping ${ref.job} #${ref.attempt}`, () => real.stop(ref, why, now)),
+        sweep: (plan) => around(`sweeping up after ${plan}`, () => real.sweep(plan)),
+        look: (ref) => {
+          if (real.look(ref) === 'unasked') return 'unasked'
+          const { exitAt } = premises.directory(dirOf(ref.resident.id, ref.job, ref.attempt))
+          return exitAt === undefined ? 'awaited' : { endedForMs: Math.max(0, time.wall() - exitAt) }
+        },
+      }
+    }
+    const made = host({
+      journal: faultyJournal(journal, { life, time, choices, crash, failed, tell, committed }),
+      clock,
+      random: choices.random('host'),
+      attempts,
+      maxParallel: Number.POSITIVE_INFINITY,
+      drainSteps: setting.drainSteps,
+      log,
+      show: () => {},
+      fail: (error) => wrong.push(`the host gave up: ${String(error)}`),
+    })
+    current = made
+    for (const plan of plans) {
+      if (disk.tables.plans.has(plan.id)) made.takeUp(plan.id).catch(() => {})
+      else submit(made, plan)
+    }
+    sweepLater(made, life)
+  }
+  const submit = (to: Host, { id, definition }: SimPlan): void => {
     const row = {
       id,
       name: definition.name,
@@ -322,151 +219,86 @@ export const live = async (seed: number): Promise<Verdict> => {
       inputs: '{}',
       environment: '{}',
       base: '/',
-      submittedAt: START + now,
+      submittedAt: time.wall(),
     }
-    current?.submit({ row, definition }).then(
-      () => {},
-      () => {},
-    )
+    to.submit({ row, definition }).catch(() => {})
   }
-  const boot = async (): Promise<void> => {
-    life += 1
-    const of = life
-    const journal = await memoryJournal(disk, { bootId: 'b', pid: of, build: 'x', at: now })
-    if (life !== of) return
-    heard = null
-    current = host({
-      journal: faulty(journal, of),
-      clock: clockOf(of),
-      random: hostRandom,
-      attempts: (told) => {
-        heard = (plan, job, news) => {
-          if (life === of) told(plan, job, news)
-        }
-        return attemptsOf(of)
-      },
-      maxParallel: Number.POSITIVE_INFINITY,
-      drainSteps,
-      log: {
-        info: () => {},
-        warn: () => {},
-        // A plan whose taking up was interrupted three times in a row is set aside, and continued by somebody in the end.
-        error: (fields) => {
-          if (!JSON.stringify(fields).includes('while it took this plan up'))
-            wrong.push(`the host says: ${JSON.stringify(fields).slice(0, 400)}`)
-        },
-      },
-      show: () => {},
-      fail: (error) => wrong.push(`the host gave up: ${String(error)}`),
-    })
-    for (const { id, definition } of plans) {
-      if (disk.tables.plans.has(id)) current.takeUp(id).catch(() => {})
-      else submit(id, definition)
-    }
-    await auditNow()
-  }
-  const audited = async (): Promise<readonly string[]> => {
-    const all = await reader.steps({ after: 0, limit: Number.MAX_SAFE_INTEGER })
-    const found = [...auditPositions(all)]
-    for (const { id, definition } of plans) {
-      const [jobs, actors, mail] = [await reader.jobs(id), await reader.actors(id), await reader.mail(id)]
-      const steps = all.filter(({ address }) => address === `plan:${id}` || address.startsWith(`job:${id}/`))
-      found.push(...auditPlan({ id, definition, jobs, actors, steps, mail }).map((each) => `${id}: ${each}`))
-      const state = actors.find(({ address }) => address === `plan:${id}`)?.state ?? 'none'
-      found.push(
-        ...auditStranded({ id, state, definition, jobs, mail }).map(
-          ({ what, place }) => `${JSON.stringify(place)}: ${what}`,
-        ),
+  /** As the runtime does it. */
+  const sweepLater = (of: Host, life: Life): void => {
+    const { sweepMs } = setting
+    if (sweepMs === 0) return
+    time.at(sweepMs, life, () => {
+      const missed = plans.flatMap(({ id }): readonly Missed[] => {
+        const row = disk.tables.plans.get(id)
+        const state = disk.tables.actors.get(id)?.get(`plan:${id}`)?.state ?? 'running'
+        const isOpen = row && !isPlanEnd(state) && !disk.tables.aside.has(id) && !of.residents.has(id)
+        const since = row?.submittedAt ?? 0
+        return isOpen && time.wall() - since >= 2 * sweepMs
+          ? [{ kind: 'not-taken-up', plan: id, job: null, since }]
+          : []
+      })
+      of.sweep(2 * sweepMs, missed).then(
+        () => sweepLater(of, life),
+        () => sweepLater(of, life),
       )
-    }
-    return found
+    })
   }
-  const auditNow = async (): Promise<void> => {
-    wrong.push(...(await audited()))
+  const auditNow = async (last = false): Promise<void> => {
+    wrong.push(...(await journalWrong(reader, plans, last || losses === 0)))
   }
-  const command = (): void => {
-    const { id, definition } = pick(world, plans)
-    const job = pick(world, Object.keys(definition.jobs))
-    const retry = { job: world() < 0.5 ? job : null, downstream: world() < 0.3 }
-    const [address, event] = pick(world, [
-      [planAddress(id), { type: 'cancel.requested', now: world() < 0.3 }],
-      [planAddress(id), { type: 'pause.requested' }],
-      [planAddress(id), { type: 'continue.requested' }],
-      [planAddress(id), { type: 'retry.requested', retry }],
-      [jobAddress(id, job), { type: 'cancel.requested' }],
-      [jobAddress(id, job), { type: 'skip.requested' }],
-      [jobAddress(id, job), { type: 'retry.requested' }],
-    ] as const)
+
+  // A phase in which everything goes wrong, and one in which everything must settle.
+
+  const command = (how: number): void => {
+    const [address, event] = commandOf(how, plans)
     tell(`${event.type} to ${address}`)
-    current?.offer(address, { ...event, at: START + jumped + now }).then(
-      (_: Receipt) => {},
+    current?.offer(address as Address, { ...event, at: time.wall() }).then(
+      () => {},
       () => {},
     )
   }
-
-  /** In the quiet phase somebody decides what waits for a person. */
-  const decide = async (): Promise<boolean> => {
-    let open = false
-    for (const { id } of plans) {
-      const head = await reader.plan(id)
-      if (!head || ['succeeded', 'failed', 'cancelled'].includes(head.state)) {
-        open ||= head === undefined
-        continue
-      }
-      open = true
-      if (head.state === 'paused' || head.state === 'quarantined')
-        current?.offer(planAddress(id), { type: 'continue.requested', at: START + now }).catch(() => {})
-      for (const row of await reader.jobs(id)) {
-        if (row.state === 'waiting')
-          current
-            ?.offer(jobAddress(id, row.name), { type: 'skip.requested', at: START + now })
-            .catch(() => {})
-      }
-    }
-    return open
+  const deciding = async (): Promise<void> => {
+    settled = !(await decide(current, reader, plans, time.wall()))
+    if (!settled) time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
   }
-
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-  const next = async (): Promise<boolean> => {
-    let first: Task | undefined
-    for (const task of tasks)
-      if (!first || task.at < first.at || (task.at === first.at && task.order < first.order)) first = task
-    if (!first) return false
-    tasks.delete(first)
-    now = Math.max(now, first.at)
-    first.run()
-    await turn()
-    return true
-  }
+  let settled = false
 
   await boot()
-  for (let turns = 0; turns < FAULTY_TURNS && wrong.length === 0; turns += 1) {
-    if (world() < faults.command) command()
-    if (world() < faults.jump) jumped += (world() - 0.5) * 4000
-    if (!(await next())) {
-      now += 100
-      await turn()
+  for (let turns = 0; turns < setting.faultyTurns && wrong.length === 0; turns += 1) {
+    const asked = choices.strike('give a command', 'now')
+    if (asked !== undefined) command(asked)
+    const jumped = choices.strike('jump the clock', 'now')
+    if (jumped !== undefined) {
+      const ms = (jumped - 0.5) * (jumped * 10 ** 6 - Math.floor(jumped * 10 ** 6) < 0.1 ? 1_200_000 : 4_000)
+      tell(`the clock jumps by ${Math.round(ms)} ms`)
+      time.jump(ms)
     }
+    if (!(await time.next())) break
   }
-  faults = NONE
+  choices.calm()
   tell('the faults stop')
-  let open = true
-  for (let turns = 0; turns < TURNS_MAX && open && wrong.length === 0; turns += 1) {
-    if (!(await next())) {
-      open = await decide()
-      await turn()
-      if (tasks.size === 0) now += 100
+  disk.faults.damaged = undefined
+  time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
+  for (let turns = 0; turns < TURNS_MAX && !settled && wrong.length === 0; turns += 1) await time.next()
+  if (!settled && wrong.length === 0) {
+    for (const { id } of plans) {
+      const head = await reader.plan(id)
+      if (!head || !isPlanEnd(head.state))
+        wrong.push(`${id} does not settle: ${JSON.stringify(await reader.counts(id))} ${head?.state}`)
     }
   }
-  await turn()
-  if (open && wrong.length === 0) {
-    for (const { id } of plans)
-      wrong.push(
-        `${id} does not settle: ${JSON.stringify(await reader.counts(id))} ${(await reader.plan(id))?.state}`,
-      )
+  // What was told twice comes late, and changes nothing.
+  const until = time.monotonic() + 10_000
+  while (settled && wrong.length === 0 && time.monotonic() < until && (await time.next()));
+  await auditNow(true)
+  wrong.push(...(await attemptsWrong(reader, plans, premises, dirOf)))
+  const ends: Record<string, string> = {}
+  for (const { id } of plans) {
+    ends[id] = (await reader.plan(id))?.state ?? 'none'
+    for (const { name, state } of await reader.jobs(id)) ends[`${id}/${name}`] = state
   }
-  await auditNow()
-  for (const [key, { executions }] of truths)
-    if (executions > 1) wrong.push(`attempt ${key} was executed ${executions} times`)
-  return { wrong, story, steps: disk.tables.position, ...counts }
+  const executions = [...premises.executions.values()].reduce((sum, times) => sum + times, 0)
+  return { wrong, story, steps: disk.tables.position, ...counts, executions, ends }
 }
+
+const isOfTime = /^(?:delay a report|jump the clock|cut the line|slow a commit)/
