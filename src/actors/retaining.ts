@@ -83,7 +83,7 @@ const ENDS = PLAN_STATES.filter(isPlanEnd)
 /** Plans read at once; some milliseconds. */
 const PAGE = 100
 /** Rows removed in one commit; a commit of some milliseconds, which is what a step may wait for. */
-const ROWS = 400
+const ROWS = 200
 const PLANS_AT_ONCE = 64
 /** In `attempts`: folders that wait to be deleted. No plan's folder begins with a dot. */
 const GONE = '.gone'

@@ -64,6 +64,7 @@ export const pruningOn = (
     `INSERT INTO cleared (plan, position) SELECT ?, position FROM meta WHERE true
      ON CONFLICT (plan) DO UPDATE SET position = excluded.position`,
   )
+  const letterAfter = driver.prepare('SELECT 1 FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?')
   const dropOldLetters = driver.prepare(
     'DELETE FROM dead_letter WHERE id <= (SELECT id FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?)',
   )
@@ -155,7 +156,15 @@ export const pruningOn = (
         clear.run(plan)
         return true
       }),
-    dropDeadLetters: async (keep) => within(() => dropOldLetters.run(keep)),
+    dropDeadLetters: async (keep) => {
+      usable()
+      try {
+        if (letterAfter.get(keep) === undefined) return 0
+      } catch (error) {
+        throw storeError(path, error)
+      }
+      return within(() => dropOldLetters.run(keep))
+    },
     room: async () => {
       usable()
       const pragma = (name: string): number => Number(driver.prepare(`PRAGMA ${name}`).get()?.[0])
