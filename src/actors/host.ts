@@ -116,6 +116,8 @@ export const host = (ports: HostPorts): Host => {
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
   const betweens: Between[] = []
+  /** What sweeps have to report once their repairs are durable, however many commits that takes. */
+  const reports: (() => void)[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
@@ -258,7 +260,7 @@ export const host = (ports: HostPorts): Host => {
       try {
         const report = await sweep(minAgeMs, missed)
         if (report.repaired.length === 0) done(report)
-        else held.open.receipts.push(() => done(report))
+        else reports.push(() => done(report))
       } catch (error) {
         fail(error)
       }
@@ -339,7 +341,7 @@ export const host = (ports: HostPorts): Host => {
   const act = (done: Transaction): void => {
     for (const entry of done.actors) entry.savedSeq = entry.seq
     for (const asked of done.effects) perform(asked)
-    for (const told of done.receipts) told()
+    for (const told of [...done.receipts, ...reports.splice(0)]) told()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const event of done.inspected) inspected(event)
     for (const address of done.faulted) replace(address)

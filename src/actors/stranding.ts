@@ -12,7 +12,11 @@ import type { Attempts } from './attempts.ts'
 
 /** What was missed. */
 export type StrandingKind =
+  | 'never-begun'
   | 'end-untold'
+  | 'reopening-untold'
+  | 'release-untold'
+  | 'cancel-untold'
   | 'walk-stalled'
   | 'board-miscounted'
   | 'never-settled'
@@ -51,6 +55,8 @@ export type Look = Readonly<{
   since: number
   /** Whether a message to this address waits or is on its way. */
   hasMail: (address: Address) => boolean
+  /** The generation that the actor of a job has taken up; that of its row, when it has none. */
+  generation: (row: BoardRow) => number
   /** What the actor of a job asks for; undefined when it has none. */
   asks: (row: BoardRow) => Asks | undefined
   attempt: (row: BoardRow) => ReturnType<Attempts['look']>
@@ -69,7 +75,7 @@ export const strandings = (look: Look): readonly Stranding[] => {
   const found = look.rows.flatMap((row) => ofJob(look, row))
   const own = planAddress(look.id)
   if (look.hasMail(own)) return found
-  const untold = found.some(({ kind }) => kind === 'end-untold')
+  const untold = found.some(({ kind }) => kind === 'end-untold' || kind === 'reopening-untold')
   const board = untold ? undefined : ofBoard(look)
   return board
     ? [
@@ -89,12 +95,23 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
     repair: { to, event },
   })
   if (isJobEnd(row.state)) {
-    const { name: job, generation, attempt, state, reason } = row
+    const { name: job, generation, attempt, state, reason, place } = row
+    // What it says is the end of the generation before: it was opened again, and has not heard of it.
+    if (look.generation(row) < generation) {
+      const reopened = { type: 'reopened', generation, place, paused: look.state === 'paused' }
+      return [stranded('reopening-untold', address, reopened)]
+    }
     const told = { type: 'job.settled', job, generation, attempt, state, reason }
     const own = planAddress(look.id)
     // The plan may have work to do before it comes to what waits for it.
     return look.hasMail(own) ? [] : [stranded('end-untold', own, told)]
   }
+  if (row.place === 'released' && row.state === 'held')
+    return [stranded('release-untold', address, { type: 'released' })]
+  // A plan that has no work left has told all its jobs.
+  const cancels = look.state === 'cancelling' && look.context.work.length === 0
+  if (cancels && row.state !== 'stopping' && !look.hasMail(planAddress(look.id)))
+    return [stranded('cancel-untold', address, { type: 'cancel.requested' })]
   const asks = look.asks(row)
   const again = { type: 'recovered' }
   if (!asks) return row.state === 'queued' && !look.slot(row) ? [stranded('slot-lost', address, again)] : []
@@ -112,17 +129,17 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
     : []
 }
 
-const ofBoard = ({ graph, rows, context }: Look): StrandingKind | undefined => {
+const ofBoard = ({ id, graph, rows, context, hasMail }: Look): StrandingKind | undefined => {
   if (context.work.length > 0) return 'walk-stalled'
   const open = rows.filter(({ place }) => place !== 'settled')
   if (open.length === 0) return 'never-settled'
   if (open.length !== context.open) return 'board-miscounted'
-  const wrong = open.some(({ place, index, unmet, embodied }) => {
+  const wrong = open.some(({ name, place, index, unmet }) => {
     if (place !== 'held') return false
     const needs = (graph.needs[index] ?? []).map(({ of, need }) => ({ row: rows[of] as BoardRow, need }))
     const met = needs.filter(({ row, need }) => row.place === 'settled' && meets(need, row.state as JobEnd))
     const doomed = needs.some(({ row, need }) => row.place === 'settled' && !meets(need, row.state as JobEnd))
-    return unmet !== needs.length - met.length || unmet === 0 || (doomed && !embodied)
+    return unmet !== needs.length - met.length || unmet === 0 || (doomed && !hasMail(jobAddress(id, name)))
   })
   return wrong ? 'board-miscounted' : undefined
 }

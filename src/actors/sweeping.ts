@@ -2,11 +2,11 @@
  * Sweeping: the second net, over what messages have missed. It runs between two drains, when memory and journal say the same, and
  * makes no transition itself: it sends the message that was missed, and puts each on record, because each is a defect of the first.
  */
-import { type Address, parseAddress } from '../address.ts'
+import { type Address, parseAddress, planAddress } from '../address.ts'
 import type { Journal } from '../journal/journal.ts'
 import { type Asks, NOTHING } from '../machines/effect.ts'
 import { type JobSnapshot, jobAsks } from '../machines/job.ts'
-import { isPlanEnd } from '../states.ts'
+import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { Attempts } from './attempts.ts'
 import { type Entry, planEntry, type Resident } from './directory.ts'
 import type { Loading } from './loading.ts'
@@ -73,7 +73,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     boxes.put(to, message)
   }
   const entryOf = (of: Resident, job: string): Entry | undefined => of.actors.get(`job:${of.id}/${job}`)
-  const look = (of: Resident, own: Entry, since: number) => ({
+  const look = (of: Resident, own: Entry, since: number, ended: ReadonlyMap<string, number>) => ({
     id: of.id,
     graph: of.graph,
     rows: of.rows,
@@ -81,6 +81,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     context: planState(own).context,
     since,
     hasMail: (address: Address) => boxes.depth(address) > 0,
+    generation: ({ name, generation }: { name: string; generation: number }) => ended.get(name) ?? generation,
     asks: ({ name }: { name: string }) => {
       const entry = entryOf(of, name)
       return entry && asksOf(entry)
@@ -123,13 +124,36 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
       return [repair(of.id, { kind: 'mail-untaken', plan: of.id, job, ageMs }, head.state)]
     })
   }
+  /** Of jobs that have ended and are not settled, which have no actor in memory: the generation that they have taken up. */
+  const generationsOf = async (of: Resident): Promise<ReadonlyMap<string, number>> => {
+    const found = new Map<string, number>()
+    for (const { name, place, state } of of.rows) {
+      if (place === 'settled' || !isJobEnd(state)) continue
+      const row = await journal.actor(`job:${of.id}/${name}`)
+      const { context } = JSON.parse(row?.snapshot ?? '{}') as { context?: { generation?: number } }
+      if (context?.generation !== undefined) found.set(name, context.generation)
+    }
+    return found
+  }
+  /** A plan without an actor has one message: that which makes it. */
+  const begin = (of: Resident, minAgeMs: number): readonly Repaired[] => {
+    const to = planAddress(of.id)
+    const ageMs = now() - of.row.submittedAt
+    if (ageMs < minAgeMs || boxes.depth(to) > 0) return []
+    memory.open.touched.add(of)
+    send(of, { to, event: { type: 'created' } })
+    return [repair(of.id, { kind: 'never-begun', plan: of.id, job: null, ageMs }, 'running')]
+  }
   const sweepPlan = async (of: Resident, minAgeMs: number): Promise<readonly Repaired[]> => {
     const own = planEntry(of)
     if (own?.value === 'quarantined' || (own && isPlanEnd(own.value))) return []
     const compared = await compare(of, minAgeMs)
-    if (compared.length > 0 || !own) return compared
+    if (compared.length > 0) return compared
+    if (!own) return begin(of, minAgeMs)
     const since = (await journal.plan(of.id))?.since ?? now()
-    const found = strandings(look(of, own, since)).filter(({ since: from }) => now() - from >= minAgeMs)
+    const found = strandings(look(of, own, since, await generationsOf(of))).filter(
+      ({ since: from }) => now() - from >= minAgeMs,
+    )
     return found.map(({ kind, job, since: from, repair: missed }) => {
       memory.open.touched.add(of)
       send(of, missed)
@@ -140,6 +164,14 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     if (kind === 'stray-process') attempts.sweep(plan)
     else await loading.bringIn(plan, true)
     return repair(plan, { kind, plan, job, ageMs: now() - since }, residents.get(plan) ? 'running' : 'ended')
+  }
+
+  /** It was seen a while ago, perhaps while the plan was read again after a commit that failed. */
+  const isMissed = async ({ kind, plan }: Missed): Promise<boolean> => {
+    if (kind !== 'not-taken-up') return true
+    if (residents.has(plan) || memory.aside.has(plan)) return false
+    const head = await journal.plan(plan)
+    return head !== undefined && !isPlanEnd(head.state)
   }
 
   return async (minAgeMs, missed) => {
@@ -154,9 +186,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     }
     for (const of of plans) await isolated(of.id, () => sweepPlan(of, minAgeMs))
     for (const each of missed) {
-      const known = residents.has(each.plan) || memory.aside.has(each.plan)
-      if (each.kind === 'not-taken-up' && known) continue
-      await isolated(each.plan, async () => [await mend(each)])
+      await isolated(each.plan, async () => ((await isMissed(each)) ? [await mend(each)] : []))
     }
     return { plans: plans.length, repaired }
   }

@@ -559,8 +559,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   /** Records the end, tells it, and forgets the attempt. */
   const finish = (entry: Entry, record: ExitRecord): void => {
     entries.delete(entry.ref.key)
-    write(entry.ref.dir, record)
-    ports.ended(record)
+    ports.ended(write(entry.ref.dir, record))
   }
 
   /** Tells an end that stands in the directory already, or must not stand there. */
@@ -569,18 +568,24 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     ports.ended(record)
   }
 
-  const write = (dir: string, record: ExitRecord): void => {
-    if (abandoned) return void unwritten.clear()
+  /** What is on record then: a record is never changed, and another runner may have been first. */
+  const write = (dir: string, record: ExitRecord): ExitRecord => {
+    if (abandoned) {
+      unwritten.clear()
+      return record
+    }
     try {
-      // A record is never changed; and one that names another attempt's directory must not be put there.
-      if (exitOf(dir) === undefined && (claimOf(dir)?.key ?? record.key) === record.key)
-        writeExit(dir, record)
+      const recorded = exitOf(dir)
+      // One that names another attempt's directory must not be put there.
+      if (recorded === undefined && (claimOf(dir)?.key ?? record.key) === record.key) writeExit(dir, record)
       unwritten.delete(record.key)
+      return recorded?.key === record.key ? recorded : record
     } catch (error) {
       if (!unwritten.has(record.key))
         ports.log(`${record.key}: its end cannot be written: ${messageOf(error)}`)
       unwritten.set(record.key, { dir, record })
       lookTimer ??= later(look, LOOK_MS)
+      return record
     }
   }
 

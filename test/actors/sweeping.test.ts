@@ -51,6 +51,108 @@ test('bug-b: an end that was told while nobody listened is heard after a crash, 
   expect((await sweep(life)).repaired).toEqual([])
 })
 
+test('a sweep whose repairs cannot be committed at first answers when they are', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  life.attempts.end('a', 'succeeded')
+  const { id } = await killWith(life, 'job.settled')
+  life.disk.tables.mail.delete(id)
+  await life.restart()
+  life.failCommits(1)
+
+  const swept = sweep(life)
+  await life.clock.advance(1_000)
+  await life.quiet()
+
+  expect((await swept).repaired).toMatchObject([{ kind: 'end-untold', job: 'a' }])
+  expect(notes(life)).toEqual([`note:${PLAN}/a end-untold`])
+  expect(await kinds(life)).toEqual(['end-untold'])
+  await life.quiet()
+  expect((await life.job('b')).state).toBe('running')
+})
+
+test('a job that was not told that its need has failed is told by the sweep', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  await life.tell('b', 'plan.paused')
+  life.attempts.end('a', 'exit', { code: 1 })
+  const { id } = await killWith(life, 'withdrawn')
+  life.disk.tables.mail.delete(id)
+  await life.restart()
+  expect((await life.job('b')).state).toBe('held')
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['board-miscounted'])
+  await life.quiet()
+
+  expect(await life.job('b')).toMatchObject({ state: 'skipped', reason: 'need-failed' })
+  expect((await life.plan()).state).toBe('failed')
+})
+
+test('a job whose release or cancel is gone from the store is told by the sweep', async () => {
+  const life = await slowly()
+  void life.submit(planOf({ a: { deadlineMs: 60_000 } }))
+  const released = await killWith(life, 'released')
+  life.disk.tables.mail.delete(released.id)
+  await life.restart()
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['release-untold'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('running')
+
+  void life.tell(null, 'cancel.requested')
+  const cancelled = await killWith(life, 'cancel.requested')
+  life.disk.tables.mail.delete(cancelled.id)
+  await life.restart()
+  await life.clock.advance(10_000)
+  expect(await kinds(life)).toEqual(['cancel-untold'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('stopping')
+  expect((await sweep(life)).repaired).toEqual([])
+})
+
+test('a plan whose first message is gone from the store begins all the same', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  // As it was when the plan had been taken in.
+  const { tables } = life.disk
+  tables.actors.delete(PLAN)
+  tables.mail.clear()
+  for (const [name, row] of tables.jobs.get(PLAN) ?? [])
+    tables.jobs.get(PLAN)?.set(name, { ...row, place: 'held', state: 'held', attempt: 0, embodied: false })
+  await life.restart()
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['never-begun'])
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('running')
+})
+
+test('a retry whose message to the job is gone from the store opens the job all the same', async () => {
+  const life = await slowly()
+  await life.submit(planOf({ a: {} }))
+  life.attempts.end('a', 'exit', { code: 1 })
+  await life.quiet()
+  void life.host().offer(planAddress(PLAN), {
+    type: 'retry.requested',
+    at: life.clock.now(),
+    retry: { job: 'a', downstream: false },
+  })
+  const { id } = await killWith(life, 'reopened')
+  life.disk.tables.mail.delete(id)
+  await life.restart()
+  await life.clock.advance(10_000)
+
+  expect(await kinds(life)).toEqual(['reopening-untold'])
+  await life.quiet()
+
+  expect(await life.job('a')).toMatchObject({ state: 'running', generation: 2, attempt: 2 })
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+  expect((await life.plan()).state).toBe('succeeded')
+})
+
 test('bug-b: an end whose message is gone from the store is told by the sweep: logged, counted, on record, once', async () => {
   const life = await slowly()
   await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
@@ -303,6 +405,7 @@ const looking = (more: Partial<Look> & Readonly<{ row?: Partial<BoardRow> }>): L
     context: { open: 1, work: [] } as unknown as PlanContext,
     since: 0,
     hasMail: () => false,
+    generation: ({ generation }) => generation,
     asks: () => undefined,
     attempt: () => 'awaited',
     timer: () => undefined,
@@ -389,6 +492,31 @@ test.each<readonly [string, readonly StrandingKind[], Parameters<typeof looking>
     },
   ],
   ['an ended job that the plan has not heard of', ['end-untold'], { row: { state: 'failed' } }],
+  [
+    'an ended job that was opened again and has not heard of it',
+    ['reopening-untold'],
+    { row: { state: 'failed', generation: 2 }, generation: () => 1 },
+  ],
+  [
+    'a job that was released and has not heard of it',
+    ['release-untold'],
+    { row: { state: 'held', place: 'released' } },
+  ],
+  [
+    'a job that waits in a plan that is being cancelled',
+    ['cancel-untold'],
+    { row: { state: 'backoff' }, state: 'cancelling' },
+  ],
+  [
+    'a job that is being stopped in such a plan',
+    [],
+    {
+      row: { state: 'stopping' },
+      state: 'cancelling',
+      asks: () => ({ slot: 'held', attempt, timers: [] }),
+      slot: () => 'held',
+    },
+  ],
   [
     'an ended job whose message waits',
     [],

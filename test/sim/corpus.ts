@@ -15,4 +15,29 @@ export const corpus: readonly Past[] = [
   },
   { seed: 220, sweep: false, why: 'the same, by way of two crashes' },
   { seed: 28, sweep: true, why: 'the same, and the runner was killed while the attempt ran' },
+  {
+    seed: 556,
+    sweep: true,
+    why: 'a lost `reopened` was repaired as an end that was not told: the retry was forgotten',
+  },
+  {
+    seed: 573,
+    sweep: true,
+    why: 'a sweep whose repairs could not be committed never answered, and none came after it',
+  },
+  { seed: 816, sweep: true, why: "a job that was not told of its need's end was found by nobody" },
+  { seed: 1173, sweep: true, why: 'nor was a job that was not told of its release' },
+  { seed: 1739, sweep: true, why: 'nor one that was not told of the cancel of its plan' },
+  {
+    seed: 2503,
+    sweep: false,
+    why: 'two runners adopted one attempt; what the second told was not what stood on record',
+  },
+  {
+    seed: 2793,
+    sweep: true,
+    why: 'an end that a full disk had not taken was called wrong for what its successor recorded',
+  },
+  { seed: 3283, sweep: true, why: 'a plan whose first message was lost was begun by nobody' },
+  { seed: 724, sweep: false, why: 'the auditor called a `more` that its plan had overtaken a defect' },
 ]

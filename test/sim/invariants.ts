@@ -8,11 +8,11 @@ import type { JournalReader } from '../../src/journal/journal.ts'
 import type { SimPlan } from './plans.ts'
 import type { Premises } from './premises.ts'
 
-/** What is wrong with the journal. `complete`: no message was taken out of it. */
+/** What is wrong with the journal. `complete`: no message was taken out of it. `last`: all is over. */
 export const journalWrong = async (
   reader: JournalReader,
   plans: readonly SimPlan[],
-  complete: boolean,
+  { complete, last }: Readonly<{ complete: boolean; last: boolean }>,
 ): Promise<readonly string[]> => {
   const all = await reader.steps({ after: 0, limit: Number.MAX_SAFE_INTEGER })
   const found = [...auditPositions(all)]
@@ -21,6 +21,7 @@ export const journalWrong = async (
     const steps = all.filter(({ address }) => address === `plan:${id}` || address.startsWith(`job:${id}/`))
     found.push(...auditPlan({ id, definition, jobs, actors, steps, mail }).map((each) => `${id}: ${each}`))
     const state = actors.find(({ address }) => address === `plan:${id}`)?.state ?? 'none'
+    if (last && mail.length > 0) found.push(`${id}: ${mail.length} message(s) wait when all is over`)
     if (!complete) continue
     for (const { what, place } of auditStranded({ id, state, definition, jobs, mail }))
       found.push(`${JSON.stringify(place)}: ${what}`)
@@ -50,11 +51,12 @@ export const attemptsWrong = async (
       const job = address.slice(prefix.length)
       const { attempt, outcome, pid } = JSON.parse(event) as Ended
       const where = `${id}/${job} #${attempt}`
+      const key = attemptKey('simulated', id, job, attempt)
       const { exit } = premises.directory(dirOf(id, job, attempt))
-      // A full disk may have kept the record from being written.
-      if (exit && exit.outcome !== outcome)
+      // An end that was told and could not be recorded is gone with its runner; whoever asks again hears what is known then.
+      if (exit && exit.outcome !== outcome && !premises.unrecorded.has(key))
         found.push(`${where} ended as ${outcome}, and its exit record says ${exit.outcome}`)
-      const executed = premises.executions.has(attemptKey('simulated', id, job, attempt))
+      const executed = premises.executions.has(key)
       if (executed && (outcome === 'never-started' || (outcome === 'cancelled' && pid === null)))
         found.push(`${where} ended as ${outcome}, never started, and was executed`)
     }

@@ -52,15 +52,14 @@ export const machineOf = (
     living()
     return done
   }
-  const write = (what: string, act: () => void, halfway?: () => void): void =>
-    step(
-      what,
-      () => {
-        if (isFull(what)) throw failure('ENOSPC')
-        act()
-      },
-      halfway,
-    )
+  const write = (what: string, act: () => void, full = (): void => {}): void =>
+    step(what, () => {
+      if (isFull(what)) {
+        full()
+        throw failure('ENOSPC')
+      }
+      act()
+    })
   const look = <T>(act: () => T): T => {
     living()
     return act()
@@ -124,11 +123,15 @@ export const machineOf = (
       }),
     processOf: (dir) => look(() => of.directory(dir).process),
     writeExit: (dir, record) =>
-      write(`the exit record of ${record.key}`, () => {
-        const directory = of.directory(dir)
-        directory.exit = record
-        directory.exitAt = time.wall()
-      }),
+      write(
+        `the exit record of ${record.key}`,
+        () => {
+          const directory = of.directory(dir)
+          directory.exit = record
+          directory.exitAt = time.wall()
+        },
+        () => of.unrecorded.add(record.key),
+      ),
     exitOf: (dir) => look(() => of.directory(dir).exit),
 
     start: (_argv, { env }): Child => {

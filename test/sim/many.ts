@@ -1,9 +1,7 @@
 /**
  * Many seeds, by several processes: each lives through every so-manieth.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { doPart, inParts } from './parts.ts'
 import { liveCase } from './seed.ts'
 
 /** Which seeds to live through. */
@@ -29,21 +27,15 @@ const COUNTED = ['steps', 'executions', 'crashes', 'failedCommits', 'repairs'] a
 /** Lives through many seeds; each process stops at the first that goes wrong. */
 export const liveMany = async (many: Many): Promise<Found> => {
   if (many.workers <= 1) return livePart({ ...many, part: 0 })
-  const parts = await Promise.all(Array.from({ length: many.workers }, (_, part) => apart({ ...many, part })))
+  const parts = await inParts<Part, Found>(
+    import.meta.url,
+    Array.from({ length: many.workers }, (_, part) => ({ ...many, part })),
+  )
   const wrong = parts.flatMap((each) => each.wrong ?? []).sort((a, b) => a.seed - b.seed)[0]
   const totals = Object.fromEntries(
     COUNTED.map((what) => [what, parts.reduce((sum, { totals: of }) => sum + of[what], 0)]),
   )
   return { wrong, totals: totals as Found['totals'] }
-}
-
-const apart = async (part: Part): Promise<Found> => {
-  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(part)])
-  const [found] = (await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error('a process of the simulator ended early'))),
-  ])) as [Found]
-  return found
 }
 
 const livePart = async ({ from, seeds, sweeps, workers, part }: Part): Promise<Found> => {
@@ -58,7 +50,4 @@ const livePart = async ({ from, seeds, sweeps, workers, part }: Part): Promise<F
   return { wrong: undefined, totals }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const found = await livePart(JSON.parse(process.argv[2] as string) as Part)
-  process.send?.(found, () => process.disconnect())
-}
+await doPart(import.meta.url, livePart)

@@ -57,6 +57,8 @@ export type Premises = Readonly<{
   directory: (dir: string) => Directory
   /** How often each attempt was executed, by its key. */
   executions: ReadonlyMap<string, number>
+  /** Attempts whose end a full disk has kept from being recorded at least once. */
+  unrecorded: Set<string>
   fork: (key: string, parent: Life) => Readonly<{ child: EventEmitter; pid: number }>
   /** The runners that live, by their pids. */
   runners: Set<number>
@@ -184,6 +186,7 @@ export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string)
     bootId: BOOT,
     directory,
     executions,
+    unrecorded: new Set(),
     runners: new Set(),
     fork,
     identityOfNext,

@@ -31,6 +31,8 @@ export type Setting = Readonly<{
   drainSteps: number
   /** How many things happen before the faults stop. */
   faultyTurns: number
+  /** Shown the steps of every commit. */
+  shown?: (steps: readonly StepRow[]) => void
 }>
 
 /** What became of a world: nothing wrong, or what. */
@@ -93,6 +95,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   })
 
   const committed = (steps: readonly StepRow[]): void => {
+    setting.shown?.(steps)
     for (const { type, address, reason } of steps) {
       if (type !== 'sweep.repaired') continue
       counts.repairs += 1
@@ -227,24 +230,26 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const sweepLater = (of: Host, life: Life): void => {
     const { sweepMs } = setting
     if (sweepMs === 0) return
+    const look = async (): Promise<void> => {
+      const missed: Missed[] = []
+      for (const { id } of plans) {
+        const head = await reader.plan(id)
+        if (!head || isPlanEnd(head.state) || head.aside !== null || of.residents.has(id)) continue
+        const since = head.since ?? head.submittedAt
+        if (time.wall() - since >= 2 * sweepMs)
+          missed.push({ kind: 'not-taken-up', plan: id, job: null, since })
+      }
+      await of.sweep(2 * sweepMs, missed)
+    }
     time.at(sweepMs, life, () => {
-      const missed = plans.flatMap(({ id }): readonly Missed[] => {
-        const row = disk.tables.plans.get(id)
-        const state = disk.tables.actors.get(id)?.get(`plan:${id}`)?.state ?? 'running'
-        const isOpen = row && !isPlanEnd(state) && !disk.tables.aside.has(id) && !of.residents.has(id)
-        const since = row?.submittedAt ?? 0
-        return isOpen && time.wall() - since >= 2 * sweepMs
-          ? [{ kind: 'not-taken-up', plan: id, job: null, since }]
-          : []
-      })
-      of.sweep(2 * sweepMs, missed).then(
+      look().then(
         () => sweepLater(of, life),
         () => sweepLater(of, life),
       )
     })
   }
   const auditNow = async (last = false): Promise<void> => {
-    wrong.push(...(await journalWrong(reader, plans, last || losses === 0)))
+    wrong.push(...(await journalWrong(reader, plans, { complete: last || losses === 0, last })))
   }
 
   // A phase in which everything goes wrong, and one in which everything must settle.
