@@ -35,7 +35,7 @@ export const memoryPruning = (
   const begin = (plan: string): void => {
     const key = tables.plans.get(plan)?.key ?? null
     if (key !== null) tables.keys.delete(key)
-    for (const of of [tables.plans, tables.revisions, tables.cleared, tables.loading]) of.delete(plan)
+    for (const table of [tables.plans, tables.revisions, tables.cleared, tables.loading]) table.delete(plan)
     keepOnly(tables.dead, ({ address }) => parseAddress(address).plan !== plan)
     tables.leaving.add(plan)
     tables.pruned = { ...tables.pruned, plans: tables.pruned.plans + 1 }
@@ -54,20 +54,20 @@ export const memoryPruning = (
       tables.pruned = { plans, steps: before + gone.size, last: Math.max(last, ...gone) }
     }
     let dropped = gone.size
-    for (const of of [tables.jobs, tables.outputs, tables.actors]) {
-      const found: Map<unknown, unknown> = of.get(plan) ?? new Map<unknown, unknown>()
+    for (const table of [tables.jobs, tables.outputs, tables.actors]) {
+      const found: Map<unknown, unknown> = table.get(plan) ?? new Map<unknown, unknown>()
       for (const name of [...found.keys()].slice(0, rows - dropped)) {
         found.delete(name)
         dropped += 1
       }
-      if (found.size === 0) of.delete(plan)
+      if (found.size === 0) table.delete(plan)
     }
     return dropped
   }
 
   const isBare = (plan: string): boolean =>
     (tables.stepsOfPlan.get(plan) ?? []).length === 0 &&
-    [tables.jobs, tables.outputs, tables.actors].every((of) => !of.has(plan))
+    [tables.jobs, tables.outputs, tables.actors].every((table) => !table.has(plan))
 
   return {
     remove: async (plans, rows) => {
