@@ -67,7 +67,7 @@ export const memoryPruning = (
 
   const isBare = (plan: string): boolean =>
     (tables.stepsOfPlan.get(plan) ?? []).length === 0 &&
-    [tables.jobs, tables.outputs, tables.actors].every((of) => !of.has(plan))
+    [tables.jobs, tables.outputs, tables.actors].every((table) => !table.has(plan))
 
   return {
     remove: async (plans, rows) => {

@@ -24,7 +24,8 @@ const plans = Math.ceil(jobs / (CALLS + PROCESSES))
 /** Of the plans, before memory is looked at. */
 const WARM_UP = 0.4
 const LOOKS = 10
-const GROWTH_MAX = 0.1
+/** A short life is still half warming up. */
+const GROWTH_MAX = jobs < 10_000 ? 0.2 : 0.1
 /** It collects nothing before it must. */
 const RUNNER_GROWTH_BYTES_MAX = 30_000_000
 /** Of this many jobs without retention it would be more. */
