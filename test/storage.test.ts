@@ -84,6 +84,9 @@ const live = async (home: string, open: OpenDriver) => {
   const acknowledged: string[] = []
   const runtime = await createRuntime({
     home,
+    // What looks in by itself would look in all the time where every wait is cut short, and meet the trouble itself.
+    sweepMs: 0,
+    retention: { everyMs: 0 },
     handlers: {
       give: ({ job, attempt }) => {
         calls.push(`${job}#${attempt}`)
