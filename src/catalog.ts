@@ -49,6 +49,8 @@ export type Catalog = Readonly<{
   job: (plan: string, job: string) => Promise<JobShape>
   attempts: (plan: string, job: string) => Promise<readonly AttemptShape[]>
   events: (query: EventQuery) => Promise<readonly EventShape[]>
+  /** What the runtime has noted about a plan and its jobs (recovery, repairs, quarantine), newest first; at most 1000. */
+  notes: (plan: string) => Promise<readonly EventShape[]>
   /** Part of an attempt's log. An attempt without a log reads as empty. */
   log: (plan: string, job: string, attempt: number, offset: number, limit: number) => Promise<LogChunk>
   close: () => Promise<void>
@@ -56,6 +58,7 @@ export type Catalog = Readonly<{
 
 const CANDIDATES_MAX = 10
 const PLANS_PAGE = 50
+const NOTES_MAX = 1000
 
 const missing = (ref: string): TenutoError => new TenutoError('REF_NOT_FOUND', { ref })
 
@@ -169,6 +172,7 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
       )
       return record ? [...told.slice(0, -1), { ...last, pid: record.pid }] : told
     },
+    notes: async (plan) => (await reader.notes(plan, NOTES_MAX)).map(eventShape),
     events: async (query) => (await steps(query)).map(eventShape),
     log: (plan, job, attempt, offset, limit) =>
       readLog(join(attemptDir(home, plan, job, attempt), FILES.log), offset, limit),

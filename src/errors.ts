@@ -38,6 +38,12 @@ export const ERRORS = {
     exit: 2,
     http: 500,
   },
+  FILE_EXISTS: {
+    message: '{path} is there already',
+    hint: 'name a file that is not there; nothing was written',
+    exit: 2,
+    http: 409,
+  },
   PLAN_INVALID: {
     message: 'the plan has {errors_in_words}: {first}',
     hint: 'mend the places named and try again; nothing was stored',
@@ -62,6 +68,12 @@ export const ERRORS = {
     hint: 'see {path}; in the foreground: `tenuto up --home {home}`',
     exit: 5,
     http: 503,
+  },
+  HOME_UNUSABLE: {
+    message: 'the home {home} {why}',
+    hint: 'name a folder with `--home DIR`; it is made if it is not there',
+    exit: 2,
+    http: 400,
   },
   HOME_HELD: {
     message: 'the home {home} is held by {holder}',
@@ -119,6 +131,12 @@ export const ERRORS = {
     exit: 7,
     http: 409,
   },
+  BACKUP_FOREIGN: {
+    message: '{path} was made in another home',
+    hint: 'name a backup of this home; to put it in the place of what this home knows all the same: `--force`',
+    exit: 7,
+    http: 409,
+  },
   UNKNOWN_HANDLER: {
     message: 'job {job} calls {handler}, which this program has not registered',
     hint: 'pass it in `handlers` of createRuntime',
@@ -152,8 +170,8 @@ export const ERRORS = {
     http: 503,
   },
   STORE_FULL: {
-    message: 'the journal {path} cannot be written: {why}',
-    hint: 'free disk space; nothing is lost',
+    message: '{path} cannot be written: {why}',
+    hint: 'free disk space, or make it writable; nothing is lost',
     exit: 12,
     http: 503,
   },
@@ -165,7 +183,7 @@ export const ERRORS = {
   },
   STORE_CORRUPT: {
     message: 'the journal {path} is damaged: {why}',
-    hint: 'restore a backup; the file was not changed and is never made anew',
+    hint: 'restore a backup (`tenuto restore FILE`; `backups` in the home has the last ones); it was not changed and is never made anew',
     exit: 12,
     http: 503,
   },

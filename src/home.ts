@@ -1,8 +1,8 @@
 /**
  * The home: one folder that holds everything of one runtime, and the names of what is in it. It belongs to its user alone.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { TenutoError } from './errors.ts'
 
 /** The paths of what a home holds. */
@@ -15,6 +15,8 @@ export type HomePaths = Readonly<{
   attempts: string
   /** `work/<plan>/`: where the jobs of a plan run that was submitted without a folder. */
   work: string
+  /** Where backups of the journal go by themselves. */
+  backups: string
   /** Who holds the home, as a hint. */
   daemon: string
   /** The log of the daemon. */
@@ -32,6 +34,7 @@ export const homePaths = (home: string): HomePaths => {
     lock: join(root, 'lock.db'),
     attempts: join(root, 'attempts'),
     work: join(root, 'work'),
+    backups: join(root, 'backups'),
     daemon: join(root, 'daemon.json'),
     log: join(root, 'daemon.log'),
     token: join(root, 'token'),
@@ -39,25 +42,78 @@ export const homePaths = (home: string): HomePaths => {
   })
 }
 
+/** SQLite takes paths of less than 512 bytes; the longest name of a database in a home has 12. */
+export const HOME_BYTES_MAX = 480
+
+/**
+ * Refuses what can be no home, whether it is to be read or made. One that is not there yet is none of that.
+ * @throws {TenutoError} `HOME_UNUSABLE` when its path is too long, or something on it is no folder.
+ */
+export const checkHome = (home: string): void => {
+  const path = resolve(home)
+  const bytes = Buffer.byteLength(path)
+  if (bytes > HOME_BYTES_MAX)
+    throw unusable(path, `has a path of ${bytes} bytes; it may have ${HOME_BYTES_MAX}`)
+  for (const part of trail(path)) {
+    const isFolder = looksLikeFolder(path, part)
+    if (isFolder === undefined) return
+    if (!isFolder) throw unusable(path, part === path ? 'is no folder' : `cannot be: ${part} is no folder`)
+  }
+}
+
+/** Undefined where there is nothing, or nothing that this user may see. */
+const looksLikeFolder = (home: string, path: string): boolean | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM') return undefined
+    throw unusable(home, `cannot be looked at: ${message}`, error)
+  }
+}
+
 /**
  * Makes the home with mode 0700, or closes the one that is there to everybody else. Idempotent.
- * @throws {TenutoError} `NOT_ALLOWED` when it is a link, no folder, somebody else's, or open to others and full of other things.
+ * @throws {TenutoError} `HOME_UNUSABLE` when it cannot be one; `NOT_ALLOWED` when it is a link, somebody else's, or open to others
+ * and full of other things.
  */
 export const makeHome = (home: string): HomePaths => {
   const paths = homePaths(home)
   try {
-    mkdirSync(paths.home, { recursive: true, mode: 0o700 })
+    checkHome(paths.home)
+    // One by one: where nothing can be made, as in /proc, Node's own recursion does not end.
+    for (const part of trail(paths.home)) makeFolder(part)
     own(paths, lstatSync(paths.home))
   } catch (error) {
     if (error instanceof TenutoError) throw error
-    throw refused(paths.home, `cannot be made: ${(error as Error).message}`, error)
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = `cannot be made: ${message}`
+    throw code === 'EACCES' || code === 'EPERM'
+      ? refused(paths.home, why, error)
+      : unusable(paths.home, why, error)
   }
   return paths
 }
 
+/** The folders that lead to a path, outermost first, and the path. */
+const trail = (path: string): readonly string[] => {
+  const parts = [path]
+  for (let at = path; dirname(at) !== at; at = dirname(at)) parts.unshift(dirname(at))
+  return parts
+}
+
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) return
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Somebody else may make it at the same moment.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
 const own = ({ home, lock }: HomePaths, stats: Stats): void => {
   if (stats.isSymbolicLink()) throw refused(home, 'is a link')
-  if (!stats.isDirectory()) throw refused(home, 'is no folder')
   const user = process.getuid?.()
   if (user === undefined) return
   if (stats.uid !== user) throw refused(home, 'belongs to another user')
@@ -69,6 +125,9 @@ const own = ({ home, lock }: HomePaths, stats: Stats): void => {
   }
   chmodSync(home, 0o700)
 }
+
+const unusable = (home: string, why: string, cause?: unknown): TenutoError =>
+  new TenutoError('HOME_UNUSABLE', { home, why }, cause)
 
 const refused = (home: string, why: string, cause?: unknown): TenutoError =>
   new TenutoError(

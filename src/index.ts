@@ -13,10 +13,12 @@ export {
   type CommandReceipt,
   createRuntime,
   type EventsQuery,
+  type GcOptions,
   type PlanHandle,
+  type RetentionOptions,
   type Runtime,
   type RuntimeOptions,
   type Settled,
   type SubmitOptions,
 } from './runtime.ts'
-export type { AttemptShape, BuildShape, EventShape, JobShape, PlanShape } from './views/shapes.ts'
+export type { AttemptShape, BuildShape, EventShape, GcShape, JobShape, PlanShape } from './views/shapes.ts'

@@ -2,6 +2,7 @@
  * The log: what an operator would tell a colleague, as JSON lines. Messages are constant, values stand in fields. Secrets and the
  * output of jobs never go here.
  */
+import { renameSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 
 /** A logger; `child` binds fields such as `address`, `seq`, `attempt`. */
@@ -12,10 +13,44 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 const SECRETS = ['token', 'authorization', 'environment', 'env'].flatMap((name) => [name, `*.${name}`])
 
-/** Opens the root logger on a file, which it appends to and closes to others, or on stderr. Every line is written at once. */
+const UNWRITTEN_MAX_CHARS = 1_000_000
+/** Beyond this the file is set aside as `FILE.1`, in the place of the one before. */
+const LOG_MAX_BYTES = 10_000_000
+
+/**
+ * Opens the root logger on a file, which it appends to and closes to others, or on stderr. Every line is written at once. A file that has
+ * grown long is set aside, also by another who writes to it.
+ */
 export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>): Promise<Log> => {
   const { pino } = await import('pino')
-  const destination = pino.destination({ dest: to.file ?? 2, append: true, sync: true, mode: 0o600 })
+  const destination = pino.destination({
+    dest: to.file ?? 2,
+    append: true,
+    sync: true,
+    mode: 0o600,
+    maxLength: UNWRITTEN_MAX_CHARS,
+  })
+  // A full disk is what there is most to say about: what cannot be written now is written with the next line that can.
+  destination.on('error', () => {})
+  const { file } = to
+  let inode = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })?.ino
+  const turnOver = (path: string): void => {
+    try {
+      const now = statSync(path, { throwIfNoEntry: false })
+      if (now !== undefined && now.size > LOG_MAX_BYTES) renameSync(path, `${path}.1`)
+      else if (now?.ino === inode) return
+      destination.reopen(path)
+      inode = statSync(path, { throwIfNoEntry: false })?.ino
+    } catch {
+      // A home that is gone, or a disk that is full: the line goes where the last one went.
+    }
+  }
+  const lines = {
+    write: (line: string): void => {
+      if (file !== undefined) turnOver(file)
+      destination.write(line)
+    },
+  }
   return pino(
     {
       level: to.level,
@@ -24,6 +59,6 @@ export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>):
       formatters: { level: (level) => ({ level }) },
       redact: { paths: SECRETS, censor: '[secret]' },
     },
-    destination,
+    lines,
   )
 }

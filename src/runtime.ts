@@ -24,6 +24,7 @@ import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
+import { storeError } from './journal/driver.ts'
 import type { Journal, PlanHead } from './journal/journal.ts'
 import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
@@ -32,6 +33,7 @@ import { openLog } from './log.ts'
 import { meets } from './machines/board.ts'
 import { checkDefinition } from './plans/define-plan.ts'
 import { bootId, markedProcesses } from './process.ts'
+import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isJobEnd, isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
 import {
@@ -39,6 +41,7 @@ import {
   buildShape,
   type EventShape,
   eventShape,
+  type GcShape,
   type JobShape,
   type StateShape,
   type SweepShape,
@@ -48,6 +51,7 @@ export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
 export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
+export type { GcOptions, RetentionOptions } from './retention.ts'
 
 /** How a runtime is made. */
 export type RuntimeOptions = Readonly<{
@@ -66,6 +70,8 @@ export type RuntimeOptions = Readonly<{
    * alone. Nothing depends on it: a repair is a defect that was caught.
    */
   sweepMs?: number
+  /** What is kept of plans that have ended: for how long, how many, how much; and how often that is looked at. */
+  retention?: RetentionOptions
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
   /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
@@ -164,6 +170,13 @@ export type Runtime = Readonly<{
   takeUp: (plan: string) => Promise<boolean>
   /** Looks now for what messages have missed, however young, and leads on from it; each repair is on record. Idempotent. */
   sweep: () => Promise<SweepShape>
+  /**
+   * Removes what is kept no longer of plans that have ended, or says what that would be. A key goes with its plan: submitted again
+   * under it, the plan runs again. Idempotent.
+   */
+  gc: (options?: GcOptions) => Promise<GcShape>
+  /** The highest position that retention has removed; 0 when it has removed none. Who stands before it has missed something. */
+  prunedTo: () => Promise<number>
   catalog: Catalog
   /** What this process calls itself. */
   calledAs: string
@@ -239,7 +252,7 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
     return { journal, hold, log, program }
   } catch (error) {
     hold.release()
-    throw error
+    throw storeError(paths.home, error)
   }
 }
 
@@ -257,6 +270,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const { maxParallel = Number.POSITIVE_INFINITY, handlers = {} } = options
   if (!(maxParallel >= 1))
     throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
+  retentionLimits(options.retention ?? {})
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
@@ -326,6 +340,20 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     fail: broken,
   })
   if (options.inspect) actors.inspect(options.inspect)
+  /** Plans whose end somebody in this process waits for, or is about to read. */
+  const awaited = new Map<string, number>()
+  const retain = await retention(
+    {
+      home,
+      journal,
+      clock,
+      log,
+      between: actors.between,
+      isBusy: (id) => actors.residents.has(id) || awaited.has(id),
+    },
+    options.retention ?? {},
+    options.starts ?? true,
+  )
   let stopping: Promise<void> | null = null
 
   // Plans.
@@ -340,7 +368,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       if (known) return replay(known, hash, options.key)
     }
     let id = planId(definition.name, random)
-    while ((await journal.plan(id)) !== undefined || actors.residents.has(id))
+    while ((await journal.plan(id)) !== undefined || actors.residents.has(id) || retain.isUsed(id))
       id = planId(definition.name, random)
     const base = options.base ?? process.cwd()
     const row = {
@@ -395,7 +423,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const handle = (id: string, replayed: boolean): PlanHandle => ({
     id,
     replayed,
-    settled: () => staying.until(settled(id)),
+    settled: () => {
+      awaited.set(id, (awaited.get(id) ?? 0) + 1)
+      const leave = (): void => {
+        const others = (awaited.get(id) ?? 1) - 1
+        if (others > 0) awaited.set(id, others)
+        else awaited.delete(id)
+      }
+      return staying.until(settled(id).finally(leave))
+    },
     cancel: async (by) => {
       await command(id, null, { do: 'cancel' }, by)
     },
@@ -529,6 +565,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     events,
     command,
     sweep: () => staying.until(sweep(0, true)),
+    gc: (asked) => staying.until(retain.gc(asked)),
+    prunedTo: async () => (await journal.pruned()).last,
     takeUp,
     catalog: reading,
     calledAs,
@@ -559,12 +597,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     stop: () => {
       stopping ??= (async () => {
         cancelSweep()
+        retain.stop()
         unwatch()
         steps.close()
         await actors.stop()
-        await journal.stop(true)
-        staying.end()
-        hold?.release()
+        await journal.stop(true).finally(() => {
+          staying.end()
+          hold?.release()
+        })
       })()
       return stopping
     },

@@ -12,10 +12,11 @@ import { packageRoot } from '../src/build.ts'
 
 /** Answers what it was started with, then does as told: waits for a signal, ends with a code. */
 const program = `
-process.on('SIGTERM', () => {
-  console.log('TERM')
-  process.exit(9)
-})
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'])
+  process.on(signal, () => {
+    console.log(signal.slice(3))
+    process.exit(9)
+  })
 const { argv, versions, env, pid } = process
 console.log(JSON.stringify({ argv: argv.slice(2), node: versions.node, launcher: env.TENUTO_LAUNCHER ?? null, pid }))
 if (argv[2] === 'wait') setInterval(() => {}, 1000)
@@ -123,6 +124,18 @@ test('a signal to the launcher reaches the program, whose exit code it answers',
   expect(code).toBe(9)
 })
 
+test('on a terminal its end is passed on, for it may be told to the launcher alone; Ctrl-C is told to both', async () => {
+  const { child, ended } = withNodeBeside({ pretend: '20.20.2', terminal: true })(['wait'])
+  await firstLine(child)
+
+  child.kill('SIGINT')
+  child.kill('SIGHUP')
+
+  const { code, stdout } = await ended
+  expect(stdout.trim().split('\n').slice(1)).toEqual(['HUP'])
+  expect(code).toBe(9)
+})
+
 test('a program that a signal ended leaves a launcher that the same signal ended', async () => {
   expect((await withNodeBeside()(['die']).ended).signal).toBe('SIGKILL')
 })
@@ -195,7 +208,7 @@ function nodeBeside(folder: string): string {
   return join(folder, 'node_modules', '.bin', 'node')
 }
 
-type With = Readonly<{ node?: string; pretend?: string }>
+type With = Readonly<{ node?: string; pretend?: string; terminal?: boolean }>
 type Launch = (args: readonly string[]) => { child: ChildProcess; ended: Promise<End> }
 
 function withNodeBeside(given: With = { pretend: '20.20.2' }): Launch {
@@ -204,11 +217,18 @@ function withNodeBeside(given: With = { pretend: '20.20.2' }): Launch {
   return launcherIn(folder, given)
 }
 
-/** `pretend`: the version the launcher sees, in a Node that is in truth newer. */
-function launcherIn(folder: string, { node = process.execPath, pretend }: With = {}): Launch {
+/** `pretend`: the version the launcher sees, in a Node that is in truth newer. `terminal`: it takes its stdin for one. */
+function launcherIn(
+  folder: string,
+  { node = process.execPath, pretend, terminal = false }: With = {},
+): Launch {
   const before = join(folder, 'pretend.cjs')
   const versions = { ...process.versions, node: pretend }
-  writeFileSync(before, `Object.defineProperty(process, 'versions', { value: ${JSON.stringify(versions)} })`)
+  writeFileSync(
+    before,
+    `Object.defineProperty(process, 'versions', { value: ${JSON.stringify(versions)} })
+    if (${terminal}) Object.defineProperty(process.stdin, 'isTTY', { value: true })`,
+  )
   const flags = pretend === undefined ? [] : ['--require', before]
   return (args) => {
     const child = spawn(node, [...flags, join(folder, 'bin', 'tenuto.cjs'), ...args], {

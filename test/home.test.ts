@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { isTenutoError } from '../src/errors.ts'
 import { homePaths, makeHome } from '../src/home.ts'
@@ -23,10 +25,10 @@ const folder = (): string => {
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777
 
-const refuses = (home: string, why: RegExp): void => {
+const refuses = (home: string, why: RegExp, code: 'NOT_ALLOWED' | 'HOME_UNUSABLE' = 'NOT_ALLOWED'): void => {
   assert.throws(
     () => makeHome(home),
-    (error) => isTenutoError(error, 'NOT_ALLOWED') && why.test(error.message),
+    (error) => isTenutoError(error, code) && why.test(error.message),
   )
 }
 
@@ -48,6 +50,7 @@ test('everything of a home lies in it', () => {
   expect(inside.sort()).toEqual([
     'analytics.db',
     'attempts',
+    'backups',
     'daemon.json',
     'daemon.log',
     'journal.db',
@@ -84,8 +87,32 @@ test('a link, a file, and a path below a file are no homes', () => {
 
   refuses(join(root, 'link'), /is a link/)
   refuses(`${join(root, 'link')}/`, /is a link/)
-  refuses(join(root, 'file'), /cannot be made|is no folder/)
-  refuses(join(root, 'file', 'below'), /cannot be made/)
+  refuses(join(root, 'file'), /is no folder/, 'HOME_UNUSABLE')
+  refuses(join(root, 'file', 'below'), /file is no folder/, 'HOME_UNUSABLE')
+})
+
+test('a path that the store could not open, or on which nothing can be made, is refused at once', () => {
+  const root = folder()
+  const long = join(root, ...Array.from({ length: 5 }, () => 'x'.repeat(100)))
+
+  refuses(long, /has a path of \d+ bytes; it may have 480/, 'HOME_UNUSABLE')
+  refuses(join(root, 'x'.repeat(300)), /cannot be/, 'HOME_UNUSABLE')
+  if (existsSync('/proc/self')) refuses('/proc/x/y', /cannot be made/, 'HOME_UNUSABLE')
+})
+
+test('a home at the longest path holds all of its databases', () => {
+  let home = folder()
+  for (let left = 480 - home.length; left > 0; left = 480 - home.length)
+    home += `/${'x'.repeat(left > 202 ? 100 : left > 101 ? Math.floor(left / 2) - 1 : left - 1)}`
+
+  const { home: made, ...names } = makeHome(home)
+
+  expect(Buffer.byteLength(made)).toBe(480)
+  for (const path of [names.journal, names.lock, names.analytics]) {
+    const database = new DatabaseSync(path)
+    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
+    database.close()
+  }
 })
 
 test.skipIf(process.getuid?.() !== 0)("somebody else's folder is no home", () => {

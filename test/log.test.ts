@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -34,5 +34,25 @@ test('the log is appended to as JSON lines, written at once, closed to others, a
     { level: 'debug', msg: 'told' },
   ])
   expect(lines()[0].time).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+})
+
+test('a log that has grown long is set aside, once, and all who write to it go on in the new one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'daemon.log')
+  const [log, other] = [await openLog({ file, level: 'info' }), await openLog({ file, level: 'info' })]
+  const long = 'x'.repeat(500_000)
+  for (let n = 0; n < 41; n += 1) log.info({ n, long }, 'a long line')
+
+  other.info('the other goes on')
+  log.info('so does the first')
+
+  expect(readdirSync(folder).sort()).toEqual(['daemon.log', 'daemon.log.1'])
+  const [now, before] = [readFileSync(file, 'utf8'), readFileSync(`${file}.1`, 'utf8')]
+  expect(now.length + before.length).toBeLessThan(21_000_000)
+  expect(before.length).toBeGreaterThan(10_000_000)
+  expect(now).toContain('the other goes on')
+  expect(now.trimEnd().endsWith('"msg":"so does the first"}')).toBe(true)
   expect(statSync(file).mode & 0o777).toBe(0o600)
 })

@@ -10,6 +10,7 @@ import type { ActorRow, JobRow, Journal, MailRow, PlanRow } from '../journal/jou
 import type { JsonObject } from '../json.ts'
 import { type BoardRow, type Graph, graphOf } from '../machines/board.ts'
 import { JOB_VERSION, jobMachine } from '../machines/job.ts'
+import { MIGRATIONS, type Migration, migrateContext } from '../machines/migrations.ts'
 import { PLAN_VERSION, planMachine } from '../machines/plan.ts'
 import { isJobEnd, isJobState } from '../states.ts'
 import type { FlatSystem, LiveActor } from './system.ts'
@@ -27,6 +28,8 @@ export type Entry = {
   seq: number
   /** The seq of its row in the journal. */
   savedSeq: number
+  /** The version of the machine that wrote its row; absent while it has none. */
+  readonly writtenBy?: string
 }
 
 /** A plan in memory: its definition, its board, and its live actors. */
@@ -74,26 +77,32 @@ export const resident = (
 /** The plan's own actor; undefined before its first step. */
 export const planEntry = (of: Resident): Entry | undefined => of.actors.get(planAddress(of.id))
 
-/** Brings one actor back from its row. Throws when the machine cannot take it, or is of another version than the row. */
-export const restoreEntry = (system: FlatSystem, of: Resident, row: ActorRow): Entry => {
-  const { version } = machineOf(row.kind)
-  if (row.version !== version)
-    throw damaged(
-      row.address,
-      `${row.address} was written by machine ${row.version}; this version has ${version}`,
-    )
-  const { value, context } = JSON.parse(row.snapshot) as { value: string; context: JsonObject }
+/**
+ * Brings one actor back from its row, through migrations where an older machine wrote it. Throws when the machine cannot take it, or
+ * nothing leads on from the version of the row.
+ */
+export const restoreEntry = (
+  system: FlatSystem,
+  of: Resident,
+  row: ActorRow,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Entry => {
+  const { machine, version } = machineOf(row.kind)
+  const stored = JSON.parse(row.snapshot) as { value: string; context: JsonObject }
+  const { value } = stored
+  const context = migrateContext(migrations, { ...stored, state: value, version: row.version }, version)
   const job = row.kind === 'job' ? row.address.slice(row.address.indexOf('/') + 1) : null
   return {
     address: row.address,
     kind: row.kind,
     resident: of,
     index: job === null ? -1 : (of.graph.index.get(job) ?? -1),
-    actor: system.restore(machineOf(row.kind).machine, row.address, { value, context }),
+    actor: system.restore(machine, row.address, { value, context }),
     value,
     context,
     seq: row.seq,
     savedSeq: row.seq,
+    writtenBy: row.version,
   }
 }
 
@@ -118,6 +127,7 @@ export const loadPlan = async (
   journal: Journal,
   system: FlatSystem,
   id: string,
+  migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<Loaded | undefined> => {
   const [row, revision] = [await journal.plan(id), await journal.revision(id)]
   if (!row) return undefined
@@ -133,7 +143,7 @@ export const loadPlan = async (
     .map((job) => jobAddress(id, job.name))
   for (const address of [planAddress(id), ...live]) {
     const actor = await journal.actor(address)
-    if (actor) of.actors.set(address, restoreEntry(system, of, actor))
+    if (actor) of.actors.set(address, restoreEntry(system, of, actor, migrations))
     else of.fresh.add(address)
   }
   return { resident: of, mail: await journal.mail(id) }

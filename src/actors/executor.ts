@@ -3,7 +3,7 @@
  * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { shortHash } from '../artefact.ts'
@@ -39,6 +39,8 @@ export const RUNNER_SOCKET = 'runner.sock'
 const AGAIN_MS = { min: 10, max: 2_000 } as const
 /** A runner that does not serve after this is not waited for; another is started. The lock sees to it that one serves. */
 const SERVES_WITHIN_MS = 5_000
+/** One that is asked and has not answered after this may have been stopped; what can be seen without it is seen without it. */
+const ANSWERS_WITHIN_MS = 5_000
 /** A runner of another protocol that has nothing to watch leaves within this. */
 const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
@@ -66,7 +68,7 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
-  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon. */
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `STORE_BROKEN` when the home is gone. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -103,11 +105,14 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let closed = false
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
+  let cancelSilence: (() => void) | undefined
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
   /** Since when a runner of another protocol has refused us. */
   let strangerSince: number | undefined
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
+  /** A home that was there is not made again: somebody has removed it. */
+  let wasThere = false
 
   const ensure = (spec: Spec): void => {
     if (closed) return
@@ -137,10 +142,24 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (ask === undefined) return scanAttempts(ports.home, ports.homeId)
     return await new Promise((resolve) => {
       lastQuestion += 1
-      questions.set(lastQuestion, resolve)
-      ask.send({ type: 'live', id: lastQuestion })
+      const id = lastQuestion
+      const cancel = ports.clock.setTimeout(
+        () => answer(id, scanAttempts(ports.home, ports.homeId)),
+        ANSWERS_WITHIN_MS,
+      )
+      questions.set(id, (attempts) => {
+        cancel()
+        resolve(attempts)
+      })
+      ask.send({ type: 'live', id })
       holdOpen()
     })
+  }
+
+  const answer = (id: number, attempts: readonly LiveAttempt[]): void => {
+    questions.get(id)?.(attempts)
+    questions.delete(id)
+    holdOpen()
   }
 
   const say = (message: ToRunner): void => {
@@ -170,8 +189,13 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
+    wasThere = true
     socket.unref()
     onLines(socket, (line) => heard(line))
+    cancelSilence = ports.clock.setTimeout(
+      () => ports.log('warn', { attempts: asked.size }, 'the runner does not answer; is it stopped?'),
+      ANSWERS_WITHIN_MS,
+    )
     connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
     for (const each of asked.values()) ask(connection, each)
     for (const prefix of sweeps) connection.send({ type: 'sweep', prefix })
@@ -187,8 +211,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const served = connection?.socket === socket
     connecting = false
     if (served) connection = undefined
-    for (const answer of questions.values()) answer(scanAttempts(ports.home, ports.homeId))
-    questions.clear()
+    if (served) cancelSilence?.()
+    for (const id of [...questions.keys()]) answer(id, scanAttempts(ports.home, ports.homeId))
     if (closed || (asked.size === 0 && sweeps.size === 0)) return
     if (!served) startRunner()
     else if (strangerSince === undefined)
@@ -209,7 +233,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
     let errors: number | undefined
     try {
+      if (wasThere && !existsSync(ports.home)) return homeGone()
       mkdirSync(ports.home, { recursive: true, mode: 0o700 })
+      wasThere = true
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
       const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
@@ -232,20 +258,24 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     }
   }
 
+  const homeGone = (): void => {
+    if (closed) return
+    ports.fail(new TenutoError('STORE_BROKEN', { path: ports.home, why: 'the home has been removed' }))
+    void close()
+  }
+
   const heard = (line: string): void => {
     const message = readFromRunner(line)
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
+    cancelSilence?.()
     if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
     else if (message.type === 'found') wasFound(message)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
-    else {
-      questions.get(message.id)?.(message.attempts)
-      questions.delete(message.id)
-    }
+    else answer(message.id, message.attempts)
     holdOpen()
   }
 
@@ -314,6 +344,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (closed) return
     closed = true
     cancelAgain?.()
+    cancelSilence?.()
     hold.close()
     const last = connection?.socket
     if (last === undefined || last.destroyed) return

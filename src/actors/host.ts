@@ -15,6 +15,7 @@ import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
+import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
@@ -36,6 +37,8 @@ export type HostPorts = Readonly<{
   /** Slots across all plans. */
   maxParallel: number
   log: Readonly<Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>>
+  /** What leads on from rows of older machines; default all there are. */
+  migrations?: readonly Migration[]
   /** A drain ends after this many steps; default 4096. */
   drainSteps?: number
   /** Shown every committed step, in order. */
@@ -59,6 +62,8 @@ export type Host = Readonly<{
    * `missed` is what only the caller can see.
    */
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
+  /** Does something between two drains, when nobody reads or changes a plan. */
+  between: <T>(act: () => Promise<T>) => Promise<T>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
@@ -81,6 +86,7 @@ type Sweep = Readonly<{
   done: (report: SweepReport) => void
   fail: (error: unknown) => void
 }>
+type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
@@ -91,7 +97,13 @@ export const host = (ports: HostPorts): Host => {
   )
   const { system, boxes, permits, alarms, residents, aside, counts } = held
   const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
-  const reading = loading(held, { journal, now: clock.now, log, note })
+  const reading = loading(held, {
+    journal,
+    now: clock.now,
+    log,
+    note,
+    migrations: ports.migrations ?? MIGRATIONS,
+  })
   const { waitingFor, bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
     if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
@@ -103,10 +115,13 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
   const reports: (() => void)[] = []
   let finds: [Address, AttemptFound][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
+  /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
+  const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
   let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
@@ -143,6 +158,7 @@ export const host = (ports: HostPorts): Host => {
     takeUps.length > 0 ||
     finds.length > 0 ||
     sweeps.length > 0 ||
+    betweens.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
@@ -221,6 +237,7 @@ export const host = (ports: HostPorts): Host => {
       }
       counts.commits += 1
       counts.steps += done.steps.length
+      if (retryMs > COMMIT_RETRY_MS.least) log.info({}, 'commits work again')
       retryMs = COMMIT_RETRY_MS.least
     }
     held.open = transaction()
@@ -228,9 +245,11 @@ export const host = (ports: HostPorts): Host => {
     for (const { offer } of stored.messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
     for (const { done: tellSource } of admitted) tellSource()
+    tellTakenUp()
     await readAbsent()
     await takeThemUp()
     await sweepNow()
+    for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
   }
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
@@ -279,11 +298,16 @@ export const host = (ports: HostPorts): Host => {
   const takeThemUp = async (): Promise<void> => {
     for (const { plan, done, fail } of takeUps.splice(0)) {
       try {
-        done(residents.has(plan) || (await bringIn(plan, true)))
+        const found = residents.has(plan) || (await bringIn(plan, true))
+        if (isEmpty(held.open, [])) done(found)
+        else takenUp.push({ done: () => done(found), fail })
       } catch (error) {
         fail(error)
       }
     }
+  }
+  const tellTakenUp = (): void => {
+    for (const { done } of takenUp.splice(0)) done()
   }
 
   // Acting, once it is durable.
@@ -416,6 +440,8 @@ export const host = (ports: HostPorts): Host => {
       route(address, message)
     }
     noteAgain(done)
+    // Nobody waits for a store that is away: the plan is in memory.
+    tellTakenUp()
   }
   /** What was noted of recovery is found out only once; the notes go with the next commit. */
   const noteAgain = (done: Transaction): void => {
@@ -447,7 +473,7 @@ export const host = (ports: HostPorts): Host => {
     alarms.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of [...submissions, ...sweeps]) fail(error)
+    for (const { fail } of [...submissions, ...sweeps, ...betweens, ...takenUp]) fail(error)
     ports.fail(error)
   }
 
@@ -475,6 +501,12 @@ export const host = (ports: HostPorts): Host => {
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
+    between: (act) =>
+      new Promise((done, fail) => {
+        if (stopped) return fail(new TenutoError('STOPPED'))
+        betweens.push({ act: async () => done(await act()), fail })
+        wake()
+      }),
     residents,
     inspect,
     counts: () => ({ ...counts }),
@@ -491,7 +523,9 @@ export const host = (ports: HostPorts): Host => {
         const error = new TenutoError('STOPPED')
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0)]) fail(error)
+        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0), ...betweens.splice(0)])
+          fail(error)
+        for (const { fail } of takenUp.splice(0)) fail(error)
       }
       await attempts.close()
     },

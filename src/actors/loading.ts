@@ -5,13 +5,14 @@
 import { type Address, parseAddress, planAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
+import type { Migration } from '../machines/migrations.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
-import { loadPlan, planEntry, type Resident, restoreEntry } from './directory.ts'
+import { type Entry, loadPlan, machineOf, planEntry, type Resident, restoreEntry } from './directory.ts'
 import { hint, type Message, messageOf } from './mailbox.ts'
 import type { Memory } from './memory.ts'
 import { planState } from './step.ts'
-import { consume, type Note } from './transaction.ts'
+import { consume, migrationRow, type Note } from './transaction.ts'
 
 /** What loading needs from outside. */
 export type LoadingPorts = Readonly<{
@@ -19,6 +20,8 @@ export type LoadingPorts = Readonly<{
   now: () => number
   log: Readonly<Record<'error', (fields: object, message: string) => void>>
   note: (note: Note) => void
+  /** What leads on from rows of older machines. */
+  migrations: readonly Migration[]
 }>
 
 /** The loading half of a host. */
@@ -46,7 +49,7 @@ const isOfThePlan = (error: unknown): boolean => {
 const LOADINGS_MAX = 3
 
 /** Loads into a memory. */
-export const loading = (memory: Memory, { journal, now, log, note }: LoadingPorts): Loading => {
+export const loading = (memory: Memory, { journal, now, log, note, migrations }: LoadingPorts): Loading => {
   const { system, boxes, permits, residents, absent, aside, recovering } = memory
 
   const waitingFor = (plan: string): Map<Address, readonly Message[]> => {
@@ -75,6 +78,15 @@ export const loading = (memory: Memory, { journal, now, log, note }: LoadingPort
     memory.open.aside.push({ plan, why, at: now() })
     settle(plan, 'quarantined')
   }
+  /** That an actor was brought to this machine is a step of its life. */
+  const noteMigration = (entry: Entry): void => {
+    if (entry.writtenBy === undefined || entry.writtenBy === machineOf(entry.kind).version) return
+    entry.seq += 1
+    memory.head.position += 1
+    memory.open.steps.push(migrationRow(entry, memory.head.position, now()))
+    memory.open.actors.add(entry)
+    memory.open.touched.add(entry.resident)
+  }
   const enter = (of: Resident, reported: boolean): void => {
     residents.set(of.id, of)
     for (const row of of.rows)
@@ -83,6 +95,7 @@ export const loading = (memory: Memory, { journal, now, log, note }: LoadingPort
     if (own)
       permits.plan(of.id, { maxParallel: of.definition.maxParallel, admits: planAdmits(planState(own)) })
     for (const [address, entry] of of.actors) {
+      noteMigration(entry)
       boxes.put(address, hint('recovered'))
       const inFlight = entry.kind === 'job' && (entry.value === 'running' || entry.value === 'stopping')
       if (reported && inFlight) recovering.set(address, of.rows[entry.index]?.attempt ?? 0)
@@ -159,7 +172,7 @@ export const loading = (memory: Memory, { journal, now, log, note }: LoadingPort
   const load = async (plan: string, reported: boolean): Promise<boolean> => {
     const counted = !journal.opening.clean && reported
     if (counted) await countLoading(plan)
-    const loaded = await loadPlan(journal, system, plan)
+    const loaded = await loadPlan(journal, system, plan, migrations)
     if (!loaded) return false
     const { resident: of, mail } = loaded
     if (counted) for (const { id } of mail) memory.careful.add(id)
@@ -182,8 +195,10 @@ export const loading = (memory: Memory, { journal, now, log, note }: LoadingPort
   const readActor = async (address: Address, of: Resident): Promise<void> => {
     try {
       const row = await journal.actor(address)
-      if (row) of.actors.set(address, restoreEntry(system, of, row))
-      else of.fresh.add(address)
+      if (!row) return void of.fresh.add(address)
+      const entry = restoreEntry(system, of, row, migrations)
+      of.actors.set(address, entry)
+      noteMigration(entry)
     } catch (error) {
       if (!isOfThePlan(error)) throw error
       setAside(of.id, error)

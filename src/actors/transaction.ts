@@ -123,6 +123,26 @@ export const noteRow = (note: Note, position: number, at: number): StepRow => ({
 })
 const NOTE_VERSION = 'note/1'
 
+/** The step by which an actor of an older machine becomes one of this. */
+export const migrationRow = (entry: Entry, position: number, at: number): StepRow => {
+  const { version } = machineOf(entry.kind)
+  const reason = entry.context['reason']
+  const attempt = entry.context['attempt']
+  return {
+    position,
+    address: entry.address,
+    seq: entry.seq,
+    type: 'migrated',
+    event: JSON.stringify({ type: 'migrated', at, from: entry.writtenBy, to: version }),
+    from: entry.value,
+    to: entry.value,
+    reason: typeof reason === 'string' ? reason : null,
+    attempt: typeof attempt === 'number' ? attempt : null,
+    at,
+    version,
+  }
+}
+
 /** The row of one step. */
 export const stepRow = (entry: Entry, step: Step, from: string | null, position: number): StepRow => {
   const { decision, event } = step

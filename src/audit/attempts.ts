@@ -39,6 +39,8 @@ export type KnownPlan = Readonly<{
   id: string
   ended: boolean
   jobs: ReadonlyMap<string, KnownJob>
+  /** The folders of what had ended by this position were removed; 0 when none were. */
+  clearedTo: number
 }>
 
 /** Every plan of a home, by id. */
@@ -124,10 +126,16 @@ export const auditEnds = (
   ends: readonly AuditEnd[],
   bootedAt: number,
 ): readonly Finding[] => {
-  const recorded = ends.filter(({ job }) => plan.jobs.get(job)?.folders === true)
+  const recorded = ends
+    .filter(({ job }) => plan.jobs.get(job)?.folders === true)
+    .filter(
+      ({ job, attempt, position }) =>
+        position > plan.clearedTo || existsSync(attemptDir(home, plan.id, job, attempt)),
+    )
   const needed = recorded.filter(({ outcome }) => !UNRECORDED.has(outcome)).length
   if (plan.ended && needed > 0 && !existsSync(planAttemptsDir(home, plan.id))) {
-    const what = `the folders of its ${needed} attempt(s) are gone`
+    const what =
+      needed === 1 ? 'the folder of its attempt is gone' : `the folders of its ${needed} attempts are gone`
     return [finding('folders-removed', { plan: plan.id }, what)]
   }
   return recorded.flatMap((end) => {

@@ -264,13 +264,21 @@ const auditRows = (
   const state = last.get(`plan:${id}`)?.to
   const open = jobs.filter((row) => row.place !== 'settled')
   if (state !== undefined && PLAN_ENDS.has(state) && open.length > 0)
-    say('rows-left', null, `the plan is ${state} and ${open.length} job(s) are not settled`)
+    say(
+      'rows-left',
+      null,
+      `the plan is ${state} and ${open.length} of its jobs ${open.length === 1 ? 'is' : 'are'} not settled`,
+    )
   // What it told itself to go on, and what it told its jobs, may be overtaken by its end; whoever holds the home next takes them.
   const told = mail.filter(
     ({ address, event }) => address === `plan:${id}` && (JSON.parse(event) as Event)['type'] !== 'more',
   )
   if (state !== undefined && PLAN_ENDS.has(state) && told.length > 0)
-    say('rows-left', null, `the plan is ${state} and ${told.length} message(s) wait`)
+    say(
+      'rows-left',
+      null,
+      `the plan is ${state} and ${told.length} of its messages ${told.length === 1 ? 'waits' : 'wait'}`,
+    )
   return wrong
 }
 

@@ -64,7 +64,9 @@ export const FINDINGS = {
   'plan-ended-early': defect('a plan ended before all its jobs had, or without hearing of one'),
   'plan-end-wrong': defect('a plan ended otherwise than its jobs say'),
   'seq-gap': defect('the steps of an actor do not follow each other'),
-  'position-gap': defect('the positions of the journal do not follow each other'),
+  'position-gap': defect(
+    'the positions of the journal do not follow each other, beyond what retention has removed',
+  ),
   'unknown-plan': defect('a row belongs to a plan that is not there'),
   'row-differs': defect('a row says something else than the steps, or than the definition'),
   'rows-left': defect('a plan has ended, and rows or messages of it are still open'),

@@ -2,6 +2,8 @@
  * A home, looked at from outside: the journal's file, the attempt folders and the processes, beside each other. Nothing is written,
  * nothing is started or ended, and a holder may go on meanwhile.
  */
+
+import { folderName } from '../attempt.ts'
 import { pause } from '../clock.ts'
 import { homePaths } from '../home.ts'
 import type { Marked } from '../process.ts'
@@ -17,7 +19,7 @@ import {
 } from './attempts.ts'
 import type { Finding } from './finding.ts'
 import { lookAtHolder } from './holder.ts'
-import { auditJournal, plansIn } from './journal.ts'
+import { auditJournal, leavingIn, plansIn } from './journal.ts'
 import { type JournalFile, readJournalFile } from './journal-file.ts'
 
 /** What a look at a home came to. */
@@ -72,6 +74,7 @@ export const auditHome = async (home: string): Promise<HomeLook> => {
 export const lookBeside = async (home: string): Promise<HomeLook> => {
   const { value, folders, processes } = gather(home, (file) => ({
     plans: plansIn(file),
+    leaving: leavingIn(file),
     homeId: file.head.homeId,
   }))
   if (value === undefined) return nothing(home, folders)
@@ -81,15 +84,17 @@ export const lookBeside = async (home: string): Promise<HomeLook> => {
 }
 
 /** Folders and processes come first: what they are about is in the journal by then. */
-const gather = <T>(
+const gather = <T extends Readonly<{ leaving: ReadonlySet<string> }>>(
   home: string,
   read: (file: JournalFile) => T,
 ): Readonly<{ value: T | undefined; folders: readonly Folder[]; processes: readonly Marked[] }> => {
   const { journal } = homePaths(home)
-  const folders = listFolders(home)
+  const listed = listFolders(home)
   const homeId = readJournalFile(journal, ({ head }) => head.homeId)
   const processes = homeId === undefined ? [] : processesOf(homeId)
-  return { folders, processes, value: readJournalFile(journal, read) }
+  const value = readJournalFile(journal, read)
+  const leaving = new Set([...(value?.leaving ?? [])].map(folderName))
+  return { folders: listed.filter(({ plan }) => !leaving.has(plan)), processes, value }
 }
 
 const nothing = (home: string, folders: readonly Folder[]): HomeLook => ({

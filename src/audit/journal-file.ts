@@ -2,11 +2,12 @@
  * The journal's file as the auditor reads it: with the driver alone, read-only, everything of one look from one moment, also while
  * a holder writes. No code of the journal is used, so that no mistake of it is repeated here.
  */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { crc32 } from 'node:zlib'
 import { TenutoError } from '../errors.ts'
+import { bootId } from '../process.ts'
 
 /** A value of a column. */
 export type Cell = null | number | string
@@ -33,7 +34,7 @@ export type JournalFile = Readonly<{
 }>
 
 /** The schema this auditor reads. */
-export const AUDITED_SCHEMA = 3
+export const AUDITED_SCHEMA = 4
 /** "TENU" (`PRAGMA application_id`). */
 const APPLICATION_ID = 0x54454e55
 /** Result codes of SQLite that say the file is not what it was (https://www.sqlite.org/rescode.html). */
@@ -47,35 +48,72 @@ const PATIENCE_MS = 5_000
  * @throws {TenutoError} `STORE_CORRUPT`; `SCHEMA_NEWER`; `STORE_BROKEN`, also for an older schema.
  */
 export const readJournalFile = <T>(path: string, use: (file: JournalFile) => T): T | undefined => {
+  // Before the journal, which is never behind it.
+  const mark = readMark(path)
   if (!existsSync(path)) {
     if (existsSync(`${path}-wal`)) throw corrupt(path, 'it is gone, but its write-ahead log is there')
+    if (mark !== undefined) throw corrupt(path, 'it is gone')
     return undefined
   }
-  if (logBytes(path) > 0) return readVia(path, path, use)
+  if (logBytes(path) > 0) return readVia(path, path, use, mark)
   // Opening a file whose log is gone would make the log anew. What is read like this counts only if nobody has begun to write.
   const before = stampOf(path)
   try {
-    const read = readVia(path, new URL(`${pathToFileURL(path).href}?immutable=1`), use)
+    const read = readVia(path, new URL(`${pathToFileURL(path).href}?immutable=1`), use, mark)
     if (isStill(path, before)) return read
   } catch (error) {
     if (isStill(path, before)) throw error
   }
-  return readVia(path, path, use)
+  return readVia(path, path, use, mark)
 }
 
-const readVia = <T>(path: string, at: string | URL, use: (file: JournalFile) => T): T => {
+const readVia = <T>(
+  path: string,
+  at: string | URL,
+  use: (file: JournalFile) => T,
+  mark: Mark | undefined,
+): T => {
   let database: DatabaseSync | undefined
   try {
     if (statSync(path).size === 0) throw corrupt(path, 'it is empty')
     database = new DatabaseSync(at, { readOnly: true, timeout: PATIENCE_MS })
     database.exec('PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; BEGIN')
-    return use(fileOf(database, path))
+    const file = fileOf(database, path)
+    checkMark(path, file.head, mark)
+    return use(file)
   } catch (error) {
     throw meaningOf(path, error)
   } finally {
     database?.close()
   }
 }
+
+/** What the mark beside a journal says: it was acknowledged, so the journal cannot stand before it. */
+type Mark = JournalHead & Readonly<{ synced: boolean; boot: string }>
+
+const readMark = (path: string): Mark | undefined => {
+  try {
+    const [, sum, text = ''] = /^(\d+) (.*)$/.exec(readFileSync(`${path}-mark`, 'utf8').trim()) ?? []
+    if (Number(sum) !== crc32(text)) return undefined
+    const { home, ...mark } = JSON.parse(text) as Omit<Mark, 'homeId'> & Readonly<{ home: string }>
+    return { ...mark, homeId: home }
+  } catch {
+    // Without a mark there is nothing to compare with.
+    return undefined
+  }
+}
+
+const checkMark = (path: string, head: JournalHead, mark: Mark | undefined): void => {
+  if (mark === undefined) return
+  if (mark.homeId !== head.homeId) throw corrupt(path, 'it is the journal of another home')
+  // Commits that are not synced may go with the power.
+  if (!mark.synced && mark.boot !== bootId()) return
+  const behind = COUNTED.filter((what) => head[what] < mark[what])
+  if (behind.length === 0) return
+  const why = `it stands at step ${head.position} of epoch ${head.epoch}, and its mark at step ${mark.position} of epoch ${mark.epoch}: its write-ahead log is gone or cut short, or an older copy was put in its place`
+  throw corrupt(path, why)
+}
+const COUNTED = ['epoch', 'position', 'mail', 'dead'] as const
 
 const fileOf = (database: DatabaseSync, path: string): JournalFile => {
   const rows = (sql: string, ...values: Cell[]): Iterable<Cells> => {

@@ -15,6 +15,8 @@ import { auditStranded } from './stranded.ts'
 export type JournalAudit = Readonly<{
   findings: readonly Finding[]
   plans: KnownPlans
+  /** Plans that are being removed: rows of them, and their folders, may be left. */
+  leaving: ReadonlySet<string>
   /** The ends of attempts that the journal took, by plan. */
   ends: ReadonlyMap<string, readonly AuditEnd[]>
   /** How many steps were followed. */
@@ -22,6 +24,21 @@ export type JournalAudit = Readonly<{
   /** Since when this boot of the machine is known to the journal, in epoch milliseconds; infinite when it is not. */
   bootedAt: number
 }>
+
+/** What retention has removed, as the file has it. */
+type Pruned = Readonly<{ steps: number; sum: bigint }>
+
+/** Sums of positions are kept modulo this. */
+const SUM_MODULUS = 2n ** 32n
+
+const prunedIn = (file: JournalFile): Pruned => {
+  const [row] = file.rows('SELECT steps, sum FROM pruned')
+  return { steps: Number(row?.[0] ?? 0), sum: BigInt(row?.[1] ?? 0) }
+}
+
+/** The plans that are being removed: rows of them, and their folders, may be left. */
+export const leavingIn = (file: JournalFile): ReadonlySet<string> =>
+  new Set([...file.rows('SELECT plan FROM leaving')].map(([plan]) => String(plan)))
 
 /** Every plan of the journal, by its rows alone. */
 export const plansIn = (file: JournalFile): KnownPlans => {
@@ -45,8 +62,11 @@ export const plansIn = (file: JournalFile): KnownPlans => {
   }
   const planOf = ([id, state]: readonly [string, string]): readonly [string, KnownPlan] => [
     id,
-    { id, ended: isPlanEnd(state), jobs: jobs.get(id) ?? new Map() },
+    { id, ended: isPlanEnd(state), jobs: jobs.get(id) ?? new Map(), clearedTo: cleared.get(id) ?? 0 },
   ]
+  const cleared = new Map(
+    [...file.rows('SELECT plan, position FROM cleared')].map(([plan, to]) => [String(plan), Number(to)]),
+  )
   return new Map([...states].map(planOf))
 }
 
@@ -71,7 +91,14 @@ type Case = Readonly<{
 export const auditJournal = (file: JournalFile): JournalAudit => {
   const structure = structureOf(file).map((line) => finding('file-damaged', {}, line))
   if (structure.length > 0)
-    return { findings: structure, plans: new Map(), ends: new Map(), steps: 0, bootedAt: 0 }
+    return {
+      findings: structure,
+      plans: new Map(),
+      leaving: new Set(),
+      ends: new Map(),
+      steps: 0,
+      bootedAt: 0,
+    }
   const findings: Finding[] = []
   /** Plans with a row that is not what was written: what follows from it is not reported on top. */
   const damaged = new Set<string>()
@@ -80,10 +107,11 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
     findings.push(finding('row-damaged', place, what))
   }
   const { cases, unreadable } = readCases(file, findings)
+  const leaving = leavingIn(file)
   const caseOf = (address: string, what: string): Case | undefined => {
     const { plan = '' } = placeOf(address)
     const found = cases.get(plan)
-    if (found === undefined && !unreadable.has(plan))
+    if (found === undefined && !unreadable.has(plan) && !leaving.has(plan))
       findings.push(
         finding('unknown-plan', placeOf(address), `${what} of a plan that is not there: ${address}`),
       )
@@ -115,16 +143,20 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
 
   let steps = 0
   let position = 0
+  let sum = 0n
+  const pruned = prunedIn(file)
   for (const row of file.rows(
     'SELECT position, address, seq, plan, type, event, came_from, went_to, reason, attempt, at, version, crc FROM step ORDER BY position',
   )) {
     const step = stepOf(row)
-    if (step.position !== position + 1) {
+    // Where some were removed on purpose, their number and sum say whether any other is missing.
+    if (step.position !== position + 1 && pruned.steps === 0) {
       const gap = `position ${step.position} follows ${position}`
       findings.push(finding('position-gap', { ...placeOf(step.address), position: step.position }, gap))
     }
     position = step.position
     steps += 1
+    sum += BigInt(position)
     if (!isWhole(row)) {
       damage(String(row[3]), { ...placeOf(step.address), position }, 'the crc of its step does not fit')
       continue
@@ -132,7 +164,16 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
     const of = caseOf(step.address, 'a step')
     if (of !== undefined && !damaged.has(of.id)) of.fold.take(step)
   }
-  if (position !== file.head.position) {
+  if (pruned.steps > 0) {
+    const last = BigInt(file.head.position)
+    const allThere =
+      steps + pruned.steps === file.head.position &&
+      (sum + pruned.sum) % SUM_MODULUS === ((last * (last + 1n)) / 2n) % SUM_MODULUS
+    if (!allThere) {
+      const what = `${file.head.position} positions were given out; ${steps} are there and ${pruned.steps} were removed, and these are not all`
+      findings.push(finding('position-gap', {}, what))
+    }
+  } else if (position !== file.head.position) {
     const what = `the last step has position ${position}, and ${file.head.position} were given out`
     findings.push(finding('position-gap', { position }, what))
   }
@@ -149,7 +190,7 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
   const ends = new Map([...cases].filter(([id]) => !damaged.has(id)).map(([id, { fold }]) => [id, fold.ends]))
   const [booted] = file.rows('SELECT min(at) FROM boot WHERE boot_id = ?', bootId())
   const bootedAt = booted?.[0] === null ? Number.POSITIVE_INFINITY : Number(booted?.[0])
-  return { findings, plans: plansIn(file), ends, steps, bootedAt }
+  return { findings, plans: plansIn(file), leaving, ends, steps, bootedAt }
 }
 
 /** The plans with their definitions and boards. */

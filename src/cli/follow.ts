@@ -135,6 +135,7 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
   const [now, jobs] = [await source.catalog.plan(plan), await source.catalog.jobs(plan)]
   progress.state = now.state
   progress.reason = now.reason
+  progress.isAside = now.error !== null
   for (const { name, state, reason, attempt, since, wake_at } of jobs) {
     const job = progress.jobs.get(name)
     if (job) Object.assign(job, { state, reason, attempt, since: Date.parse(since), wakeAt: wake_at })

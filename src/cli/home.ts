@@ -7,9 +7,9 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
-import { homePaths } from '../home.ts'
+import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
-import type { Catalog, Command, CommandReceipt, Runtime, RuntimeOptions } from '../runtime.ts'
+import type { Catalog, Command, CommandReceipt, GcOptions, Runtime, RuntimeOptions } from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
@@ -42,6 +42,7 @@ export const holderOf = async (home: string): Promise<HomeClient | undefined> =>
  * socket is there. Undefined when nobody holds it, or one that serves nobody, as a command that stops something.
  */
 export const awaitHolder = async (home: string): Promise<HomeClient | undefined> => {
+  checkHome(home)
   for (let left = PATIENCE_MS / LOOK_MS; ; left -= 1) {
     const holder = await holderOf(home)
     if (holder || left <= 0 || !existsSync(home) || !lookAtHolder(home).held) return holder
@@ -55,6 +56,7 @@ export const liveAttempts = async (home: string, homeId: string) =>
 
 /** What a home holds, for reading. A home that does not exist reads as empty and is not made. */
 export const readingOf = async (home: string): Promise<Catalog> => {
+  checkHome(home)
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
   const { emptyCatalog, readHome } = await import('../runtime.ts')
@@ -146,6 +148,49 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
   }
 }
 
+/** What retention removed or would remove. */
+export type Gc = Awaited<ReturnType<Runtime['gc']>>
+
+/**
+ * Removes what a home keeps no longer: asks its holder, or takes it for as long as that takes, and starts nothing.
+ * @throws {TenutoError} `WRONG_STATE` when the journal is to be written anew while somebody holds the home.
+ */
+export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      const { pid, command } = holder.holder
+      if (asked.shrink)
+        throw new TenutoError('WRONG_STATE', {
+          ref: home,
+          state: `held by pid ${pid} (${command})`,
+          what: 'its journal cannot be written anew meanwhile',
+          remedy: '`tenuto down` stops a daemon; without --shrink what is free is used again',
+        })
+      return await holder.gc(asked)
+    } finally {
+      holder.close()
+    }
+  }
+  if (!existsSync(homePaths(home).journal)) return nothingGone(asked.dryRun === true)
+  const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto gc' })
+  try {
+    return await runtime.gc(asked)
+  } finally {
+    await runtime.stop()
+  }
+}
+const nothingGone = (dryRun: boolean): Gc => ({
+  dry_run: dryRun,
+  plans: [],
+  cleared: [],
+  orphans: [],
+  dead_letters: 0,
+  attempts: 0,
+  bytes: 0,
+  journal: { bytes: 0, free_bytes: 0 },
+})
+
 const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): Promise<void> => {
   const ended = async (): Promise<boolean> => {
     const { state } = job === null ? await runtime.catalog.plan(plan) : await runtime.catalog.job(plan, job)
@@ -161,3 +206,6 @@ const seeToItsEnd = async (runtime: Runtime, plan: string, job: string | null): 
 
 /** The drawings of the machines. */
 export const machineDiagrams = async () => (await import('../runtime.ts')).diagrams
+
+/** What makes backups and takes them back. */
+export const backups = () => import('../backup.ts')

@@ -5,8 +5,10 @@
 import { Command, CommanderError, Option } from 'commander'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
+import type { RestoreFlags } from './backup.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
+import type { GcFlags } from './gc.ts'
 import { unwritten, writeAnswer } from './output.ts'
 import type { LogFlags } from './read.ts'
 import type { RunFlags } from './run.ts'
@@ -24,7 +26,6 @@ const LATER: Readonly<Record<string, string>> = {
   approve: '`tenuto show REF` says why a job waits',
   reject: '`tenuto show REF` says why a job waits',
   now: '`tenuto show REF` says when a job is tried again',
-  gc: 'remove a home to remove all it holds',
   service: '`tenuto run FILE` runs a plan in the foreground',
   open: '`tenuto ls` shows the plans',
 }
@@ -130,7 +131,7 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')
   .option('--max-parallel <n>', 'jobs at once, instead of what the plan says')
   .option(...TIMEOUT)
-  .addOption(new Option('-i, --inputs <k=v...>').hideHelp())
+  .addOption(new Option('-i, --inputs <k=v>').hideHelp())
   .option('--detach', 'submit to the daemon of the home and do not follow')
   .action(
     does(async (flags, file: string) => {
@@ -193,9 +194,24 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
 sub('sweep', 'look now for what messages have missed, and repair it').action(
   does(async (flags) => (await import('./act.ts')).sweep(flags)),
 )
+sub('gc', 'remove what is kept no longer of plans that have ended')
+  .option('--dry-run', 'only say what would be removed')
+  .option('--older-than <age>', 'plans that ended so long ago, as 12h or 30d (the default)')
+  .option('--keep <n>', 'keep so many ended plans (10000)')
+  .option('--shrink', 'also give what is free in the journal back; nobody may hold the home')
+  .action(does(async (flags) => (await import('./gc.ts')).gc(flags as GcFlags)))
 sub('doctor', 'say whether this machine and a home are well, and what to do where they are not')
   .option('--audit', 'also follow the whole history and compare it with every file')
   .action(does(async (flags) => (await import('./doctor.ts')).doctor(flags as DoctorFlags)))
+sub(
+  'backup [file]',
+  'copy what a home knows, also while it is held; without a file, to its folder backups',
+).action(does(async (flags, file?: string) => (await import('./backup.ts')).backup(file, flags)))
+sub('restore <file>', 'put a backup in the place of what a home knows; nobody may hold it')
+  .option('--force', 'also one of another home')
+  .action(
+    does(async (flags, file: string) => (await import('./backup.ts')).restore(file, flags as RestoreFlags)),
+  )
 sub('machines [name]', 'draw the state machines of plans and jobs')
   .option('--format <format>', 'mermaid or json')
   .action(does(async (flags, name?: string) => (await import('./plan.ts')).machines(name, flags)))
@@ -210,9 +226,17 @@ const usage = (error: CommanderError): unknown => {
   return new TenutoError('USAGE', { what: text })
 }
 
+/** What was meant by the words that other programs have for the same. */
+const asked = (words: readonly string[]): readonly string[] => {
+  const [first, ...rest] = words
+  if (first === 'help') return [...rest, '--help']
+  if (first === '--version' || first === '-V') return ['version', ...rest]
+  return words
+}
+
 const main = async (): Promise<number> => {
-  const [name] = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-  const wanted = process.argv.slice(2)
+  const wanted = asked(process.argv.slice(2))
+  const [name] = wanted.filter((word) => !word.startsWith('-'))
   if (wanted.length === 0) {
     program.outputHelp()
     return 2
@@ -221,7 +245,7 @@ const main = async (): Promise<number> => {
     name !== undefined && wanted.indexOf(name) === 0 && Object.hasOwn(LATER, name) ? LATER[name] : undefined
   try {
     if (remedy !== undefined) later(`\`tenuto ${name}\``, remedy)
-    await program.parseAsync(process.argv)
+    await program.parseAsync(wanted, { from: 'user' })
     return exit
   } catch (error) {
     const wrong = error instanceof CommanderError ? usage(error) : error

@@ -90,7 +90,10 @@ export const machines = async (
     throw new TenutoError('USAGE', { what: `--format ${format}: it is mermaid or json` })
   }
   const chosen = diagrams.filter((diagram) => name === undefined || diagram.name === name)
-  if (chosen.length === 0) throw new TenutoError('REF_NOT_FOUND', { ref: `machine ${name}` })
+  if (chosen.length === 0) {
+    const names = diagrams.map((diagram) => diagram.name).join(', ')
+    throw new TenutoError('USAGE', { what: `there is no machine ${name}; there are: ${names}` })
+  }
   if (format === 'json')
     on.answer(
       JSON.stringify(name === undefined ? chosen.map((each) => each.json()) : chosen[0]?.json(), null, 2),

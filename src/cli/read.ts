@@ -2,11 +2,12 @@
  * The commands that only read: `ls`, `show`, `logs`, `events`.
  */
 import { systemClock } from '../clock.ts'
-import { TenutoError } from '../errors.ts'
-import type { AttemptShape, JobShape } from '../views/shapes.ts'
-import { colorful, fill, lastWritten, plain, widthOf } from './cells.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
-import { readerGone } from './output.ts'
+import { noteLines, notesShape } from './notes.ts'
+import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { tellOfUnheld } from './unheld.ts'
@@ -77,8 +78,9 @@ export const show = (ref: string, flags: Globals): Promise<number> =>
 
 const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string): Promise<number> => {
   const plan = await catalog.plan(id)
-  const jobs = await catalog.jobs(id)
-  if (on.json) return document(on, { ...plan, jobs })
+  const notes = await catalog.notes(id)
+  const jobs = await jobsOf(catalog, plan)
+  if (on.json) return document(on, { ...plan, jobs, ...notesShape(notes) })
   const attempts = new Map<string, AttemptShape>()
   if (jobs.length <= DETAIL_JOBS_MAX) {
     for (const { name, attempt } of jobs) {
@@ -88,6 +90,7 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   }
   const now = systemClock.now()
   for (const line of planLines([plan], on, now)) on.answer(line)
+  for (const line of noteLines(plan, notes, now)) on.answer(cut(`  ${line}`, on.width, on.marks.cut))
   for (const line of jobLines(jobs, on, now, { attempts })) on.answer(line)
   const next: Readonly<Record<string, string>> = {
     failed: `try again what failed: tenuto retry ${id} --failed${flag}`,
@@ -97,6 +100,16 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const hint = next[plan.state]
   if (hint) on.talk(hint)
   return 0
+}
+
+/** A plan that is quarantined because it cannot be loaded may have jobs that cannot be read; why is said with the plan. */
+const jobsOf = async (catalog: Catalog, plan: PlanShape): Promise<readonly JobShape[]> => {
+  try {
+    return await catalog.jobs(plan.id)
+  } catch (error) {
+    if (plan.error === null || !isTenutoError(error, 'STORE_CORRUPT')) throw error
+    return []
+  }
 }
 
 const showJob = async (
@@ -109,7 +122,9 @@ const showJob = async (
   const waits = job.reason === 'needs' || job.reason === 'need-failed'
   const others = waits ? await catalog.jobs(job.plan) : []
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
-  if (job.attempt > 0) on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
+  // What could not be started has written nothing.
+  if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
+    on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
 }
 
 /** The flags of `logs`. */
@@ -121,6 +136,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const home = homeOf(flags)
   const holder = flags.follow ? await awaitHolder(home) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       await untilBegun(holder, ref, on)
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
@@ -128,6 +144,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }
@@ -171,11 +188,14 @@ const wanted = async (catalog: Catalog, ref: string, flags: LogFlags): Promise<W
       throw new TenutoError('USAGE', { what: '--attempt goes with a job, not with a plan' })
     return { plan: target.plan, job: null, attempt: 0 }
   }
+  if (flags.attempt !== undefined && !/^[1-9]\d{0,8}$/.test(flags.attempt))
+    throw new TenutoError('USAGE', {
+      what: `--attempt ${flags.attempt}: it must be a whole number of 1 or more`,
+    })
   const { attempt: latest } = await catalog.job(target.plan, target.job)
   const asked = flags.attempt === undefined ? target.attempt : Number(flags.attempt)
-  if (asked !== null && !(Number.isInteger(asked) && asked >= 1 && asked <= latest)) {
-    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${flags.attempt}` })
-  }
+  if (asked !== null && asked > latest)
+    throw new TenutoError('REF_NOT_FOUND', { ref: `${target.plan}/${target.job}#${asked}` })
   if (latest === 0) {
     throw new TenutoError('WRONG_STATE', {
       ref,
@@ -279,6 +299,7 @@ export const events = async (
   }
   const holder = flags.follow ? await awaitHolder(homeOf(flags)) : undefined
   if (holder) {
+    const unwatch = watchReader()
     try {
       const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
       const of = target ? { plan: target.plan } : {}
@@ -289,6 +310,7 @@ export const events = async (
       }
       return 0
     } finally {
+      unwatch()
       holder.close()
     }
   }

@@ -52,7 +52,10 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
       ...(flags.key === undefined ? {} : { key: flags.key }),
     }
     const handle = await runtime.submit(definition, options)
-    if (handle.replayed) await runtime.takeUp(handle.id)
+    if (handle.replayed) {
+      on.talk(`${handle.id} has this key already`)
+      await runtime.takeUp(handle.id)
+    }
     return [await followHere(runtime, handle.id, on, signals, flags, timeoutMs, !handle.replayed)]
   })
 }
@@ -71,6 +74,7 @@ const runThere = async (
     environment: jobEnvironment(),
     ...(flags.key === undefined ? {} : { key: flags.key }),
   })
+  if (replayed) on.talk(`${id} has this key already`)
   if (!flags.detach) return (await followThere(sourceOf(holder), id, on, flags, timeoutMs, !replayed)).exit
   const { state } = await holder.catalog.plan(id)
   on.answer(on.json ? JSON.stringify({ type: 'submitted', plan: id, state, replayed }) : id)

@@ -3,7 +3,7 @@
  * serves. Attempts are processes of their own: stopping a daemon leaves them running, and the next one adopts them.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
@@ -25,6 +25,8 @@ const ANSWERS_WITHIN_MS = 30_000
 /** A daemon finishes a commit and lets go of its home within this. */
 const STOPS_WITHIN_MS = 30_000
 const LOOK_MS = 20
+/** Beyond this what earlier daemons said is set aside; one older file is kept. */
+const OUT_MAX_BYTES = 1_000_000
 
 /** Serves a home until a signal comes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
@@ -104,6 +106,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   }
   makeHome(home)
   const path = join(home, 'daemon.out')
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > OUT_MAX_BYTES) renameSync(path, `${path}.1`)
   const from = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   const out = openSync(path, 'a', 0o600)
   const args = [

@@ -141,7 +141,8 @@ const isUnmet = (asked: string, state: string | undefined): boolean =>
 /** Why a plan is where it is, in words; empty where its state says it. */
 export const planReasonInWords = ({ state, reason }: Pick<PlanShape, 'state' | 'reason'>): string => {
   if (reason === null || state === 'paused' || state === 'cancelled' || state === 'cancelling') return ''
-  return state === 'failed' ? `a job failed (${plain(reason)})` : (REASONS[reason] ?? plain(reason))
+  const why = REASONS[reason] ?? plain(reason)
+  return state === 'failed' ? `a job failed: ${why}` : why
 }
 
 const OUTCOMES: Readonly<Record<string, string>> = {

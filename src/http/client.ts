@@ -10,11 +10,12 @@ import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { runningBuild } from '../running-build.ts'
-import type { CommandReceipt, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
+import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
 import type {
   AttemptShape,
   EventShape,
+  GcShape,
   JobShape,
   PlanShape,
   StateShape,
@@ -57,6 +58,8 @@ export type HomeClient = Readonly<{
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
   sweep: Runtime['sweep']
+  /** Without `shrink`, which only who holds a home may do. */
+  gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
   /** Who holds the home, as it was when it was reached. */
   holder: VersionShape
   /** Lets go of the connections. Idempotent. */
@@ -200,6 +203,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       return shape
     },
     attempts: async (plan, job) => (await get<{ attempts: AttemptShape[] }>(jobPath(plan, job))).attempts,
+    notes: async (plan) => (await get<Page<EventShape>>(`${planPath(plan)}/notes`)).items,
     events: ({ after, limit, plan, job }) =>
       all(items<EventShape>(`${BASE}/events`, limit, { after, plan, job })),
     log: async (plan, job, attempt, offset, limit) => {
@@ -274,7 +278,12 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       signal,
     )) {
       if (frame.event === 'reset') {
-        throw new TenutoError('USAGE', { what: `there is no position ${position} in the journal of ${home}` })
+        const { why } = JSON.parse(frame.data) as { why?: string }
+        const what =
+          why === 'removed'
+            ? `not all that happened after position ${position} is kept in ${home}; begin again without a position`
+            : `there is no position ${position} in the journal of ${home}`
+        throw new TenutoError('USAGE', { what })
       }
       const event = JSON.parse(frame.data) as EventShape
       position = event.position
@@ -313,6 +322,10 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     },
     version: () => get<VersionShape>('/version'),
     sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
+    gc: async ({ dryRun, olderThanMs, keep } = {}) => {
+      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep }
+      return json<GcShape>(await ask('POST', `${BASE}/gc`, { body }))
+    },
     state: () => get<StateShape>(`${BASE}/state`),
     close: () => agent.destroy(),
   }

@@ -28,6 +28,12 @@ export const whole = (least: number, most: number): Field<number> => ({
   },
 })
 
+/** A whole number in a body. */
+export const count: Field<number> = {
+  is: 'a whole number of 0 or more',
+  read: (given) => (Number.isSafeInteger(given) && (given as number) >= 0 ? (given as number) : undefined),
+}
+
 /** Yes or no: `true` and `false` of JSON, or the same words in a query. */
 export const flag: Field<boolean> = {
   is: 'true or false',

@@ -8,7 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
 import { PLAN_STATES } from '../states.ts'
-import { anything, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
+import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
 import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
 
@@ -54,6 +54,12 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     const { jobs } = readFields('query', query, { jobs: flag })
     const plan = await catalog.plan(params.plan)
     return jobs ? { ...plan, jobs: await catalog.jobs(plan.id) } : plan
+  })
+
+  app.get<At>('/plans/:plan/notes', async ({ params, query }) => {
+    readFields('query', query, {})
+    await catalog.plan(params.plan)
+    return { items: await catalog.notes(params.plan), next_cursor: null }
   })
 
   app.get<At>('/plans/:plan/definition', ({ params, query }) => {
@@ -134,6 +140,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   })
 }
 
+const GC = { dry_run: flag, older_than_ms: count, keep: count }
 const WHY = { reason: text(10_000), by: text(1000) }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
@@ -144,6 +151,14 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   app.post('/sweep', ({ body }) => {
     readFields('body', body, {})
     return runtime.sweep()
+  })
+  app.post('/gc', ({ body }) => {
+    const { dry_run, older_than_ms, keep } = readFields('body', body, GC)
+    return runtime.gc({
+      ...(dry_run === undefined ? {} : { dryRun: dry_run }),
+      ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
+      ...(keep === undefined ? {} : { keep }),
+    })
   })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {

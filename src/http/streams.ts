@@ -65,15 +65,20 @@ const TURN = 50
 
 /** The events after a position, as text. When the server closes, everything committed is still sent. */
 export async function* eventText(
-  { catalog, events }: Pick<Runtime, 'catalog' | 'events'>,
+  { catalog, events, prunedTo }: Pick<Runtime, 'catalog' | 'events' | 'prunedTo'>,
   { plan, wants }: EventChoice,
   after: number,
   { signal, isClosing }: Ending,
 ): AsyncGenerator<string> {
   const of = plan === undefined ? {} : { plan }
-  const isThere = after === 0 || (await catalog.events({ after: after - 1, limit: 1 }))[0]?.position === after
-  if (!isThere) {
-    yield frameText({ event: 'reset', data: JSON.stringify({ after }) })
+  const pruned = await prunedTo()
+  // Of one plan everything is there, or the plan is not.
+  const hasGap = after > 0 && plan === undefined && pruned > after
+  const isThere =
+    after <= pruned || (await catalog.events({ after: after - 1, limit: 1 }))[0]?.position === after
+  if (hasGap || !isThere) {
+    const why = hasGap ? { why: 'removed' } : {}
+    yield frameText({ event: 'reset', data: JSON.stringify({ after, ...why }) })
     return
   }
   yield OPENING

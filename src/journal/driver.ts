@@ -78,7 +78,7 @@ export const resultCode = (error: unknown): number | undefined =>
  */
 export const storeError = (path: string, error: unknown): unknown => {
   const code = resultCode(error)
-  if (code === undefined) return error
+  if (code === undefined) return fileError(path, error)
   const why = (error as Error).message
   if (TAKEN.includes(code)) return new TenutoError('FENCED', { what: why }, error)
   if (code === READONLY_MOVED) return new TenutoError('STORE_BROKEN', { path, why }, error)
@@ -96,4 +96,14 @@ export const storeError = (path: string, error: unknown): unknown => {
     default:
       return new TenutoError('STORE_BROKEN', { path, why }, error)
   }
+}
+
+/** Of the file system (`errno(3)`), for the files beside the journal. */
+const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
+
+const fileError = (path: string, error: unknown): unknown => {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  const why = error.message
+  if (NO_ROOM.includes(String(error.code))) return new TenutoError('STORE_FULL', { path, why }, error)
+  return error.code === 'EIO' ? new TenutoError('STORE_BROKEN', { path, why }, error) : error
 }

@@ -175,6 +175,14 @@ export type Totals = Readonly<{
   deadLetters: number
 }>
 
+/** What retention has removed of a journal since it was made. */
+export type Pruned = Readonly<{
+  plans: number
+  steps: number
+  /** The highest position that was removed; 0 when none was. Who stands before it has missed something. */
+  last: number
+}>
+
 /** What anybody may read; a reader takes no lock. All lists are in the order named. */
 export type JournalReader = Readonly<{
   /** Newest first. */
@@ -206,6 +214,8 @@ export type JournalReader = Readonly<{
   steps: (
     query: Readonly<{ after: number; limit: number; plan?: string; address?: Address }>,
   ) => Promise<readonly StepRow[]>
+  /** What the runtime has noted about a plan and its jobs, newest first, at most `limit`. */
+  notes: (plan: string, limit: number) => Promise<readonly StepRow[]>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
   /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */
@@ -216,7 +226,43 @@ export type JournalReader = Readonly<{
   loading: (plan: string) => Promise<number>
   /** Newest first. */
   deadLetters: (limit: number) => Promise<readonly DeadLetterRow[]>
+  pruned: () => Promise<Pruned>
   close: () => Promise<void>
+}>
+
+/** What became of plans that were to be removed. */
+export type Removed = Readonly<{
+  /** Plans that are gone from now on, for everybody, though rows of theirs may be left. */
+  begun: readonly string[]
+  /** Plans of which no row is left but that they are leaving. */
+  done: readonly string[]
+  /** Plans that were looked at and stay. */
+  kept: readonly string[]
+}>
+
+/**
+ * What retention does to a journal, between the commits. Each call is one transaction, all or nothing, and asserts the epoch; what was
+ * begun before a crash is gone on with after it.
+ * @throws {TenutoError} as `commit`.
+ */
+export type Pruning = Readonly<{
+  /**
+   * Removes plans in this order, about `rows` rows at most: steps, board, actors, outputs, notes, dead letters, and the key with the plan.
+   * One that has not ended, has mail, is set aside or damaged is left as it is.
+   */
+  remove: (plans: readonly string[], rows: number) => Promise<Removed>
+  /** Plans whose removal was begun and not forgotten, in the order it was begun. */
+  leaving: () => Promise<readonly string[]>
+  /** Nothing is left of these plans anywhere. A plan of which rows are left goes on leaving. */
+  forget: (plans: readonly string[]) => Promise<void>
+  /** Notes that the attempt folders of a plan as it is now go away; false when it is none that `remove` would take. */
+  clear: (plan: string) => Promise<boolean>
+  /** Removes all dead letters but the newest; answers how many went. */
+  dropDeadLetters: (keep: number) => Promise<number>
+  /** The bytes of the file, and how many of them wait to be used again. */
+  room: () => Promise<Readonly<{ bytes: number; free: number }>>
+  /** Gives what is free back to the file system. Writes the file anew: nothing else happens meanwhile. */
+  shrink: () => Promise<void>
 }>
 
 /** The journal as its one holder sees it. */
@@ -231,6 +277,7 @@ export type Journal = JournalReader &
      * `STORE_FULL` when nothing was written and it may be tried again; `STORE_BROKEN` when this process must not try again.
      */
     commit: (batch: Batch) => Promise<void>
+    pruning: Pruning
     /** Closes; `clean` records an orderly stop. Idempotent. */
     stop: (clean: boolean) => Promise<void>
   }>

@@ -71,7 +71,7 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
     write()
   } catch (error) {
     release()
-    throw error
+    throw storeError(paths.daemon, error)
   }
   return {
     describe: (more) => {

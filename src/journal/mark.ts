@@ -21,20 +21,24 @@ export type Mark = Head &
     synced: boolean
   }>
 
+/** What stays the same in every mark of one boot. */
+export type Stamp = Omit<Mark, keyof Head>
+
 /** Writes the mark of one journal. */
-export type MarkWriter = Readonly<{ write: (mark: Mark) => void; close: () => void }>
+export type MarkWriter = Readonly<{ write: (head: Head) => void; close: () => void }>
 
 /** Where the mark of a journal's file is. */
 export const markPath = (file: string): string => `${file}-mark`
 
 /** Longer than any mark, so that one is always written over the whole of the one before. */
 const BYTES = 256
+const CRC_DIGITS = 10
 
 /**
  * Opens the mark for writing. What cannot be written is left: an older mark, or none, only finds less. It is not synced, since
  * the page cache outlives this process, and what it says is on the medium before it is said.
  */
-export const openMark = (file: string): MarkWriter => {
+export const openMark = (file: string, stamp: Stamp): MarkWriter => {
   let handle: number | undefined
   try {
     handle = openSync(markPath(file), 'a+', 0o600)
@@ -43,13 +47,16 @@ export const openMark = (file: string): MarkWriter => {
   } catch {
     handle = undefined
   }
+  // After every commit: nothing is made anew that stays as it is.
+  const line = Buffer.alloc(BYTES, ' ')
+  const start = JSON.stringify(stamp).slice(0, -1)
   return {
-    write: (mark) => {
+    write: ({ position, mail, dead }) => {
       if (handle === undefined) return
-      const text = JSON.stringify(mark)
-      const line = `${crc32(text)} ${text}`.padEnd(BYTES - 1).concat('\n')
+      const text = `${start},"position":${position},"mail":${mail},"dead":${dead}}`
+      line.write(`${String(crc32(text)).padStart(CRC_DIGITS, '0')} ${text}\n`, 'latin1')
       try {
-        writeSync(handle, line, 0)
+        writeSync(handle, line, 0, BYTES, 0)
       } catch {
         // As above.
       }

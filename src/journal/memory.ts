@@ -5,6 +5,7 @@
 import { type Address, parseAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
+import { isPlanEnd } from '../states.ts'
 import { headAfter } from './batch.ts'
 import type {
   ActorRow,
@@ -17,9 +18,11 @@ import type {
   MailRow,
   PlanHead,
   PlanRow,
+  Pruned,
   RevisionRow,
   StepRow,
 } from './journal.ts'
+import { memoryPruning } from './memory-pruning.ts'
 
 /** What can go wrong with a memory disk. Set and cleared at will while it is in use. */
 export type MemoryFaults = {
@@ -55,6 +58,9 @@ type Tables = {
   readonly dead: DeadLetterRow[]
   readonly aside: Map<string, Readonly<{ why: string; at: number }>>
   readonly loading: Map<string, number>
+  readonly leaving: Set<string>
+  readonly cleared: Map<string, number>
+  pruned: Pruned
 }
 
 /** An empty disk; `home` is the random id a journal draws when it is made. */
@@ -81,6 +87,9 @@ export const memoryDisk = (home: string = base32(10, systemRandom)): MemoryDisk 
     dead: [],
     aside: new Map(),
     loading: new Map(),
+    leaving: new Set(),
+    cleared: new Map(),
+    pruned: { plans: 0, steps: 0, last: 0 },
   },
 })
 
@@ -104,9 +113,18 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot): Promise<Journ
   const reader = memoryReader(disk)
   let open = true
 
+  const within = (): void => {
+    if (!open) throw new TenutoError('STOPPED')
+    if (tables.epoch !== epoch) throw ended(epoch)
+  }
+  const hasEnded = (plan: string): boolean => {
+    const actor = tables.actors.get(plan)?.get(`plan:${plan}`)
+    return tables.plans.has(plan) && actor !== undefined && isPlanEnd(actor.state) && !tables.aside.has(plan)
+  }
   return {
     ...reader,
     opening,
+    pruning: memoryPruning(tables, within, hasEnded),
     head: async () => {
       if (!open) throw new TenutoError('STOPPED')
       if (tables.epoch !== epoch) throw ended(epoch)
@@ -136,8 +154,6 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot): Promise<Journ
     },
   }
 }
-
-const ENDS = new Set(['succeeded', 'failed', 'cancelled'])
 
 const machineBootedSince = (before: readonly Boot[], bootId: string): number | null => {
   const other = before.findLastIndex((each) => each.bootId !== bootId)
@@ -174,7 +190,7 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
   const span = (plan: string): readonly [number, number] => {
     const steps = tables.stepsOfActor.get(`plan:${plan}`) ?? []
     const actor = tables.actors.get(plan)?.get(`plan:${plan}`)
-    const ended = actor !== undefined && ENDS.has(actor.state)
+    const ended = actor !== undefined && isPlanEnd(actor.state)
     const last = ended ? steps.findLast(({ seq }) => seq === actor.seq)?.position : undefined
     return [steps.find(({ seq }) => seq === 1)?.position ?? 1, last ?? Infinity]
   }
@@ -281,6 +297,14 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
         .filter(({ position }) => position <= last)
         .map(sound)
     },
+    notes: async (plan, limit) => {
+      check()
+      return (tables.stepsOfPlan.get(plan) ?? [])
+        .filter(({ address }) => address.startsWith('note:'))
+        .toReversed()
+        .slice(0, limit)
+        .map(sound)
+    },
     mail: async (plan) => {
       check()
       const all = [...tables.mail.values()]
@@ -301,6 +325,10 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
     deadLetters: async (limit) => {
       check()
       return tables.dead.toReversed().slice(0, limit)
+    },
+    pruned: async () => {
+      check()
+      return tables.pruned
     },
     close: async () => {
       open = false

@@ -2,9 +2,9 @@
  * How a file comes to have its schema: made whole beside its place and renamed, or brought up from
  * an older schema in one transaction after a backup copy. A newer schema is refused, and the file is not touched.
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { chmodSync, existsSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
+import { removeDraft, settleDraft, writeCopy } from './draft.ts'
 import type { Driver, OpenDriver } from './driver.ts'
 import { hasMark } from './mark.ts'
 import { metaCrc } from './rows.ts'
@@ -26,7 +26,7 @@ export const makeFile = (open: OpenDriver, file: string, home: string, schema: S
   if (existsSync(`${file}-wal`)) throw corrupt(file, 'it is gone, but its write-ahead log is there')
   if (hasMark(file)) throw corrupt(file, 'it is gone')
   const draft = `${file}.new`
-  for (const end of ['', '-wal', '-shm', '-journal']) rmSync(draft + end, { force: true })
+  removeDraft(draft)
   const driver = open(draft, 'write')
   try {
     chmodSync(draft, 0o600)
@@ -40,21 +40,13 @@ export const makeFile = (open: OpenDriver, file: string, home: string, schema: S
   } finally {
     driver.close()
   }
-  syncPath(draft)
-  renameSync(draft, file)
-  syncPath(dirname(file))
+  settleDraft(draft, file)
 }
 
 /** Brings an older file to the schema, all in one transaction, after a copy to `FILE.schema-N`. Idempotent. */
 export const migrate = (driver: Driver, file: string, found: number, schema: Schema): void => {
   if (found === schema.version) return
-  const backup = `${file}.schema-${found}`
-  rmSync(`${backup}.new`, { force: true })
-  driver.prepare('VACUUM INTO ?').run(`${backup}.new`)
-  chmodSync(`${backup}.new`, 0o600)
-  syncPath(`${backup}.new`)
-  renameSync(`${backup}.new`, backup)
-  syncPath(dirname(file))
+  writeCopy(driver, `${file}.schema-${found}`, () => {})
   driver.exec('BEGIN IMMEDIATE')
   try {
     for (let from = found; from < schema.version; from += 1) {
@@ -73,12 +65,3 @@ export const migrate = (driver: Driver, file: string, found: number, schema: Sch
 }
 
 const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })
-
-const syncPath = (path: string): void => {
-  const handle = openSync(path, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-}

@@ -16,7 +16,7 @@ import {
   type Value,
 } from './driver.ts'
 import type { JournalReader } from './journal.ts'
-import { checkMark, type Mark, readMark } from './mark.ts'
+import { checkMark, readMark } from './mark.ts'
 import {
   ACTOR_COLUMNS,
   actorOf,
@@ -37,7 +37,7 @@ import {
   stepOf,
 } from './rows.ts'
 import { SCHEMA } from './schema.ts'
-import { inspectFile } from './structure.ts'
+import { inspectFile, readHead } from './structure.ts'
 
 /** What a home without a journal reads as. */
 export const emptyReader: JournalReader = {
@@ -54,11 +54,13 @@ export const emptyReader: JournalReader = {
   actor: async () => undefined,
   actors: async () => [],
   steps: async () => [],
+  notes: async () => [],
   mail: async () => [],
   addressed: async () => [],
   aside: async () => undefined,
   loading: async () => 0,
   deadLetters: async () => [],
+  pruned: async () => ({ plans: 0, steps: 0, last: 0 }),
   close: async () => {},
 }
 
@@ -84,7 +86,7 @@ export const sqliteReader = async (
       const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
       throw new TenutoError('STORE_BROKEN', { path: file, why })
     }
-    checkHead(driver, file, mark)
+    checkMark(file, mark, readHead(driver, file, true, SCHEMA), bootId())
     return readerOn(driver, file)
   } catch (error) {
     driver?.close()
@@ -92,20 +94,13 @@ export const sqliteReader = async (
   }
 }
 
-const checkHead = (driver: Driver, file: string, mark: Mark | undefined): void => {
-  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
-  if (row === undefined)
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
-  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
-  checkMark(file, mark, { home, epoch, position, mail, dead }, bootId())
-}
-
 const quoted = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')
 /** A state that nobody has written is damage; the plan is found among those that wait for somebody. */
 const STATE = `CASE WHEN s.why IS NULL AND coalesce(a.state, 'running') IN (${quoted(PLAN_STATES)})
   THEN coalesce(a.state, 'running') ELSE 'quarantined' END`
 
-const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
+/** The plans, with what `HEAD_COLUMNS` reads. */
+export const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
 const HEADS = `SELECT ${HEAD_COLUMNS} ${FROM_PLANS}`
 
 /**
@@ -227,6 +222,12 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       const sql = `SELECT ${STEP_COLUMNS} FROM step WHERE ${by} position > ? ORDER BY position LIMIT ?`
       return all(sql, [...(address === undefined ? [] : [address]), after, bound(limit)], step)
     },
+    notes: async (plan, limit) =>
+      all(
+        `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? OR (address > ? AND address < ?) ORDER BY position DESC LIMIT ?`,
+        [`note:${plan}`, `note:${plan}/`, `note:${plan}0`, bound(limit)],
+        step,
+      ),
     mail: async (plan) => {
       const of = plan === undefined ? '' : 'WHERE address = ? OR (address > ? AND address < ?)'
       const sql = `SELECT ${MAIL_COLUMNS} FROM mail ${of} ORDER BY id`
@@ -247,6 +248,12 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       all(`SELECT ${DEAD_LETTER_COLUMNS} FROM dead_letter ORDER BY id DESC LIMIT ?`, [bound(limit)], (row) =>
         deadLetterOf(path, row),
       ),
+    pruned: async () =>
+      one('SELECT plans, steps, last FROM pruned', [], ([plans, steps, last]) => ({
+        plans: plans as number,
+        steps: steps as number,
+        last: last as number,
+      })) ?? { plans: 0, steps: 0, last: 0 },
     close: async () => {
       if (!open) return
       open = false
@@ -259,4 +266,4 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
 const bound = (limit: number): number => (Number.isFinite(limit) ? limit : -1)
 
 /** The plan's own address, and the two texts between which lie those of its jobs ("0" follows "/"). */
-const addressesOf = (plan: string): Value[] => [`plan:${plan}`, `job:${plan}/`, `job:${plan}0`]
+export const addressesOf = (plan: string): Value[] => [`plan:${plan}`, `job:${plan}/`, `job:${plan}0`]

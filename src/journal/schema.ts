@@ -16,9 +16,22 @@ export type Schema = Readonly<{
   migrations: readonly Readonly<{ from: number; sql: string; then?: (driver: Driver) => void }>[]
 }>
 
+/**
+ * `pruned` has one row: how many plans and steps were removed, the sum of the positions of these modulo 2^32, and the highest of them.
+ * `leaving`: plans whose removal has begun. `cleared`: the attempt folders of what ended up to this position were removed.
+ */
+const RETENTION = `
+    CREATE TABLE pruned (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      plans INTEGER NOT NULL, steps INTEGER NOT NULL, sum INTEGER NOT NULL, last INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO pruned (id, plans, steps, sum, last) VALUES (1, 0, 0, 0, 0);
+    CREATE TABLE leaving (number INTEGER PRIMARY KEY, plan TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE cleared (plan TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT;`
+
 /** The schema this version writes. */
 export const SCHEMA: Schema = {
-  version: 3,
+  version: 4,
   create: `
     CREATE TABLE meta (
       id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -72,7 +85,8 @@ export const SCHEMA: Schema = {
       address TEXT NOT NULL, event TEXT NOT NULL, error TEXT NOT NULL, at INTEGER NOT NULL, crc INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE aside (plan TEXT PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
-    CREATE TABLE loading (plan TEXT PRIMARY KEY, times INTEGER NOT NULL) STRICT;`,
+    CREATE TABLE loading (plan TEXT PRIMARY KEY, times INTEGER NOT NULL) STRICT;
+    ${RETENTION}`,
   migrations: [
     {
       // Every row that recovery reads has a crc, and plans that cannot be loaded are remembered.
@@ -109,6 +123,8 @@ export const SCHEMA: Schema = {
         seal(driver, 'dead_letter', 'id', 'id, address, event, error, at')
       },
     },
+    // What was removed on purpose is on record, so that it can be told from what was lost.
+    { from: 3, sql: RETENTION },
   ],
 }
 

@@ -2,14 +2,17 @@
  * The journal on a file: SQLite in WAL mode, one writer, one transaction for each commit. What `commit` has answered is on the
  * medium (`full`) or at least survives the death of this process (`normal`).
  */
+
+import { statSync } from 'node:fs'
 import { parseAddress } from '../address.ts'
-import { TenutoError } from '../errors.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
 import { type Head, headAfter } from './batch.ts'
 import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
-import { checkMark, type Mark, openMark, readMark } from './mark.ts'
+import { checkMark, openMark, readMark, type Stamp } from './mark.ts'
 import { makeFile, migrate, sealMeta } from './migrate.ts'
+import { pruningOn } from './pruning.ts'
 import { readerOn } from './reader.ts'
 import {
   ACTOR_COLUMNS,
@@ -32,7 +35,7 @@ import {
   stepValues,
 } from './rows.ts'
 import { SCHEMA, type Schema } from './schema.ts'
-import { checkStructure, inspectFile } from './structure.ts'
+import { checkStructure, inspectFile, openingError, readHead } from './structure.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -54,8 +57,9 @@ const SQLITE_MIN = [3, 51, 3] as const
  * Folding the log back seldom writes a page that many commits changed once: 32 MB of log more than double what 4 MB give, where
  * commits are large. Where they are small, it is folded after so many commits: a sync is a third cheaper in a file that does not grow.
  */
-const WAL_FOLD_PAGES = 8_000
+const WAL_FOLD_BYTES = 32 * 2 ** 20
 const WAL_FOLD_COMMITS = 128
+const WAL_LOOK_COMMITS = 8
 const WAL_MAX_BYTES = 64 * 2 ** 20
 const BOOTS_KEPT = 1_000
 
@@ -70,7 +74,7 @@ export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> =>
     makeFile(open, file, base32(10, systemRandom), schema)
     return openFile(open, file, boot, durability, schema)
   } catch (error) {
-    throw storeError(file, error)
+    throw storeError(file, openingError(file, error))
   }
 }
 
@@ -85,8 +89,9 @@ const openFile = (
   const found = closing(open(file, 'read'), (driver) => {
     const version = inspectFile(driver, file, schema)
     // What is wrong with it is found before a connection is made that may fold its log back.
-    if (version === schema.version) checkStructure(open, driver, file, schema, wasClean(driver))
-    checkHead(driver, file, mark, boot, version, schema)
+    const isPresent = version === schema.version
+    checkStructure(open, driver, file, schema, isPresent, wasClean(driver))
+    checkMark(file, mark, readHead(driver, file, isPresent, schema), boot.bootId)
     return version
   })
   const driver = open(file, 'write')
@@ -105,27 +110,6 @@ const openFile = (
     driver.close()
     throw error
   }
-}
-
-/** What the file says of itself must be whole, and no earlier than what was acknowledged. */
-const checkHead = (
-  driver: Driver,
-  file: string,
-  mark: Mark | undefined,
-  boot: Boot,
-  version: number,
-  schema: Schema,
-): void => {
-  const row = driver.prepare('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1').get()
-  if (row === undefined)
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it does not say whose it is' })
-  if (version === schema.version) {
-    const crc = driver.prepare('SELECT crc FROM meta WHERE id = 1').get()?.[0]
-    if (crc !== metaCrc(row, version))
-      throw new TenutoError('STORE_CORRUPT', { path: file, why: 'its own row' })
-  }
-  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
-  checkMark(file, mark, { home, epoch, position, mail, dead }, boot.bootId)
 }
 
 const wasClean = (driver: Driver): boolean => {
@@ -169,7 +153,8 @@ const settings = (durability: Durability): readonly (readonly [string, string | 
   ['trusted_schema', 0],
   ['cell_size_check', 1],
   ['mmap_size', 0],
-  ['wal_autocheckpoint', WAL_FOLD_PAGES],
+  // SQLite keeps to itself what goes wrong when it folds the log back by itself.
+  ['wal_autocheckpoint', 0],
   ['journal_size_limit', WAL_MAX_BYTES],
 ]
 
@@ -227,23 +212,29 @@ const journalOn = (
   file: string,
   opening: Opening,
   version: number,
-  stamp: Omit<Mark, keyof Head>,
+  stamp: Stamp,
 ): Journal => {
   const write = writerOn(driver, file, opening, version)
   const reader = readerOn(driver, file)
   const readHead = driver.prepare('SELECT position, mail, dead FROM meta WHERE id = 1 AND epoch = ?')
   let head: Head = { position: opening.position, mail: opening.mail, dead: opening.dead }
-  const mark = openMark(file)
-  mark.write({ ...stamp, ...head })
+  const mark = openMark(file, stamp)
+  mark.write(head)
   let open = true
   /** After an I/O error or damage a later commit may be reported that is not there: nothing is tried again in this process. */
   let broken: TenutoError | undefined
   let commits = 0
+  const isGrave = (error: unknown): error is TenutoError =>
+    isTenutoError(error, 'STORE_BROKEN') || isTenutoError(error, 'STORE_CORRUPT')
+  const isLong = (): boolean =>
+    (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > WAL_FOLD_BYTES
   const fold = (): void => {
     try {
       driver.exec('PRAGMA wal_checkpoint(PASSIVE)')
-    } catch {
-      // The commit stands, in the log; what is wrong with the file shows when it is written next.
+    } catch (cause) {
+      // The commit stands, in the log. A full disk is tried again; but a sync that failed once and then works has lost what it was for.
+      const error = storeError(file, cause)
+      if (isGrave(error)) broken = error
     }
   }
   const usable = (): void => {
@@ -251,9 +242,29 @@ const journalOn = (
     if (broken) throw broken
   }
 
+  const epochIs = driver.prepare('SELECT 1 FROM meta WHERE id = 1 AND epoch = ?')
+  /** One transaction of this epoch, besides the commits of the host. */
+  const within = <R>(act: () => R): R => {
+    usable()
+    try {
+      const result = transaction(driver, () => {
+        if (!epochIs.get(opening.epoch)) throw ended(opening.epoch)
+        return act()
+      })
+      commits += 1
+      if (commits % WAL_FOLD_COMMITS === 0 || isLong()) fold()
+      return result
+    } catch (cause) {
+      const error = storeError(file, cause)
+      if (isGrave(error)) broken = error
+      throw error
+    }
+  }
+
   return {
     ...reader,
     opening,
+    pruning: pruningOn(driver, file, within, usable),
     head: async () => {
       usable()
       try {
@@ -272,13 +283,12 @@ const journalOn = (
       try {
         transaction(driver, () => write(batch, next))
         head = next
-        mark.write({ ...stamp, ...head })
+        mark.write(head)
         commits += 1
-        if (commits % WAL_FOLD_COMMITS === 0) fold()
+        if (commits % WAL_FOLD_COMMITS === 0 || (commits % WAL_LOOK_COMMITS === 0 && isLong())) fold()
       } catch (cause) {
         const error = storeError(file, cause)
-        if (error instanceof TenutoError && (error.code === 'STORE_BROKEN' || error.code === 'STORE_CORRUPT'))
-          broken = error
+        if (isGrave(error)) broken = error
         throw error
       }
     },
@@ -287,8 +297,10 @@ const journalOn = (
       open = false
       try {
         if (clean && !broken) driver.prepare('UPDATE boot SET clean = 1 WHERE epoch = ?').run(opening.epoch)
-      } catch (error) {
-        throw storeError(file, error)
+      } catch (cause) {
+        const error = storeError(file, cause)
+        // What cannot be written down for want of room is only that the end was in order: the next start looks more closely.
+        if (!isTenutoError(error, 'STORE_FULL')) throw error
       } finally {
         mark.close()
         await reader.close()

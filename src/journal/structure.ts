@@ -1,10 +1,11 @@
 /**
- * Whether a journal's file is sound: its header, its tables, and its structure. Rows carry checksums of their own; this finds what
+ * Whether a journal's file is sound: its head, its tables, and its structure. Rows carry checksums of their own; this finds what
  * they cannot tell: rows that are gone, that stand where nobody looks for them, or that an index no longer knows.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
-import type { Driver, OpenDriver } from './driver.ts'
+import type { Head } from './batch.ts'
+import { type Driver, type OpenDriver, resultCode } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
 
@@ -24,32 +25,28 @@ const RECOVERED = [
   'mail',
   'aside',
   'loading',
+  'pruned',
+  'leaving',
+  'cleared',
 ]
-
-/** The head of a database in WAL mode, or in the mode in which copies are made (https://www.sqlite.org/fileformat2.html#the_database_header). */
-const MAGIC = 'SQLite format 3\0'
-const FORMATS: readonly number[] = [1, 2]
-const HEADER_BYTES = 100
 
 const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })
 
+/** SQLite opens a file that may not be written, for whatever cause, and says so when it is to write. */
+const READ_ONLY = 8
+
 /**
- * Looks at the head of a file, before a database is made of it: one that says it may only be read must not pass for a medium that
- * is write-protected for a while.
- * @throws {TenutoError} `STORE_CORRUPT`.
+ * What an error at the opening of a file means where the file itself says that it may not be written, and nothing else does: to wait
+ * would not help. The file is not opened for that: closing any handle on it would give up the locks that this process has on it.
  */
-export const checkHeader = (file: string): void => {
-  const head = Buffer.alloc(HEADER_BYTES)
-  const handle = openSync(file, 'r')
+export const openingError = (file: string, error: unknown): unknown => {
+  if (resultCode(error) !== READ_ONLY) return error
   try {
-    if (fstatSync(handle).size === 0) throw corrupt(file, 'it is empty')
-    readSync(handle, head, 0, HEADER_BYTES, 0)
-  } finally {
-    closeSync(handle)
+    accessSync(file, constants.W_OK)
+  } catch {
+    return error
   }
-  const [write, read] = [head[18] ?? 0, head[19] ?? 0]
-  if (head.toString('latin1', 0, MAGIC.length) !== MAGIC) throw corrupt(file, 'it is no database')
-  if (!FORMATS.includes(write) || write !== read) throw corrupt(file, 'its header is not what was written')
+  return corrupt(file, 'its header says that it may not be written')
 }
 
 /**
@@ -57,7 +54,7 @@ export const checkHeader = (file: string): void => {
  * @throws {TenutoError} `STORE_CORRUPT` when it is no journal; `SCHEMA_NEWER`.
  */
 export const inspectFile = (driver: Driver, file: string, schema: Schema): number => {
-  checkHeader(file)
+  if (statSync(file).size === 0) throw corrupt(file, 'it is empty')
   const id = driver.prepare('PRAGMA application_id').get()?.[0]
   if (id !== APPLICATION_ID) throw corrupt(file, 'it is a database, but not a journal of tenuto')
   const found = Number(driver.prepare('PRAGMA user_version').get()?.[0])
@@ -67,6 +64,24 @@ export const inspectFile = (driver: Driver, file: string, schema: Schema): numbe
   if (found > schema.version)
     throw new TenutoError('SCHEMA_NEWER', { path: file, found, known: schema.version })
   return found
+}
+
+/** What a file says of itself, and what that is sealed with. */
+export type FileHead = Head & Readonly<{ home: string; epoch: number }>
+
+/**
+ * Reads the one row that says whose the file is and how far it has come.
+ * @throws {TenutoError} `STORE_CORRUPT` when it is gone or, in a file of the present schema, not what was written.
+ */
+export const readHead = (driver: Driver, file: string, isPresent: boolean, schema: Schema): FileHead => {
+  // In one look: a holder may commit between two.
+  const columns = `home, epoch, position, mail, dead${isPresent ? ', crc' : ''}`
+  const row = driver.prepare(`SELECT ${columns} FROM meta WHERE id = 1`).get()
+  if (row === undefined) throw corrupt(file, 'it does not say whose it is')
+  if (isPresent && row[5] !== metaCrc(row.slice(0, 5), schema.version))
+    throw corrupt(file, 'its own row is not what was written')
+  const [home, epoch, position, mail, dead] = row as readonly [string, number, number, number, number]
+  return { home, epoch, position, mail, dead }
 }
 
 const sealedUnder = (driver: Driver, version: number): boolean => {
@@ -89,7 +104,8 @@ const columnsOf = (driver: Driver): readonly string[] =>
     .toSorted()
 
 /**
- * Compares the tables of a file with those of its schema, and looks over its structure.
+ * Looks over the structure of a file, and compares its tables with those of the present schema; one of an older schema whole, since it is
+ * about to be rewritten.
  * @throws {TenutoError} `STORE_CORRUPT` with the first thing that is wrong.
  */
 export const checkStructure = (
@@ -97,19 +113,20 @@ export const checkStructure = (
   driver: Driver,
   file: string,
   schema: Schema,
+  isPresent: boolean,
   wasClean: boolean,
 ): void => {
   const pages = Number(driver.prepare('PRAGMA page_count').get()?.[0])
   const bytes = pages * Number(driver.prepare('PRAGMA page_size').get()?.[0])
   const looks =
-    bytes <= WHOLE_MAX_BYTES
+    bytes <= WHOLE_MAX_BYTES || !isPresent
       ? ['integrity_check(1)']
       : [...(wasClean ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
   for (const look of looks) {
     const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
     if (why !== 'ok') throw corrupt(file, String(why))
   }
-  const missing = missingColumn(open, driver, schema)
+  const missing = isPresent ? missingColumn(open, driver, schema) : undefined
   if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
 }
 

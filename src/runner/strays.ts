@@ -3,7 +3,7 @@
  * every process of a machine after every attempt would cost more than many attempts do. So a young attempt is asked about the few
  * pids that were given since its own; any other waits for a look at all, which serves everybody who waits and rests after it.
  */
-import { lastPid, markedProcesses, markerOf } from '../process.ts'
+import { isGiven, lastPid, markedProcesses, markerOf } from '../process.ts'
 import { later, machineMs } from './clock.ts'
 
 /** For so long after its start the pids given since are few, and have not begun again at the lowest and passed its own. */
@@ -55,7 +55,7 @@ export const strays = (): Strays => {
       // Whoever was given a pid while the others were looked at can be the child of one that is gone by now.
       if (last === seen) return false
       for (let pid = seen + 1; pid <= last; pid += 1)
-        if (!mains.has(pid) && markerOf(pid) === main.key) return true
+        if (!mains.has(pid) && isGiven(pid) && markerOf(pid) === main.key) return true
       seen = last
     }
   }

@@ -30,6 +30,8 @@ export type Progress = {
   readonly createdAt: number
   state: string
   reason: string | null
+  /** Whether it was set aside because it cannot be loaded: then nobody hears how its attempts end. */
+  isAside: boolean
   readonly jobs: ReadonlyMap<string, JobProgress>
 }
 
@@ -40,6 +42,7 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
   createdAt: Date.parse(plan.created_at),
   state: plan.state,
   reason: plan.reason,
+  isAside: plan.error !== null,
   jobs: new Map(
     jobs.map((job) => [
       job.name,
@@ -74,6 +77,8 @@ export type Change = Readonly<{
 /** Takes one event; answers what changed of what people want to see, in order. */
 export const advance = (progress: Progress, event: EventShape): readonly Change[] => {
   const at = Date.parse(event.at)
+  if (event.address.startsWith('note:') && (event.type === 'quarantined' || event.type === 'restored'))
+    progress.isAside = event.type === 'quarantined'
   if (event.address.startsWith('note:') && event.type !== 'quarantined') return []
   if (event.job === undefined) {
     const changes = (event.ended ?? []).flatMap(({ job, state, reason }) =>
@@ -140,9 +145,10 @@ export const countStates = (progress: Progress): ReadonlyMap<string, number> => 
 
 /**
  * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan. Undefined while anything moves:
- * running attempts end first, and a retry that is due comes by itself.
+ * running attempts end first, unless the plan was set aside, and a retry that is due comes by itself.
  */
 export const standstill = (progress: Progress): 'person' | 'paused' | undefined => {
+  if (progress.isAside) return 'person'
   const states = countStates(progress)
   if (states.has('running') || states.has('stopping')) return undefined
   if (progress.state === 'quarantined') return 'person'

@@ -59,6 +59,23 @@ export type SweepShape = Readonly<{
   repaired: readonly Readonly<{ kind: string; plan: string; job: string | null; age_ms: number }>[]
 }>
 
+/** What retention removed, or would remove: plans, and attempt folders without their plans. */
+export type GcShape = Readonly<{
+  dry_run: boolean
+  /** Plans with all that is theirs, oldest first. */
+  plans: readonly Readonly<{ id: string; ended_at: string; attempts: number; bytes: number }>[]
+  /** Plans of which only the attempt folders go. */
+  cleared: readonly Readonly<{ id: string; attempts: number; bytes: number }>[]
+  /** Folders of attempts of which the journal knows no plan. */
+  orphans: readonly Readonly<{ name: string; attempts: number; bytes: number }>[]
+  dead_letters: number
+  /** Attempt folders of all of these, and their bytes on disk. */
+  attempts: number
+  bytes: number
+  /** The file of the journal, and how much of it waits to be used again. */
+  journal: Readonly<{ bytes: number; free_bytes: number }>
+}>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string

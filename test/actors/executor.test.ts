@@ -188,6 +188,7 @@ test('the daemon with the highest epoch is obeyed; the older one lets go and sta
   expect(end.record.outcome).toBe('succeeded')
   expect(old.reports).toEqual([])
   expect(old.logs.join()).toContain('a daemon with epoch 2 has taken over')
+  expect(old.failures).toEqual([expect.objectContaining({ code: 'FENCED', exit: 5 })])
   await young.run(shell('sleep 0.1'))
   expect(older.logs.join()).toContain('epoch 1 is older')
   expect(existsSync(join(home, 'ledger'))).toBe(false)
@@ -244,7 +245,7 @@ test('what an attempt was found to be is told once, also when the runner is repl
   const second = await runnerPid()
   process.kill(second, 'SIGKILL')
   await processGone(second)
-  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1).toBe(2)
+  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1, { timeout: 20_000 }).toBe(2)
   writeFileSync(join(home, 'go'), '')
 
   expect((await after.ended(spec.key)).record.outcome).toBe('lost')
@@ -307,6 +308,27 @@ test('a runner whose home is gone ends its attempts, makes nothing anew, and lea
   rmSync(home, { recursive: true, force: true })
   await processGone(pid)
 
+  expect(marked()).toEqual([])
+  expect(existsSync(home)).toBe(false)
+})
+
+test('a daemon whose home is removed hears how its attempts ended, makes nothing anew, and fails', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { ensure, ended, failures } = executor()
+  const outside = { cwd: '/tmp', env: { PATH: '/usr/bin:/bin', AT: home } }
+  const spec = shell(': > $AT/there; exec sleep 100', outside)
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+  const pid = await runnerPid()
+
+  rmSync(home, { recursive: true, force: true })
+  const { record } = await ended(spec.key)
+  await processGone(pid)
+  ensure(shell('true', outside))
+  await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(1)
+
+  expect(record.outcome).toBe('cancelled')
+  expect(failures[0]).toMatchObject({ code: 'STORE_BROKEN', exit: 12 })
   expect(marked()).toEqual([])
   expect(existsSync(home)).toBe(false)
 })

@@ -13,6 +13,8 @@ import { isTenutoError, TenutoError } from '../../src/errors.ts'
 import { seededRandom } from '../../src/ids.ts'
 import { type Batch, EMPTY_BATCH, type StepRow } from '../../src/journal/journal.ts'
 import { memoryJournal, memoryReader } from '../../src/journal/memory.ts'
+import type { JsonObject } from '../../src/json.ts'
+import type { Migration } from '../../src/machines/migrations.ts'
 import { planOf, rowOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
@@ -74,7 +76,7 @@ const damages: readonly Damage[] = [
     name: 'a machine of another version',
     do: (life) => changeActor(life, { version: 'job/99' }),
     mend: (life) => changeActor(life, { version: 'job/1' }),
-    why: /written by machine job\/99; this version has job\/1/,
+    why: /written by machine job\/99, and nothing leads from there to job\/1/,
   },
   {
     name: 'a snapshot that is no JSON',
@@ -354,4 +356,134 @@ test('a plan with which the process ends three times while it is taken up is set
   life.disk.faults.afterCommit = undefined
   const receipt = await made.offer(planAddress(PLAN), { type: 'continue.requested', at: 1 })
   expect(receipt).toMatchObject({ taken: true, state: 'running' })
+})
+
+test('a plan that was taken up has nothing against it: a kill from then on is not its fault', async () => {
+  const life = await twoPlans()
+  await life.host().stop()
+
+  for (let boot = 1; boot <= 4; boot += 1) {
+    const { made, journal } = await startAfterKill(life)
+    await made.takeUp(PLAN)
+    expect(await journal.loading(PLAN)).toBe(0)
+  }
+})
+
+// Machines of other versions.
+
+const OLDER: readonly Migration[] = [
+  { from: 'job/-1', to: 'job/0', migrate: ({ tries = 0, ...rest }) => ({ ...rest, attempts: tries }) },
+  { from: 'job/0', to: 'job/1', migrate: ({ attempts = 0, ...rest }) => ({ ...rest, attempt: attempts }) },
+]
+/** Makes the row of job a what an older machine would have written. */
+const makeOlder = (life: Life): void => {
+  const row = actorsOf(life).get(A)
+  const { value, context } = JSON.parse(row?.snapshot ?? '') as {
+    value: string
+    context: { attempt: number }
+  }
+  const { attempt, ...rest } = context
+  changeActor(life, {
+    version: 'job/-1',
+    snapshot: JSON.stringify({ value, context: { ...rest, tries: attempt } }),
+  })
+}
+
+test('a row of an older machine is migrated as a step of its actor, once, and its life goes on', async () => {
+  const life = await openLife({ migrations: OLDER })
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  await life.host().stop()
+  makeOlder(life)
+
+  await life.reload()
+  await life.reload()
+
+  expect(await life.story('a')).toEqual(['created queued', 'slot.granted running', 'migrated running'])
+  const steps = await life.journal().steps({ after: 0, limit: 100, address: A })
+  expect(JSON.parse(steps.at(-1)?.event ?? '')).toMatchObject({ from: 'job/-1', to: 'job/1' })
+  expect(await life.journal().actor(A)).toMatchObject({ version: 'job/1', seq: 3 })
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+  expect((await life.job('b')).state).toBe('running')
+})
+
+test.each<readonly [string, Migration['migrate']]>([
+  [
+    'throws',
+    () => {
+      throw new Error('it cannot')
+    },
+  ],
+  ['makes nothing of it', () => null as unknown as JsonObject],
+])('a migration that %s quarantines the plan, and the row stays as it was', async (_, migrate) => {
+  const life = await openLife({ migrations: [{ from: 'job/-1', to: 'job/1', migrate }] })
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  await life.host().stop()
+  makeOlder(life)
+  const before = actorsOf(life).get(A)
+
+  await life.reload()
+
+  expect((await life.plan()).state).toBe('quarantined')
+  expect(actorsOf(life).get(A)).toEqual(before)
+})
+
+test('migrations that lead round in a circle quarantine the plan', async () => {
+  const migrate: Migration['migrate'] = (context) => context
+  const life = await openLife({
+    migrations: [
+      { from: 'job/-1', to: 'job/0', migrate },
+      { from: 'job/0', to: 'job/-1', migrate },
+    ],
+  })
+  await life.submit(planOf({ a: {} }))
+  await life.host().stop()
+  makeOlder(life)
+
+  await life.reload()
+
+  expect((await life.plan()).state).toBe('quarantined')
+})
+
+test('due time, attempt number and generation are the same after any number of restarts, and lost time costs no budget', async () => {
+  const retry = { max: 2, delayMs: 60_000, factor: 2, maxDelayMs: 600_000, jitter: 0, on: ['exit'] }
+  const life = await openLife()
+  await life.submit(planOf({ a: { retry, onLost: 'retry' } }))
+  const began = life.clock.now()
+  life.attempts.end('a', 'exit')
+  await life.quiet()
+  for (let restarts = 0; restarts < 10; restarts += 1) {
+    await life.clock.advance(5_000)
+    await life.reload()
+  }
+  expect(await life.job('a')).toMatchObject({ state: 'backoff', attempt: 1, generation: 1 })
+  await life.clock.advance(began + 60_000 - life.clock.now() - 1)
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('backoff')
+  await life.clock.advance(1)
+  await life.quiet()
+  expect(await life.job('a')).toMatchObject({ state: 'running', attempt: 2 })
+
+  // Attempts that were lost or never began are bounded, and spend no retry.
+  for (let losses = 0; losses < 3; losses += 1) {
+    await life.reload()
+    life.attempts.end('a', 'lost')
+    await life.quiet()
+  }
+  expect(await life.job('a')).toMatchObject({ state: 'running', attempt: 5 })
+  const context = JSON.parse((await life.journal().actor(A))?.snapshot ?? '') as { context: object }
+  expect(context.context).toMatchObject({ failures: 1, losses: 3 })
+  // A time that passed while nobody was there has passed.
+  life.attempts.end('a', 'exit')
+  await life.quiet()
+  expect((await life.job('a')).state).toBe('backoff')
+  await life.host().stop()
+  await life.clock.advance(600_000)
+  await life.reload()
+  await life.clock.advance(1)
+  await life.quiet()
+  expect(await life.job('a')).toMatchObject({ state: 'running', attempt: 6 })
+  life.attempts.end('a', 'lost')
+  await life.quiet()
+  expect(await life.job('a')).toMatchObject({ state: 'failed', reason: 'lost' })
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FILES, PROTOCOL_VERSION, readFromRunner, type Spec } from '../../src/attempt.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
+import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { fileThere, openHome, processGone } from '../runner/home.ts'
 
 const source = (name: string): string => new URL(`../../src/${name}`, import.meta.url).href
@@ -60,7 +61,7 @@ test('a daemon that sleeps while a newer one takes over is refused when it wakes
 test('daemon and runner that are stopped and continued, apart and together, lose nothing and do nothing twice', async () => {
   const { home, homeId, shell, runnerPid } = openHome()
   const text = 'echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; : > gone; exit 3'
-  const spec = shell(text, { stallMs: 1_500 })
+  const spec = shell(text, { stallMs: 2_500 })
   const { child, ended } = startDaemon(home, homeId, 1, spec)
   await fileThere(join(home, 'there'))
   const runner = await runnerPid()
@@ -71,7 +72,7 @@ test('daemon and runner that are stopped and continued, apart and together, lose
 
   // Together longer than the silence that the job may keep.
   both('SIGSTOP')
-  await once(spawn('sleep', ['2'], { env: tick }), 'exit')
+  await once(spawn('sleep', ['3'], { env: tick }), 'exit')
   both('SIGCONT')
   child.kill('SIGSTOP')
   child.kill('SIGCONT')
@@ -83,6 +84,33 @@ test('daemon and runner that are stopped and continued, apart and together, lose
 
   expect(await ended).toEqual({ said: 'ended exit\n', code: 0 })
   expect(readFileSync(join(home, 'ledger'), 'utf8')).toBe('x\n')
+})
+
+test('a runner that is stopped is named, and what lives is seen without it; continued, it does what it was asked', async () => {
+  const { home, shell, executor, runnerPid, marked } = openHome()
+  const before = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done')
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const runner = await runnerPid()
+  await before.close()
+  process.kill(runner, 'SIGSTOP')
+  const clock = virtualClock()
+  const { ensure, live, found, ended, logs } = executor(2, clock)
+
+  ensure({ ...spec, recovered: true })
+  // It is connected to at the next turns; the kernel takes the connection for a process that is stopped.
+  while (clock.pending() === 0) await new Promise((resolve) => setImmediate(resolve))
+  const asked = live()
+  while (clock.pending() > 0) await clock.next()
+  const seen = await asked
+
+  expect(seen).toEqual([expect.objectContaining({ key: spec.key, pid: marked(spec.key)[0] })])
+  expect(logs.filter((line) => line.includes('the runner does not answer'))).toHaveLength(1)
+  process.kill(runner, 'SIGCONT')
+  expect((await found(spec.key)).how).toBe('adopted')
+  writeFileSync(join(home, 'go'), '')
+  expect((await ended(spec.key)).record.outcome).toBe('succeeded')
 })
 
 /** A connection to a socket that is there, and perhaps not listened to yet. */
@@ -133,7 +161,9 @@ test('an attempt of a runner of an older protocol goes on to its end under a new
 
   const { ensure, ended, found, finds, logs, failures } = executor(2)
   ensure({ ...spec, recovered: true })
-  await expect.poll(() => logs.some((line) => line.includes('"why":"protocol"'))).toBe(true)
+  await expect
+    .poll(() => logs.some((line) => line.includes('"why":"protocol"')), { timeout: 20_000 })
+    .toBe(true)
   writeFileSync(join(home, 'go'), '')
   await fileThere(join(spec.dir, FILES.exit))
   // Not to wait until it leaves by itself.

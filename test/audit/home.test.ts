@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { MARKER } from '../../src/attempt.ts'
 import { FINDINGS, type Finding, type FindingKind, placeInWords } from '../../src/audit/finding.ts'
@@ -437,12 +439,23 @@ describe('a home that is not what it should be', () => {
     rmSync(join(gone.home, 'journal.db'))
     const newer = copyOf(homes.ended)
     newer.edit('PRAGMA user_version = 99', 'damaged')
+    const older = copyOf(homes.ended)
+    const mark = join(older.home, 'journal.db-mark')
+    const later = readFileSync(mark, 'utf8')
+      .trim()
+      .replace(/^\d+ /, '')
+      .replace(/"position":\d+/, '"position":9999')
+    writeFileSync(mark, `${crc32(later)} ${later}`)
+    const removed = copyOf(homes.ended)
+    rmSync(join(removed.home, 'journal.db'))
 
     await expect(auditHome(texts.home)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
     await expect(auditHome(short.home)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
     await expect(auditHome(empty.home)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
     await expect(auditHome(gone.home)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
     await expect(auditHome(newer.home)).rejects.toMatchObject({ code: 'SCHEMA_NEWER' })
+    await expect(auditHome(older.home)).rejects.toThrow(/its mark at step 9999/)
+    await expect(auditHome(removed.home)).rejects.toThrow(/it is gone/)
   })
 })
 

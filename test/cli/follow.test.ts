@@ -139,4 +139,9 @@ test('a plan that was paused or quarantined says how to go on; -q says nothing',
     exit: 10,
     said: '\nrelease-3k9d2a is quarantined.  go on: tenuto continue release-3k9d2a --home h\n',
   })
+
+  // What runs ends first; of a plan that cannot be loaded nobody would hear of it.
+  const aside = plan({ state: 'quarantined', reason: 'fault', error: 'a row is damaged' })
+  const running = job('a', { state: 'running', attempt: 1 })
+  expect(await following(still(aside, [running]))).toMatchObject({ exit: 10 })
 })

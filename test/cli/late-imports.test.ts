@@ -12,6 +12,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/cli/run.ts: ../plans/problem.ts': 'before the home is held',
   'src/cli/run.ts: ../http/server.ts': 'before the home is held',
   'src/cli/home.ts: ../runtime.ts': 'before the home is held',
+  'src/cli/home.ts: ../backup.ts': 'only `backup` and `restore` come here',
   'src/cli/views.ts: log-update': 'once, by loadTable',
   'src/http/server.ts: fastify': 'once, by loadServer',
   'src/http/server.ts: ./plans.ts': 'once, by loadServer',

@@ -21,7 +21,7 @@ const plans = [
 
 test('plans are listed with state, what is done of how many, time, beginning and reason', () => {
   expect(shown(planLines(plans, paper(80), NOW))).toBe(`
-✗ release-3k9d2a   failed       8/8  1m 00s  2026-03-01T11:59Z  a job failed (t…
+✗ release-3k9d2a   failed       8/8  1m 00s  2026-03-01T11:59Z  a job failed: i…
 ✓ nightly-a2b3c4   succeeded    2/2  1d 01h  2026-03-01T11:59Z
 ◌ licenses-zzzzz2  paused       1/4  1m 00s  2026-03-01T11:59Z
 ◌ broken-234567    quarantined  0/1  1m 00s  2026-03-01T11:59Z  its actor failed

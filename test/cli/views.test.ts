@@ -158,7 +158,7 @@ test('a line for a change has its moment, its job, its attempt, its state, how l
     ].map((moved) => lineOf(plan, { ...change, ...moved })?.slice(21)),
   ).toEqual([
     'release-3k9d2a succeeded',
-    'release-3k9d2a failed  a job failed (exit)',
+    'release-3k9d2a failed  a job failed: non-zero exit',
     'release-3k9d2a paused',
     'release-3k9d2a cancelled',
   ])

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -136,5 +137,30 @@ test('after kill -9 of tenuto and its runner: adopted, lost, or started now beca
   }
   expect(read('ledger-c')).toBe('x\nx\n')
   expect(existsSync(join(folder, 'failed'))).toBe(true)
+  expect((await run('doctor', '--audit', '-q')).code).toBe(0)
+})
+
+test('tenuto that is stopped while a job ends, and its runner while one runs, take it up where it is', async () => {
+  const { folder, start, run, read, show, dirOf, runnerOf } = openPlan([
+    'a: { run: "echo x >> ledger; : > a; until test -e quiet; do echo; sleep 0.05; done; until test -e go; do sleep 0.05; done", stall: 2s }',
+    'b: { needs: [a], run: "echo y >> ledger" }',
+  ])
+  const tenuto = start('run', 'p.yaml')
+  await fileThere(join(folder, 'a'))
+  const [runner, dir] = [await runnerOf('a'), await dirOf('a')]
+
+  writeFileSync(join(folder, 'quiet'), '')
+  tenuto.child.kill('SIGSTOP')
+  process.kill(runner, 'SIGSTOP')
+  // Longer than its silence may last; nobody watches.
+  await once(spawn('sleep', ['3']), 'exit')
+  process.kill(runner, 'SIGCONT')
+  writeFileSync(join(folder, 'go'), '')
+  await fileThere(join(dir, FILES.exit))
+  tenuto.child.kill('SIGCONT')
+
+  expect((await tenuto.said).code).toBe(0)
+  expect(await show('p/a')).toMatchObject({ state: 'succeeded', attempts: [{ n: 1, outcome: 'succeeded' }] })
+  expect(read('ledger')).toBe('x\ny\n')
   expect((await run('doctor', '--audit', '-q')).code).toBe(0)
 })

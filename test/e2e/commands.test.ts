@@ -1,5 +1,9 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openFolder } from './tenuto.ts'
+
+const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
 
 const five = `plan: v1
 name: p
@@ -56,4 +60,69 @@ test('what a command refuses it explains, and names nothing that would be refuse
   })
   expect(doomed.err).toMatch(/tenuto retry p-\w+ --failed/)
   expect(nothing.code).toBe(0)
+})
+
+test('a home that can be none is refused alike by what reads, runs and changes', async () => {
+  const { file, folder } = openFolder()
+  file('p.yaml', five)
+  const plain = file('plain', '')
+  const long = `${folder}/${'x/'.repeat(300)}`
+
+  for (const words of [['ls'], ['run', 'p.yaml'], ['pause', 'p'], ['logs', 'p', '-f']]) {
+    for (const [home, why] of [
+      [plain, 'is no folder'],
+      [`${plain}/below`, 'plain is no folder'],
+      [long, 'it may have 480'],
+    ] as const) {
+      const asked = [bin, ...words, '--json', '--home', home]
+      const { status, stderr } = spawnSync(process.execPath, asked, { cwd: folder, encoding: 'utf8' })
+      expect(JSON.parse(stderr.split('\n')[0] ?? '')).toMatchObject({
+        error: { code: 'HOME_UNUSABLE', message: expect.stringContaining(why) as string },
+      })
+      expect(status).toBe(2)
+    }
+  }
+})
+
+test('wrong words are refused by their name, and usual ones are understood', async () => {
+  const { file, run } = openFolder()
+  file('p.yaml', five)
+  await run('run', 'p.yaml', '-q')
+
+  const refused: readonly (readonly [readonly string[], string])[] = [
+    [['run', '-i', 'k=v', 'p.yaml'], '-i is not in this version'],
+    [['machines', 'foo'], 'there is no machine foo; there are: plan, job'],
+    [['logs', 'p/a', '--attempt', 'z'], '--attempt z'],
+    [['logs', 'p/a', '--attempt', '0'], '--attempt 0'],
+  ]
+  for (const [words, what] of refused) {
+    const { code, err } = await run(...words)
+    expect(err).toContain(what)
+    expect(code).toBe(2)
+  }
+  expect(await run('logs', 'p/a', '--attempt', '2')).toMatchObject({ code: 4 })
+  for (const words of [['--version'], ['-V']])
+    expect(await run(...words)).toMatchObject({ code: 0, out: expect.stringContaining('tenuto ') as string })
+  expect((await run('help')).out).toContain('Usage: tenuto')
+  expect((await run('help', 'logs')).out).toContain('Usage: tenuto logs')
+})
+
+test('what a job says cannot steer the terminal from the last words about a run, nor does an unstarted one name its log', async () => {
+  const { file, run } = openFolder()
+  file(
+    'p.yaml',
+    `plan: v1\nname: p\njobs:\n  a: { run: "printf '\\\\033[2J\\\\033[31mred\\\\a\\\\rover\\\\n'; exit 7" }\n  b: { exec: [./missing] }\n`,
+  )
+
+  const { code, err } = await run('run', 'p.yaml')
+  const shown = await run('show', 'p/b')
+  const plan = await run('show', 'p')
+
+  expect(code).toBe(1)
+  expect(err).toContain('    over\n')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  expect(err).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f]/)
+  expect(shown.err).not.toContain('its log')
+  expect(plan.out).toContain('exit 7')
+  expect(plan.out).not.toContain('spawn-error')
 })

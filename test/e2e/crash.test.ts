@@ -121,3 +121,38 @@ test('a signal cancels in order; a later one kills what does not listen', async 
   expect(code).toBe(9)
   expect(await unsound()).toEqual([])
 })
+
+test('the same run with the same key goes on where a killed one was, and its plan is shown with what was found', async () => {
+  const { file, start, run, folder, read, unsound } = openFolder()
+  file(
+    'p.yaml',
+    `plan: v1
+name: keyed
+jobs:
+  first: { run: 'echo first >> ledger' }
+  long: { run: 'echo long >> ledger; : > up; while [ ! -e open ]; do sleep 0.02; done', needs: [first] }
+  last: { run: 'echo last >> ledger', needs: [long] }
+`,
+  )
+  const killed = start('run', 'p.yaml', '--key', 'nightly')
+  await expect.poll(() => existsSync(join(folder, 'up')), { timeout: 20_000 }).toBe(true)
+  killed.child.kill('SIGKILL')
+  await once(killed.child, 'exit')
+
+  const again = start('run', 'p.yaml', '--key', 'nightly')
+  await again.heard('has this key already')
+  let shown = ''
+  const adopted = async (): Promise<boolean> => {
+    shown = (await run('show', 'keyed')).out
+    return shown.includes('long adopted (pid')
+  }
+  await expect.poll(adopted, { timeout: 20_000 }).toBe(true)
+  file('open', '')
+  const { code, out } = await again.said
+
+  expect(shown).toMatch(/taken up .* ago: 1 attempt in flight, 2 jobs as before/)
+  expect([code, /^keyed-\w{6} succeeded\n$/.test(out)]).toEqual([0, true])
+  expect(read('ledger')).toBe('first\nlong\nlast\n')
+  expect(lines((await run('ls')).out)).toHaveLength(1)
+  expect(await unsound()).toEqual([])
+})

@@ -115,6 +115,26 @@ test.each(['logs p/a -f', 'logs p -f', 'events -f', 'events p -f'])(
   },
 )
 
+test.skipIf(process.platform !== 'linux').each(['logs p/a -f', 'logs p -f', 'events -f'])(
+  '%s ends when its reader has gone while there is nothing to write',
+  async (command) => {
+    const { home, folder, file, start } = openFolder()
+    file(
+      'p.yaml',
+      'plan: v1\nname: p\njobs:\n  a: { run: "echo one; until test -e stop; do sleep 0.05; done" }\n',
+    )
+    const running = start('run', 'p.yaml')
+    await running.heard('/a #1 running')
+
+    const { code, out } = await said(shell(home, folder, `T ${command} | head -n 1`))
+    file('stop', '')
+
+    expect(code).toBe(0)
+    expect(out.trim().split('\n')).toHaveLength(1)
+    expect((await running.said).code).toBe(0)
+  },
+)
+
 test('a signal in the last moments of a run changes nothing of its end', async () => {
   const { file, start } = openFolder()
   file('p.yaml', onePlan)

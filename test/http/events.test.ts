@@ -187,6 +187,29 @@ test('a position the journal does not have is refused, not waited for', async ()
   await expect(until(client.events({ after: 99999 }), () => true)).rejects.toMatchObject({ code: 'USAGE' })
 })
 
+test('one who stands before what was removed is told so; of a plan that is kept nothing is missing', async () => {
+  const { served, client, submit, runtime } = await hold({ handlers: { noop } })
+  const kept = await submit(fan('kept', 1))
+  await (await runtime.plan(kept)).settled()
+  const before = (await runtime.catalog.events({ after: 0, limit: 1_000 })).length
+  const gone = await submit(fan('gone', 1))
+  await (await runtime.plan(gone)).settled()
+  const after = (await runtime.catalog.events({ after: 0, limit: 1_000 })).length
+  const last = await submit(fan('last', 1))
+  await (await runtime.plan(last)).settled()
+  const all = await runtime.catalog.events({ after: 0, limit: 1_000 })
+
+  const { plans } = await client.gc({ keep: 1 })
+
+  expect(plans.map(({ id }) => id)).toEqual([kept, gone])
+  const { text } = await ask(served.path, `GET ${API}/events?after=${before}`)
+  expect(text).toBe(`event: reset\ndata: {"after":${before},"why":"removed"}\n\n`)
+  await expect(until(client.events({ after: before }), () => true)).rejects.toMatchObject({ code: 'USAGE' })
+  const ofLast = all.filter(({ plan }) => plan === last)
+  expect(await until(client.events({ after: after + 1, plan: last }), settles)).toEqual(ofLast.slice(1))
+  expect((await until(client.events(), settles)).map(({ plan }) => plan)).toEqual(ofLast.map(() => last))
+})
+
 test('a client that reads nothing costs a page, delays nobody, and misses nothing when it reads again', async () => {
   const pulled: number[] = []
   const counted = (runtime: Runtime): Runtime => ({

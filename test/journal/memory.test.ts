@@ -3,16 +3,20 @@ import { expect, test } from 'vitest'
 import { isTenutoError, TenutoError } from '../../src/errors.ts'
 import { memoryDisk, memoryJournal, memoryReader } from '../../src/journal/memory.ts'
 import { BOOT, batch, everything, jobAddress, moved, planOf } from './batches.ts'
-import { journalSuite } from './journal.suite.ts'
+import { journalSuite, type Medium } from './journal.suite.ts'
+import { pruningSuite } from './pruning.suite.ts'
 
-journalSuite('memory', () => {
+const medium = (): Medium => {
   const disk = memoryDisk()
   return {
     open: (boot) => memoryJournal(disk, { ...BOOT, ...boot }),
     reader: async () => memoryReader(disk),
     remove: () => {},
   }
-})
+}
+
+journalSuite('memory', medium)
+pruningSuite('memory', medium)
 
 const P = 'p-aaaaaa'
 const JOB = jobAddress(P, 'a')

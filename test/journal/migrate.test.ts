@@ -12,6 +12,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
+import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/driver.ts'
+import type { Journal } from '../../src/journal/journal.ts'
 import { emptyReader, sqliteReader } from '../../src/journal/reader.ts'
 import { SCHEMA, type Schema } from '../../src/journal/schema.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
@@ -102,6 +104,98 @@ test('a migration that fails changes nothing; the older version still opens the 
   const journal = await open(file)
   expect(await journal.mail()).toEqual([])
   await journal.stop(true)
+})
+
+/** A driver whose nth change, counted over all connections, fails so. */
+const failingAt = (nth: number, errcode: number) => {
+  let count = 0
+  const change = (): void => {
+    count += 1
+    if (count === nth) throw Object.assign(new Error('the store is in trouble'), { errcode })
+  }
+  const open: OpenDriver = (file, access) => {
+    const driver = openNodeSqlite(file, access)
+    if (access === 'read' || file === ':memory:') return driver
+    const prepare: Driver['prepare'] = (sql) => {
+      const statement = driver.prepare(sql)
+      if (!/^(?:UPDATE|INSERT|DELETE|VACUUM)/.test(sql.trim())) return statement
+      const run: typeof statement.run = (...values) => {
+        change()
+        return statement.run(...values)
+      }
+      return { ...statement, run }
+    }
+    const exec: Driver['exec'] = (sql) => {
+      if (sql !== 'ROLLBACK') change()
+      driver.exec(sql)
+    }
+    return { ...driver, exec, prepare }
+  }
+  return { open, reached: () => count >= nth }
+}
+
+test.each([
+  ['full', 13, 'STORE_FULL'],
+  ['broken', 778, 'STORE_BROKEN'],
+] as const)(
+  'a store that is %s at any moment of a migration leaves the file as it was',
+  async (_, errcode, code) => {
+    const home = folder()
+    const file = join(home, 'journal.db')
+    const content = (): string => {
+      const database = new DatabaseSync(file, { readOnly: true })
+      const tables = database
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .all()
+      const rows = tables.map(({ name }) => database.prepare(`SELECT * FROM ${String(name)}`).all())
+      const version = database.prepare('PRAGMA user_version').get()
+      database.close()
+      return JSON.stringify([version, tables, rows])
+    }
+    copyFileSync(join(import.meta.dirname, 'fixtures/schema-1.db'), file)
+    const before = content()
+
+    for (let nth = 1; ; nth += 1) {
+      const { open, reached } = failingAt(nth, errcode)
+      const opening = sqliteJournal({ file, boot: BOOT, durability: 'full', open })
+      const opened = await opening.then(
+        (journal) => journal,
+        (error: unknown) => error,
+      )
+      if (userVersion(file) === SCHEMA.version || !reached()) {
+        // What fails now comes after the migration, which stands.
+        expect(nth).toBeGreaterThan(20)
+        if (!isTenutoError(opened)) await (opened as Journal).stop(true)
+        break
+      }
+      expect(isTenutoError(opened, code), `${nth}: ${String(opened)}`).toBe(true)
+      expect(content(), String(nth)).toBe(before)
+      expect(
+        readdirSync(home).filter((name) => name.endsWith('.new')),
+        String(nth),
+      ).toEqual([])
+    }
+    const journal = await open(file)
+    expect(await journal.plans()).toHaveLength(2)
+    await journal.stop(true)
+  },
+)
+
+test('an older file that is damaged is not rewritten', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  copyFileSync(join(import.meta.dirname, 'fixtures/schema-2.db'), file)
+  const database = new DatabaseSync(file, { defensive: false })
+  database.exec(
+    "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'plan_name') WHERE name = 'step_fence'",
+  )
+  database.close()
+  const before = readFileSync(file, 'base64')
+
+  await failsWith('STORE_CORRUPT', open(file))
+
+  expect(readFileSync(file, 'base64')).toBe(before)
+  expect(readdirSync(home).filter((name) => name.includes('.schema-'))).toEqual([])
 })
 
 test('a newer schema is refused and not a byte is touched, also where its write-ahead log was not folded back', async () => {

@@ -23,9 +23,10 @@ import {
 } from './batches.ts'
 import { start } from './child.ts'
 import { folder } from './folder.ts'
-import { journalSuite } from './journal.suite.ts'
+import { journalSuite, type Medium } from './journal.suite.ts'
+import { pruningSuite } from './pruning.suite.ts'
 
-journalSuite('sqlite', () => {
+const medium = (): Medium => {
   const home = mkdtempSync(join(tmpdir(), 'tenuto-journal-'))
   const file = join(home, 'journal.db')
   return {
@@ -33,7 +34,10 @@ journalSuite('sqlite', () => {
     reader: () => sqliteReader(file),
     remove: () => rmSync(home, { recursive: true }),
   }
-})
+}
+
+journalSuite('sqlite', medium)
+pruningSuite('sqlite', medium)
 
 const P = 'p-aaaaaa'
 const Q = 'q-bbbbbb'
@@ -269,6 +273,19 @@ test('a damaged message is its own plan’s, or the whole journal’s where nobo
 
   connection.exec("UPDATE mail SET address = 'job:p-aaabaa/a' WHERE id = 1")
   await failsWith('STORE_CORRUPT', journal.addressed())
+})
+
+test('a file that itself says it may not be written is damaged, and not waited for', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  await (await openIn(home)).stop(true)
+  const bytes = readFileSync(file)
+  bytes[18] = 3
+  writeFileSync(file, bytes)
+
+  await failsWith('STORE_CORRUPT', openIn(home))
+
+  expect(readFileSync(file).equals(bytes)).toBe(true)
 })
 
 test('a broken structure is found at the boot after a crash, and the file is left as it is', async () => {

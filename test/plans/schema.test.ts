@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { pages } from '../../scripts/docs.ts'
+import { ERRORS } from '../../src/errors.ts'
 import { parsePlan } from '../../src/plans/plan-file.ts'
 import { ANY_JOB_SCHEMA, keyRows, planSchema } from '../../src/plans/schema.ts'
 
@@ -55,6 +56,12 @@ describe('the JSON Schema of a plan file', () => {
 describe('the manual', () => {
   test('its pages are what the source says: npm run docs', () => {
     for (const [path, text] of pages(read)) expect(read(path), path).toBe(text)
+  })
+
+  test('has an anchor for every error, for the JSON of an error names it', () => {
+    const page = read('docs/errors.md')
+
+    for (const code of Object.keys(ERRORS)) expect(page).toContain(`<a id="${code.toLowerCase()}"></a>`)
   })
 
   test('its table has every key, and each example is good', () => {

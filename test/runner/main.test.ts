@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -14,12 +14,24 @@ const startRunner = (home: string): ChildProcess =>
   spawn(process.execPath, [main, home, socketPath(home, 'runner.sock'), 'test'], { stdio: 'ignore' })
 
 /** Says these lines to the runner and resolves with the first answers. */
+/** A socket is in its place a moment before anybody listens on it: only trying again can tell. Bounded. */
+const connected = async (path: string, tries = 200): Promise<Socket> => {
+  const socket = createConnection(path)
+  try {
+    await once(socket, 'connect')
+    return socket
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED' || tries === 0) throw error
+    await new Promise((resolve) => setImmediate(resolve))
+    return connected(path, tries - 1)
+  }
+}
 const talk = async (
   path: string,
   lines: readonly unknown[],
   answers: number,
 ): Promise<readonly FromRunner[]> => {
-  const socket = createConnection(path)
+  const socket = await connected(path)
   const heard: FromRunner[] = []
   await new Promise<void>((resolve, reject) => {
     socket.on('error', reject)

@@ -71,7 +71,7 @@ const mutations: readonly Mutation[] = [
     ],
   },
   {
-    // What a lease would be for: see docs/decisions/0006-no-lease-on-a-start.md.
+    // What a lease would be for: see docs/decisions/0007-no-lease-on-a-start.md.
     name: 'a slow starter not waited for',
     says: /is executed while/,
     file: 'src/runner/attempts.ts',

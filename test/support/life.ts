@@ -11,6 +11,7 @@ import { TenutoError } from '../../src/errors.ts'
 import { seededRandom } from '../../src/ids.ts'
 import type { JobRow, Journal, StepRow } from '../../src/journal/journal.ts'
 import { type MemoryDisk, memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import type { Migration } from '../../src/machines/migrations.ts'
 import { type VirtualClock, virtualClock } from '../../src/testing/virtual-clock.ts'
 import { type PlayedAttempts, playedAttempts } from './attempts.ts'
 import { rowOf } from './definitions.ts'
@@ -55,7 +56,12 @@ export type Life = Readonly<{
 
 /** A host on an empty disk. */
 export const openLife = async (
-  options: Readonly<{ maxParallel?: number; seed?: number; drainSteps?: number }> = {},
+  options: Readonly<{
+    maxParallel?: number
+    seed?: number
+    drainSteps?: number
+    migrations?: readonly Migration[]
+  }> = {},
 ): Promise<Life> => {
   const disk = memoryDisk('home')
   const clock = virtualClock()
@@ -75,6 +81,7 @@ export const openLife = async (
       random,
       attempts: attempts.port,
       maxParallel: options.maxParallel ?? 1000,
+      ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
       ...(options.drainSteps === undefined ? {} : { drainSteps: options.drainSteps }),
       log: { info: () => {}, warn: note, error: note },
       show: (steps) => shown.push(...steps),

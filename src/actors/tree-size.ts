@@ -1,0 +1,58 @@
+/**
+ * Folders of attempts as a whole: how much they hold, and deleting them, in small pieces that keep nobody waiting.
+ */
+import type { Dirent } from 'node:fs'
+import { chmod, lstat, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** How much a plan's folder holds: attempts, and bytes on disk. */
+export type TreeSize = Readonly<{ attempts: number; bytes: number }>
+
+const BLOCK_BYTES = 512
+
+const entriesOf = async (path: string): Promise<readonly Dirent[]> => {
+  try {
+    return await readdir(path, { withFileTypes: true })
+  } catch (error) {
+    // Somebody may be deleting it, or have closed it to others and to us.
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
+}
+
+/** The names in a folder but those that begin with a dot; none when it is not there. */
+export const namesIn = async (path: string): Promise<readonly string[]> =>
+  (await entriesOf(path)).map(({ name }) => name).filter((name) => !name.startsWith('.'))
+
+/** How much is below a plan's folder. What goes meanwhile is not counted. */
+export const sizeOf = async (path: string): Promise<TreeSize> => {
+  let attempts = 0
+  let bytes = 0
+  const walk = async (folder: string, depth: number): Promise<void> => {
+    for (const entry of await entriesOf(folder)) {
+      const at = join(folder, entry.name)
+      if (depth === 1 && entry.isDirectory()) attempts += 1
+      bytes += ((await lstat(at).catch(() => undefined))?.blocks ?? 0) * BLOCK_BYTES
+      if (entry.isDirectory()) await walk(at, depth + 1)
+    }
+  }
+  await walk(path, 0)
+  return { attempts, bytes }
+}
+
+/** Deletes a tree, also where a job has left folders that nobody may write to. Nothing there: nothing to do. */
+export const deleteTree = async (path: string): Promise<void> => {
+  try {
+    await rm(path, { recursive: true, force: true })
+  } catch (error) {
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    await openFolders(path)
+    await rm(path, { recursive: true, force: true })
+  }
+}
+
+const openFolders = async (path: string): Promise<void> => {
+  await chmod(path, 0o700)
+  for (const entry of await entriesOf(path))
+    if (entry.isDirectory()) await openFolders(join(path, entry.name))
+}

@@ -1,0 +1,116 @@
+/**
+ * Backup and restore of a home. Only the journal is copied: what ended since a backup stands in the attempt folders, and is taken in
+ * again from there.
+ */
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { lookBeside } from './audit/home.ts'
+import { readBuild } from './build.ts'
+import type { Clock } from './clock.ts'
+import { isTenutoError, TenutoError } from './errors.ts'
+import { homePaths } from './home.ts'
+import { type CopyFacts, copyJournal, putInPlace } from './journal/copy.ts'
+import { holdHome } from './journal/lock.ts'
+import { SCHEMA } from './journal/schema.ts'
+import { bootId } from './process.ts'
+
+/** A backup that was made. */
+export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> & Readonly<{ path: string }>
+
+/** What a restore came to. */
+export type Restored = Pick<CopyFacts, 'plans' | 'position'> &
+  Readonly<{
+    /** Where the journal is that was replaced; null when there was none. */
+    kept: string | null
+    /** Attempts of plans of the backup that it does not know of: their outcomes are taken in again when their plans go on. */
+    newer: number
+    /** The plans, by the names of their folders, that have attempts and are not in the backup. */
+    unknown: readonly string[]
+    /** Processes that live and belong to none of its plans. */
+    strays: number
+  }>
+
+/** So many backups are kept in the place where they go by themselves. */
+const KEPT = 7
+const NAME = /^journal-\d{8}T\d{9}Z\.db$/
+
+const stamp = (clock: Clock): string => new Date(clock.now()).toISOString().replace(/[-:.]/g, '')
+
+/**
+ * Copies the journal of a home, beside whoever holds it: to a new file, or to `backups/` in the home, where the seven newest are kept.
+ * @throws {TenutoError} `FILE_MISSING` when there is no journal; `FILE_EXISTS`; what makes a journal unusable.
+ */
+export const backupHome = (home: string, to: string | undefined, clock: Clock): Backup => {
+  const { journal, backups } = homePaths(home)
+  if (!existsSync(journal) && !existsSync(`${journal}-mark`))
+    throw new TenutoError('FILE_MISSING', { path: journal })
+  const path = to === undefined ? join(backups, `journal-${stamp(clock)}.db`) : resolve(to)
+  if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
+  if (to === undefined) mkdirSync(backups, { recursive: true, mode: 0o700 })
+  const { plans, position, bytes } = copyJournal(journal, path)
+  if (to === undefined) dropOld(backups)
+  return { path, plans, position, bytes }
+}
+
+const dropOld = (folder: string): void => {
+  const names = readdirSync(folder).filter((name) => NAME.test(name))
+  for (const name of names.toSorted().slice(0, -KEPT)) rmSync(join(folder, name))
+}
+
+/**
+ * Puts a backup in the place of the journal of a home that nobody holds, makes the home if there is none, and starts nothing. `force`
+ * takes another home's.
+ * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`; `STORE_CORRUPT`, `SCHEMA_NEWER`: nothing was
+ * changed.
+ */
+export const restoreHome = async (
+  home: string,
+  from: string,
+  force: boolean,
+  clock: Clock,
+): Promise<Restored> => {
+  const path = resolve(from)
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found) throw new TenutoError('FILE_MISSING', { path })
+  if (found.isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+  const { journal } = homePaths(home)
+  const hold = holdHome(home, {
+    pid: process.pid,
+    parent_pid: null,
+    command: 'tenuto restore',
+    started_at: new Date(clock.now()).toISOString(),
+    boot_id: bootId(),
+    url: null,
+    sock: null,
+    build: readBuild().sourceHash ?? 'unknown',
+  })
+  try {
+    const { facts, replaced } = putInPlace(path, journal, `replaced-${stamp(clock)}`, force)
+    const beside = facts.schema === SCHEMA.version ? await lookAround(home) : NOTHING
+    return { plans: facts.plans, position: facts.position, kept: replaced.kept, ...beside }
+  } finally {
+    hold.release()
+  }
+}
+
+const NOTHING = { newer: 0, unknown: [], strays: 0 } as const
+
+/** What lies and lives beside the journal that was put in place. */
+const lookAround = async (home: string): Promise<Pick<Restored, 'newer' | 'unknown' | 'strays'>> => {
+  try {
+    const { findings } = await lookBeside(home)
+    const orphans = findings.filter(({ kind }) => kind === 'orphan-folder')
+    const { attempts } = homePaths(home)
+    return {
+      newer: orphans.filter(({ place }) => place.attempt !== undefined).length,
+      unknown: orphans
+        .filter(({ place }) => place.plan === undefined)
+        .map(({ place }) => (place.path ?? '').slice(attempts.length + 1)),
+      strays: findings.filter(({ kind }) => kind === 'stray-process').length,
+    }
+  } catch (error) {
+    // The journal is in its place; what lies beside it is told by `doctor` as well.
+    if (isTenutoError(error)) return NOTHING
+    throw error
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Removing what is kept no longer from a journal in memory. It refuses, portions and remembers as the journal on a file does.
+ */
+import { type Address, parseAddress } from '../address.ts'
+import type { DeadLetterRow, Pruned, Pruning, StepRow } from './journal.ts'
+
+/** What of a disk is pruned. */
+export type Prunable = {
+  position: number
+  readonly plans: Map<string, Readonly<{ key: string | null }>>
+  readonly keys: Map<string, string>
+  readonly revisions: Map<string, unknown>
+  readonly jobs: Map<string, Map<string, unknown>>
+  readonly outputs: Map<string, Map<string, unknown>>
+  readonly actors: Map<string, Map<Address, unknown>>
+  readonly steps: StepRow[]
+  readonly stepsOfPlan: Map<string, StepRow[]>
+  readonly stepsOfActor: Map<Address, StepRow[]>
+  readonly mail: Map<number, Readonly<{ address: Address }>>
+  readonly dead: DeadLetterRow[]
+  readonly loading: Map<string, number>
+  readonly leaving: Set<string>
+  readonly cleared: Map<string, number>
+  pruned: Pruned
+}
+
+/** Retention on a disk. `within` checks that the journal may write, `hasEnded` says whether a plan has, and is sound. */
+export const memoryPruning = (
+  tables: Prunable,
+  within: () => void,
+  hasEnded: (plan: string) => boolean,
+): Pruning => {
+  const mayGo = (plan: string): boolean =>
+    hasEnded(plan) && ![...tables.mail.values()].some(({ address }) => parseAddress(address).plan === plan)
+  const begin = (plan: string): void => {
+    const key = tables.plans.get(plan)?.key ?? null
+    if (key !== null) tables.keys.delete(key)
+    for (const table of [tables.plans, tables.revisions, tables.cleared, tables.loading]) table.delete(plan)
+    keepOnly(tables.dead, ({ address }) => parseAddress(address).plan !== plan)
+    tables.leaving.add(plan)
+    tables.pruned = { ...tables.pruned, plans: tables.pruned.plans + 1 }
+  }
+  const dropRows = (plan: string, rows: number): number => {
+    const steps = tables.stepsOfPlan.get(plan) ?? []
+    const gone = new Set(steps.splice(0, rows).map(({ position }) => position))
+    if (gone.size > 0) {
+      keepOnly(tables.steps, ({ position }) => !gone.has(position))
+      for (const [address, of] of tables.stepsOfActor) {
+        if (parseAddress(address).plan !== plan) continue
+        keepOnly(of, ({ position }) => !gone.has(position))
+        if (of.length === 0) tables.stepsOfActor.delete(address)
+      }
+      const { plans, steps: before, last } = tables.pruned
+      tables.pruned = { plans, steps: before + gone.size, last: Math.max(last, ...gone) }
+    }
+    let dropped = gone.size
+    for (const table of [tables.jobs, tables.outputs, tables.actors]) {
+      const found: Map<unknown, unknown> = table.get(plan) ?? new Map<unknown, unknown>()
+      for (const name of [...found.keys()].slice(0, rows - dropped)) {
+        found.delete(name)
+        dropped += 1
+      }
+      if (found.size === 0) table.delete(plan)
+    }
+    return dropped
+  }
+
+  const isBare = (plan: string): boolean =>
+    (tables.stepsOfPlan.get(plan) ?? []).length === 0 &&
+    [tables.jobs, tables.outputs, tables.actors].every((table) => !table.has(plan))
+
+  return {
+    remove: async (plans, rows) => {
+      within()
+      const begun: string[] = []
+      const done: string[] = []
+      const kept: string[] = []
+      let left = rows
+      for (const plan of plans) {
+        if (left <= 0) break
+        if (!tables.leaving.has(plan)) {
+          if (!mayGo(plan)) {
+            kept.push(plan)
+            continue
+          }
+          begin(plan)
+          begun.push(plan)
+          left -= 3
+        }
+        const most = Math.max(1, left)
+        const dropped = dropRows(plan, most)
+        if (dropped < most) done.push(plan)
+        left -= dropped
+      }
+      return { begun, done, kept }
+    },
+    leaving: async () => {
+      within()
+      return [...tables.leaving]
+    },
+    forget: async (plans) => {
+      within()
+      for (const plan of plans) if (isBare(plan)) tables.leaving.delete(plan)
+    },
+    clear: async (plan) => {
+      within()
+      if (!mayGo(plan)) return false
+      tables.cleared.set(plan, tables.position)
+      return true
+    },
+    dropDeadLetters: async (keep) => {
+      within()
+      return tables.dead.splice(0, Math.max(0, tables.dead.length - keep)).length
+    },
+    room: async () => ({ bytes: 0, free: 0 }),
+    shrink: async () => {},
+  }
+}
+
+const keepOnly = <T>(list: T[], kept: (row: T) => boolean): void => {
+  const left = list.filter(kept)
+  list.length = 0
+  for (const row of left) list.push(row)
+}

@@ -1,0 +1,120 @@
+/**
+ * Retention as a runtime has it: passes that it makes by itself, and those that somebody asks for.
+ */
+import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
+import { TenutoError } from './errors.ts'
+import type { GcShape } from './views/shapes.ts'
+
+/** What a home keeps of plans that have ended; what is left out is as by default, and `Infinity` keeps all. */
+export type RetentionOptions = Partial<RetentionLimits> &
+  Readonly<{
+    /** How often the runtime looks by itself, in milliseconds; default 300 000, 0 never. */
+    everyMs?: number
+  }>
+
+/** What is asked of a pass beyond what the runtime keeps to. */
+export type GcOptions = Readonly<{
+  /** Only says what would go. */
+  dryRun?: boolean
+  /** Instead of how long ended plans, and their attempt folders, are kept. */
+  olderThanMs?: number
+  /** Instead of how many ended plans are kept. */
+  keep?: number
+  /** Also gives what is free in the journal back to the file system; nothing else happens meanwhile. */
+  shrink?: boolean
+}>
+
+/** Retention of a home that is held. */
+export type Retention = Readonly<{
+  gc: (options?: GcOptions) => Promise<GcShape>
+  /** Whether a new plan may not have this id. */
+  isUsed: (plan: string) => boolean
+  /** Makes no more passes by itself. Idempotent. */
+  stop: () => void
+}>
+
+const EVERY_MS = 300_000
+/** So soon after the start the first pass comes. */
+const FIRST_MS = 10_000
+/** The limits of number and size leave alone what ended within this time. */
+const SPARE_MS = 60_000
+
+/**
+ * The limits of these options, where none is given those by default.
+ * @throws {TenutoError} `USAGE` when one is no number, or below 0.
+ */
+export const retentionLimits = ({ everyMs = EVERY_MS, ...given }: RetentionOptions): RetentionLimits => {
+  const limits = { ...RETENTION, ...given }
+  for (const [name, value] of Object.entries({ everyMs, ...limits }))
+    if (!(value >= 0))
+      throw new TenutoError('USAGE', { what: `retention.${name} is ${value}; it must be 0 or more` })
+  return limits
+}
+
+/** Retention on a journal. Without `alone` it makes no passes by itself. */
+export const retention = async (
+  ports: RetainingPorts,
+  options: RetentionOptions,
+  alone: boolean,
+): Promise<Retention> => {
+  const { journal, clock, log } = ports
+  const limits = retentionLimits(options)
+  const { everyMs = EVERY_MS } = options
+  const retain = retaining(ports, await journal.pruning.leaving())
+  let stopped = false
+  let cancel = (): void => {}
+  const later = (ms: number): void => {
+    if (!alone || everyMs <= 0 || stopped) return
+    cancel = clock.setTimeout(() => {
+      retain
+        .pass({ limits, spareMs: SPARE_MS, dryRun: false })
+        .catch((error: unknown) => {
+          if (!stopped)
+            log.warn(
+              { error: String(error) },
+              'what is kept no longer could not be removed; it is tried again',
+            )
+        })
+        .finally(() => later(everyMs))
+    }, ms)
+  }
+  later(Math.min(everyMs, FIRST_MS))
+
+  return {
+    gc: async ({ dryRun = false, olderThanMs, keep, shrink = false } = {}) => {
+      const wanted: RetentionLimits = {
+        ...limits,
+        ...(olderThanMs === undefined ? {} : { plansMs: olderThanMs, attemptsMs: olderThanMs }),
+        ...(keep === undefined ? {} : { plans: keep }),
+      }
+      const { plans, cleared, orphans, deadLetters } = await retain.pass({
+        limits: wanted,
+        spareMs: 0,
+        dryRun,
+      })
+      if (shrink && !dryRun) await ports.between(() => journal.pruning.shrink())
+      const { bytes, free } = await journal.pruning.room()
+      const all = [...plans, ...cleared, ...orphans]
+      return {
+        dry_run: dryRun,
+        plans: plans.map(({ name, endedAt, attempts, bytes: size }) => ({
+          id: name,
+          ended_at: new Date(endedAt ?? 0).toISOString(),
+          attempts,
+          bytes: size,
+        })),
+        cleared: cleared.map(({ name, attempts, bytes: size }) => ({ id: name, attempts, bytes: size })),
+        orphans: orphans.map(({ name, attempts, bytes: size }) => ({ name, attempts, bytes: size })),
+        dead_letters: deadLetters,
+        attempts: all.reduce((sum, { attempts }) => sum + attempts, 0),
+        bytes: all.reduce((sum, { bytes: size }) => sum + size, 0),
+        journal: { bytes, free_bytes: free },
+      }
+    },
+    isUsed: retain.isUsed,
+    stop: () => {
+      stopped = true
+      cancel()
+    },
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Backup and restore of a home: what has ended since is taken in again from the attempt folders, and nothing runs twice.
+ */
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { auditHome } from '../src/audit/home.ts'
+import { backupHome, restoreHome } from '../src/backup.ts'
+import { systemClock } from '../src/clock.ts'
+import { definePlan, type JobSource } from '../src/plans/define-plan.ts'
+import { createRuntime, type Runtime } from '../src/runtime.ts'
+
+const openFolder = (): Readonly<{ folder: string; home: string }> => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-backup-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+  return { folder, home: join(folder, 'home') }
+}
+
+const hold = async (home: string): Promise<Runtime> => {
+  const runtime = await createRuntime({ home })
+  onTestFinished(() => runtime.stop())
+  return runtime
+}
+
+const restore = (home: string, from: string, force = false) => restoreHome(home, from, force, systemClock)
+
+/** Resolves when a job has got to a state. */
+const until = async (runtime: Runtime, plan: string, job: string, state: string): Promise<void> => {
+  const is = async () => (await runtime.catalog.job(plan, job)).state === state
+  if (await is()) return
+  for await (const _ of runtime.events({ plan, after: 0 })) if (await is()) return
+}
+
+/** What a plan came to, without the times. */
+const endsOf = async (runtime: Runtime, plan: string): Promise<unknown> => {
+  const { state, reason } = await runtime.catalog.plan(plan)
+  const jobs = (await runtime.catalog.jobs(plan)).map((job) => ({ ...job, since: null }))
+  const attempts = await Promise.all(jobs.map(({ name }) => runtime.catalog.attempts(plan, name)))
+  return { state, reason, jobs, attempts }
+}
+
+const WAITS =
+  'echo "$TENUTO_JOB $TENUTO_ATTEMPT" >> ledger; while ! test -e go; do sleep 0.02; done; echo "by=$TENUTO_JOB" >> $TENUTO_OUTPUT'
+const notes = (more = '') =>
+  `echo "$TENUTO_JOB $TENUTO_ATTEMPT" >> ledger; echo "by=$TENUTO_JOB" >> $TENUTO_OUTPUT${more}`
+
+const chain: Record<string, JobSource> = {
+  ...Object.fromEntries(
+    Array.from({ length: 6 }, (_, i) => [
+      `early-${i}`,
+      { run: notes(), needs: i === 0 ? [] : [`early-${i - 1}`] },
+    ]),
+  ),
+  inflight: { run: WAITS, needs: ['early-2'] },
+  flaky: {
+    run: `${notes()}; test $TENUTO_ATTEMPT -gt 2`,
+    needs: ['inflight'],
+    retry: { max: 3, delay: '10ms' },
+  },
+  bad: { run: notes('; exit 3'), needs: ['inflight'], optional: true },
+  late: { run: notes(), needs: { flaky: 'success', bad: 'any' } },
+  last: { run: notes(), needs: ['late', 'early-5'] },
+}
+
+test('what ended since a backup is taken in again from its folders: same ends, and each attempt ran once', async () => {
+  const { folder, home } = openFolder()
+  const first = await hold(home)
+  const plan = await first.submit(definePlan({ name: 'p', jobs: chain }), { base: folder })
+  await until(first, plan.id, 'inflight', 'running')
+  await until(first, plan.id, 'early-5', 'succeeded')
+  const { path } = backupHome(home, undefined, systemClock)
+  writeFileSync(join(folder, 'go'), '')
+  await plan.settled()
+  const before = await endsOf(first, plan.id)
+  const after = await first.submit(definePlan({ name: 'after', jobs: { a: { run: notes() } } }), {
+    base: folder,
+  })
+  await after.settled()
+  await first.stop()
+  const ledger = readFileSync(join(folder, 'ledger'), 'utf8')
+
+  const restored = await restore(home, path)
+  const second = await hold(home)
+  const { state } = await (await second.plan(plan.id)).settled()
+
+  expect(restored).toMatchObject({ plans: 1, newer: 6, unknown: [after.id], strays: 0 })
+  expect(state).toBe('succeeded')
+  expect(await endsOf(second, plan.id)).toEqual(before)
+  expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe(ledger)
+  await second.stop()
+  const { findings } = await auditHome(home)
+  expect(findings.map(({ kind, place }) => [kind, place.path])).toEqual([
+    ['orphan-folder', join(home, 'attempts', after.id)],
+  ])
+})
+
+test('an attempt that a backup does not know of and that still runs is adopted', async () => {
+  const { folder, home } = openFolder()
+  const first = await hold(home)
+  const plan = await first.submit(
+    definePlan({
+      name: 'p',
+      onFailure: 'pause',
+      jobs: { a: { run: 'false' }, b: { run: WAITS, needs: { a: 'any' } } },
+    }),
+    { base: folder },
+  )
+  for await (const { to, job } of first.events({ plan: plan.id }))
+    if (job === undefined && to === 'paused') break
+  const { path } = backupHome(home, undefined, systemClock)
+  await first.command(plan.id, null, { do: 'continue' })
+  await until(first, plan.id, 'b', 'running')
+  const pidOf = async () => (await first.catalog.attempts(plan.id, 'b'))[0]?.pid ?? null
+  await expect.poll(pidOf).not.toBeNull()
+  const pid = await pidOf()
+  await first.stop()
+
+  const { newer } = await restore(home, path)
+  const second = await hold(home)
+  await second.command(plan.id, null, { do: 'continue' })
+  await until(second, plan.id, 'b', 'running')
+  writeFileSync(join(folder, 'go'), '')
+  await (await second.plan(plan.id)).settled()
+
+  expect(newer).toBe(1)
+  expect(
+    (await second.catalog.attempts(plan.id, 'b')).map(({ n, outcome, ...is }) => [n, is.pid, outcome]),
+  ).toEqual([[1, pid, 'succeeded']])
+  expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe('b 1\n')
+})
+
+const one = definePlan({ name: 'one', jobs: { a: { run: 'true' } } })
+const ended = async (home: string): Promise<string> => {
+  const runtime = await hold(home)
+  const plan = await runtime.submit(one)
+  await plan.settled()
+  await runtime.stop()
+  return plan.id
+}
+
+test('a backup is closed to others, never written over a file, and the seven newest are kept', async () => {
+  const { folder, home } = openFolder()
+  expect(() => backupHome(home, undefined, systemClock)).toThrow(
+    expect.objectContaining({ code: 'FILE_MISSING' }),
+  )
+  await ended(home)
+  const moment = systemClock.now()
+  const made = Array.from(
+    { length: 9 },
+    (_, i) => backupHome(home, undefined, { ...systemClock, now: () => moment + i }).path,
+  )
+
+  expect(readdirSync(join(home, 'backups')).map((name) => join(home, 'backups', name))).toEqual(made.slice(2))
+  expect(statSync(made[8] as string).mode & 0o777).toBe(0o600)
+  const file = join(folder, 'mine.db')
+  writeFileSync(file, 'mine')
+  for (const there of [file, join(home, 'journal.db')])
+    expect(() => backupHome(home, there, systemClock)).toThrow(
+      expect.objectContaining({ code: 'FILE_EXISTS' }),
+    )
+  expect(readFileSync(file, 'utf8')).toBe('mine')
+})
+
+test('a restore refuses a held home, another home’s backup and a damaged one, and changes nothing', async () => {
+  const { folder, home } = openFolder()
+  const other = openFolder()
+  const id = await ended(home)
+  await ended(other.home)
+  const own = backupHome(home, join(folder, 'own.db'), systemClock).path
+  const foreign = backupHome(other.home, join(folder, 'foreign.db'), systemClock).path
+  const damaged = backupHome(home, join(folder, 'damaged.db'), systemClock).path
+  truncateSync(damaged, statSync(damaged).size - 8_192)
+  const before = readFileSync(join(home, 'journal.db'), 'base64')
+
+  const runtime = await hold(home)
+  await expect(restore(home, own)).rejects.toMatchObject({ code: 'HOME_HELD' })
+  await runtime.stop()
+  const held = readFileSync(join(home, 'journal.db'), 'base64')
+  await expect(restore(home, foreign)).rejects.toMatchObject({ code: 'BACKUP_FOREIGN' })
+  await expect(restore(home, damaged)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+  await expect(restore(home, join(folder, 'none.db'))).rejects.toMatchObject({ code: 'FILE_MISSING' })
+
+  expect(held).not.toBe(before)
+  expect(readFileSync(join(home, 'journal.db'), 'base64')).toBe(held)
+  expect(readdirSync(home).filter((name) => name.includes('restored') || name.includes('replaced'))).toEqual(
+    [],
+  )
+  const { kept } = await restore(home, foreign, true)
+  await restore(home, kept as string, true)
+  const again = await hold(home)
+  expect((await again.catalog.plans()).map((plan) => plan.id)).toEqual([id])
+})
+
+test('a journal that is damaged, or gone, makes way for its backup; in a new home it needs no force', async () => {
+  const { folder, home } = openFolder()
+  const id = await ended(home)
+  const { path } = backupHome(home, join(folder, 'own.db'), systemClock)
+
+  writeFileSync(join(home, 'journal.db'), 'no database')
+  await expect(createRuntime({ home })).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+  const { kept } = await restore(home, path)
+  expect(readFileSync(kept as string, 'utf8')).toBe('no database')
+  rmSync(join(home, 'journal.db'))
+  expect((await restore(home, path)).kept).toBeNull()
+  const runtime = await hold(home)
+  expect((await runtime.catalog.plans()).map((plan) => plan.id)).toEqual([id])
+  await runtime.stop()
+
+  const fresh = join(folder, 'fresh')
+  expect(await restore(fresh, path)).toMatchObject({ kept: null, plans: 1 })
+  const there = await hold(fresh)
+  expect((await there.catalog.plan(id)).state).toBe('succeeded')
+})
+
+test('a journal whose log is lost can be accepted as it is', async () => {
+  const { folder, home } = openFolder()
+  await ended(home)
+  const older = backupHome(home, join(folder, 'older.db'), systemClock).path
+  await ended(home)
+  rmSync(join(home, 'journal.db'))
+  writeFileSync(join(home, 'journal.db'), readFileSync(older))
+  await expect(createRuntime({ home })).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+
+  const { plans, unknown } = await restore(home, join(home, 'journal.db'))
+
+  expect([plans, unknown.length]).toEqual([1, 1])
+  const runtime = await hold(home)
+  expect(await runtime.catalog.plans()).toHaveLength(1)
+  expect(existsSync(join(home, 'journal.db'))).toBe(true)
+})

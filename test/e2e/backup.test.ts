@@ -1,0 +1,69 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openFolder } from './tenuto.ts'
+
+const PLAN = `plan: v1
+name: p
+jobs:
+  a: { run: echo a >> ledger }
+  b: { needs: [a], run: "echo b >> ledger; while ! test -e go; do sleep 0.05; done" }
+  c: { needs: [b], run: echo c >> ledger }
+`
+
+test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', async () => {
+  const { file, start, run, read, folder, home } = openFolder()
+  file('p.yaml', PLAN)
+  const running = start('run', 'p.yaml')
+  await running.heard('/b #1 running')
+  const made = await run('backup')
+  const held = await run('restore', made.out.trim())
+  writeFileSync(join(folder, 'go'), '')
+  const ended = await running.said
+  await run('run', 'p.yaml', '--key', 'second')
+
+  const restored = await run('restore', made.out.trim())
+  const listed = await run('ls', '--json')
+  const resumed = await run('resume')
+  const shown = await run('show', 'p', '--json')
+
+  expect(made.code).toBe(0)
+  expect(existsSync(made.out.trim())).toBe(true)
+  expect(made.err).toContain('back from it: tenuto restore')
+  expect(held).toMatchObject({ code: 5, err: expect.stringContaining('is held by') as string })
+  expect(ended.code).toBe(0)
+  expect(restored).toMatchObject({
+    code: 0,
+    out: expect.stringContaining(`${home} is as it was in`) as string,
+  })
+  expect(restored.err).toContain('the journal that was there is kept')
+  expect(restored.err).toContain('1 attempt began since')
+  expect(restored.err).toContain('1 plan with attempts is not in it: p-')
+  expect(JSON.parse(listed.out)).toHaveLength(1)
+  expect(resumed).toMatchObject({ code: 0, out: expect.stringMatching(/ succeeded\n$/) as string })
+  expect(JSON.parse(shown.out)).toMatchObject({ state: 'succeeded', counts: { succeeded: 3 } })
+  expect(read('ledger')).toBe('a\nb\nc\na\nb\nc\n')
+})
+
+test('backup and restore say what they cannot do, and what to do', async () => {
+  const { file, run, home } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
+  const nothing = await run('backup')
+  await run('run', 'p.yaml', '-q')
+  const there = await run('backup', 'p.yaml')
+  const none = await run('restore', 'none.db')
+  const noBackup = await run('restore', 'p.yaml')
+  const json = await run('backup', 'mine.db', '--json')
+  writeFileSync(join(home, 'journal.db'), 'this is no database')
+  const damaged = await run('ls')
+  const restored = await run('restore', 'mine.db', '--json')
+
+  expect(nothing).toMatchObject({ code: 2, err: expect.stringContaining('journal.db') as string })
+  expect(there).toMatchObject({ code: 2, err: expect.stringContaining('is there already') as string })
+  expect(none.code).toBe(2)
+  expect(noBackup.code).toBe(12)
+  expect(JSON.parse(json.out)).toMatchObject({ plans: 1 })
+  expect(damaged).toMatchObject({ code: 12, err: expect.stringContaining('tenuto restore FILE') as string })
+  expect(JSON.parse(restored.out)).toMatchObject({ plans: 1, newer: 0, unknown: [], strays: 0 })
+  expect((await run('show', 'p')).code).toBe(0)
+})
