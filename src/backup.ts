@@ -102,7 +102,10 @@ const lookAround = async (home: string): Promise<Pick<Restored, 'newer' | 'unkno
     const orphans = findings.filter(({ kind }) => kind === 'orphan-folder')
     const { attempts } = homePaths(home)
     return {
-      newer: orphans.filter(({ place }) => place.attempt !== undefined).length,
+      newer: findings.filter(
+        ({ kind, place }) =>
+          kind === 'attempt-beyond' || (kind === 'orphan-folder' && place.attempt !== undefined),
+      ).length,
       unknown: orphans
         .filter(({ place }) => place.plan === undefined)
         .map(({ place }) => (place.path ?? '').slice(attempts.length + 1)),

@@ -82,7 +82,7 @@ export const ERRORS = {
     http: 409,
   },
   NO_ANSWER: {
-    message: 'whoever holds the home {home} does not answer',
+    message: 'whoever holds the home {home}{holder} does not answer',
     hint: 'try again; `daemon.json` in it names the process to look at',
     exit: 5,
     http: 504,

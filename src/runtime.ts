@@ -471,6 +471,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     const { address, event } = message(plan, job, asked, before.state)
     const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }))
     if (receipt.taken) return { position: receipt.position, changed: true }
+    const aside = (await journal.plan(plan))?.aside
+    if (typeof aside === 'string') throw new TenutoError('PLAN_DAMAGED', { plan, why: aside })
     const now = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const unmet = asked.do === 'retry' && 'needs' in now ? await unmetNeed(now) : undefined
     // An ended job of a live plan was opened again before, and has not heard of it yet.

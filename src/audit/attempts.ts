@@ -104,7 +104,10 @@ export const orphanFolders = (
     const n = attempt !== null && /^[1-9][0-9]*$/.test(attempt) ? Number(attempt) : undefined
     const place = { plan: plan.id, job: job.name }
     if (n === undefined) say(path, 'no attempt is called so', place)
-    else if (n > job.attempt) {
+    else if (n > job.attempt && !plan.ended) {
+      const what = `the journal is older than it; the latest it knows is ${job.attempt === 0 ? 'none' : job.attempt}`
+      found.push(finding('attempt-beyond', { ...place, attempt: n, path }, what))
+    } else if (n > job.attempt) {
       const so = job.attempt === 0 ? 'none' : `${job.attempt}`
       say(path, `the journal knows no such attempt; the latest is ${so}`, { ...place, attempt: n })
     }

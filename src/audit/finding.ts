@@ -96,6 +96,10 @@ export const FINDINGS = {
     'a folder belongs to no attempt that the journal knows',
     'remove it; after a backup of the journal was restored, keep it for its log',
   ),
+  'attempt-beyond': note(
+    'an attempt began after what the journal knows, as after a backup was restored',
+    '`tenuto resume` takes in what became of it; removing it would let its job run again',
+  ),
   'folders-removed': note(
     'the attempt folders of an ended plan are gone',
     'nothing to do; the logs of these attempts are gone',

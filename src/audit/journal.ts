@@ -106,6 +106,7 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
     damaged.add(plan)
     findings.push(finding('row-damaged', place, what))
   }
+  findings.push(...readSeals(file))
   const { cases, unreadable } = readCases(file, findings)
   const leaving = leavingIn(file)
   const caseOf = (address: string, what: string): Case | undefined => {
@@ -192,6 +193,33 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
   const bootedAt = booted?.[0] === null ? Number.POSITIVE_INFINITY : Number(booted?.[0])
   return { findings, plans: plansIn(file), leaving, ends, steps, bootedAt }
 }
+
+/** The tables whose rows carry a crc of all their columns and are not followed step by step: their columns, and what a row is. */
+const SEALED: readonly Readonly<{ columns: string; table: string; what: string }>[] = [
+  {
+    columns: 'id, name, key, hash, inputs, environment, base, submitted_at, crc',
+    table: 'plan',
+    what: 'its row',
+  },
+  { columns: 'plan, revision, hash, definition, crc', table: 'plan_revision', what: 'its definition' },
+  {
+    columns:
+      'plan, name, place_in_plan, place, state, reason, unmet, generation, attempt, since, embodied, crc',
+    table: 'job',
+    what: 'the row of a job',
+  },
+  { columns: 'plan, name, outputs, crc', table: 'output', what: 'the outputs of a job' },
+]
+
+/** Rows that are not as they were written. */
+const readSeals = (file: JournalFile): readonly Finding[] =>
+  SEALED.flatMap(({ columns, table, what }) =>
+    [...file.rows(`SELECT ${columns} FROM ${table}`)].flatMap((row) => {
+      if (isWhole(row)) return []
+      const job = table === 'job' || table === 'output' ? { job: String(row[1]) } : {}
+      return [finding('row-damaged', { plan: String(row[0]), ...job }, `the crc of ${what} does not fit`)]
+    }),
+  )
 
 /** The plans with their definitions and boards. */
 const readCases = (

@@ -97,7 +97,12 @@ const exitOf = ({ code }: TenutoError): number =>
   code === 'STORE_CORRUPT' || code === 'STORE_BROKEN' || code === 'STORE_FULL' ? 12 : 1
 
 /** What has a line of its own, with an audit and without. */
-const BESIDE: ReadonlySet<Finding['kind']> = new Set(['orphan-folder', 'stray-process', 'left-behind'])
+const BESIDE: ReadonlySet<Finding['kind']> = new Set([
+  'attempt-beyond',
+  'orphan-folder',
+  'stray-process',
+  'left-behind',
+])
 
 const auditCheck = ({ findings: all, counts }: HomeLook): Check => {
   const findings = all.filter(({ kind }) => !BESIDE.has(kind))

@@ -279,14 +279,16 @@ export const runnerCheck = (answer: RunnerAnswer, live: number): Check => {
       )
 }
 
+const FOLDERS: ReadonlySet<Finding['kind']> = new Set(['orphan-folder', 'attempt-beyond'])
+
 /** What lives and lies beside the journal: processes and attempt folders that belong to nothing. */
 export const besideChecks = ({ findings, counts }: HomeLook): readonly Check[] => [
   processesCheck(
-    findings.filter(({ kind }) => kind !== 'orphan-folder'),
+    findings.filter(({ kind }) => !FOLDERS.has(kind)),
     counts.processes,
   ),
   foldersCheck(
-    findings.filter(({ kind }) => kind === 'orphan-folder'),
+    findings.filter(({ kind }) => FOLDERS.has(kind)),
     counts.folders,
   ),
 ]
@@ -303,5 +305,9 @@ const processesCheck = (findings: readonly Finding[], processes: number): Check 
 const foldersCheck = (findings: readonly Finding[], folders: number): Check => {
   const all = counted(folders, 'folder')
   if (findings.length === 0) return ok('attempts', `${all}, all known`)
-  return { ...fail('attempts', `${counted(findings.length, 'orphan')} among ${all}`, null), findings }
+  const orphans = findings.filter(({ kind }) => kind === 'orphan-folder')
+  if (orphans.length > 0)
+    return { ...fail('attempts', `${counted(orphans.length, 'orphan')} among ${all}`, null), findings }
+  const said = `${all}, ${findings.length} begun after what the journal knows; tenuto resume takes them in`
+  return { ...info('attempts', said), findings }
 }

@@ -139,7 +139,9 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
       holder.close()
     }
   }
-  if (!existsSync(homePaths(home).journal)) return { plans: 0, repaired: [] }
+  // A home without a journal that once had one is refused by whoever takes it.
+  const { journal } = homePaths(home)
+  if (!['', '-wal', '-mark'].some((end) => existsSync(journal + end))) return { plans: 0, repaired: [] }
   const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
   try {
     return await runtime.sweep()

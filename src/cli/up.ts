@@ -3,14 +3,16 @@
  * serves. Attempts are processes of their own: stopping a daemon leaves them running, and the next one adopts them.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, renameSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
-import { DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { loadServing } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration } from './words.ts'
@@ -25,8 +27,6 @@ const ANSWERS_WITHIN_MS = 30_000
 /** A daemon finishes a commit and lets go of its home within this. */
 const STOPS_WITHIN_MS = 30_000
 const LOOK_MS = 20
-/** Beyond this what earlier daemons said is set aside; one older file is kept. */
-const OUT_MAX_BYTES = 1_000_000
 
 /** Serves a home until a signal comes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
@@ -106,9 +106,9 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   }
   makeHome(home)
   const path = join(home, 'daemon.out')
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > OUT_MAX_BYTES) renameSync(path, `${path}.1`)
-  const from = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  const out = openSync(path, 'a', 0o600)
+  // Until it serves it writes to a file of its own: what another one says that starts at the same moment is not its reason.
+  const draft = `${path}.${process.pid}`
+  const out = openSync(draft, 'a', 0o600)
   const args = [
     join(packageRoot(), 'bin', 'tenuto.cjs'),
     'up',
@@ -132,6 +132,8 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       holder.close()
       // Another may have been faster: then this one has ended, or is about to.
       if (pid !== child.pid) break
+      if (existsSync(path)) renameSync(path, `${path}.1`)
+      renameSync(draft, path)
       on.answer(
         on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
       )
@@ -140,9 +142,19 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     if (ended !== undefined) break
     await pause(LOOK_MS)
   }
-  const { readFileSync } = await import('node:fs')
-  const said = readFileSync(path).subarray(from).toString().trim()
-  throw new TenutoError('DAEMON_FAILED', { home, why: said === '' ? 'it said nothing' : said, path })
+  // One that was not faster is about to say so.
+  if (ended === undefined) await Promise.race([once(child, 'exit'), pause(ANSWERS_WITHIN_MS)])
+  const said = readFileSync(draft, 'utf8').trim()
+  rmSync(draft, { force: true })
+  if (typeof ended === 'number' && ended > 0 && said !== '') {
+    for (const line of said.split('\n')) on.talk(line)
+    return ended
+  }
+  throw new TenutoError('DAEMON_FAILED', {
+    home,
+    why: said === '' ? 'it said nothing' : said,
+    path: homePaths(home).log,
+  })
 }
 
 /** Tells the daemon of a home to stop, and sees it go; answers the exit code. */
@@ -151,8 +163,9 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
   const home = homeOf(flags)
   if (flags.drain)
     throw new TenutoError('NOT_YET', { what: '--drain', remedy: '`tenuto pause REF` holds a plan first' })
-  const holder = await holderOf(home)
+  const holder = await awaitHolder(home)
   if (!holder) {
+    refuseUnserved(home)
     on.answer(on.json ? JSON.stringify({ home, stopped: null }) : `nobody serves ${home}`)
     return 0
   }
@@ -175,7 +188,8 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
   }
   const began = systemClock.monotonic()
   while (await isHeldBy(home, pid)) {
-    if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw new TenutoError('NO_ANSWER', { home })
+    if (systemClock.monotonic() - began > STOPS_WITHIN_MS)
+      throw new TenutoError('NO_ANSWER', { home, holder: ` (pid ${pid})` })
     await pause(LOOK_MS)
   }
   on.answer(
@@ -197,11 +211,19 @@ const liveAttempts = async (holder: HomeClient): Promise<number> => {
   return counts.attempts_live
 }
 
+/** The lock is the truth: a home that is held by somebody whose socket cannot be reached is not one that nobody serves. */
+const refuseUnserved = (home: string): void => {
+  const { held, says } = lookAtHolder(home)
+  if (held)
+    throw new TenutoError('NO_ANSWER', { home, holder: says ? ` (pid ${says.pid}, ${says.command})` : '' })
+}
+
 /** Says who serves a home and what is in it; answers the exit code. */
 export const status = async (flags: Globals): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  const holder = await holderOf(home)
+  const holder = await awaitHolder(home)
+  if (!holder) refuseUnserved(home)
   if (holder) {
     const state = await holder.state()
     holder.close()

@@ -134,7 +134,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
         ...more,
       })
       sent.once('response', resolve)
-      sent.once('timeout', () => sent.destroy(new TenutoError('NO_ANSWER', { home })))
+      sent.once('timeout', () => sent.destroy(new TenutoError('NO_ANSWER', { home, holder: '' })))
       sent.on('error', (error) => {
         // The holder had closed this idle connection; it did not hear the question.
         const again =

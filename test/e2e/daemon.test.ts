@@ -3,7 +3,7 @@
  * `down` that stops a foreground run; `up` that cancels what runs when it is told to stop.
  */
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openFolder } from './tenuto.ts'
@@ -111,6 +111,20 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
   expect(await unsound()).toEqual([])
 })
 
+test('a home whose socket is gone is held all the same: status and down say by whom, with 5', async () => {
+  const { run, home } = withDaemon()
+  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  rmSync(join(home, 'sock'))
+
+  for (const command of ['status', 'down']) {
+    const said = await run(command)
+    expect(said.code).toBe(5)
+    expect(said.err).toContain(`pid ${pid}, tenuto up`)
+  }
+  process.kill(pid, 'SIGTERM')
+  await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)
+})
+
 test('ten daemons started at once: one serves, and the others say who', { timeout: 60_000 }, async () => {
   const { start, run } = withDaemon()
   const all = Array.from({ length: 10 }, () => start('up'))
@@ -156,7 +170,7 @@ test('a foreground run is no daemon: down refuses with 7, and another run with 5
   expect((await running.said).code).toBe(0)
 })
 
-test('a daemon that cannot start in the background says why, with 5', async () => {
+test('a daemon that cannot start in the background says why, as it would in the foreground', async () => {
   const { run, file, home } = openFolder()
   await run('up', '--detach')
   await run('down')
@@ -164,7 +178,10 @@ test('a daemon that cannot start in the background says why, with 5', async () =
 
   const up = await run('up', '--detach')
 
-  expect(up.code).toBe(5)
+  expect(up.code).toBe(12)
   expect(up.err).toContain('is damaged')
-  expect(readFileSync(join(home, 'daemon.out'), 'utf8')).toContain('is damaged')
+  expect((await run('up')).code).toBe(12)
+  expect(
+    readdirSync(home).filter((name) => name.startsWith('daemon.out.') && name !== 'daemon.out.1'),
+  ).toEqual([])
 })
