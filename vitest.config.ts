@@ -3,19 +3,22 @@ import { defineConfig } from 'vitest/config'
 /** Tests that run the built program; they need a `dist` made from the source as it is. */
 const built = ['test/e2e/**/*.test.ts', 'test/package.test.ts', 'test/examples.test.ts']
 
+/** Tests that take their time: `npm run test:long`, and with every change. */
+const long = ['test/**/*.long.test.ts']
+
 export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
     reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
-    outputFile: { json: 'reports/vitest.json' },
+    outputFile: { json: process.env['TENUTO_TEST_REPORT'] ?? 'reports/vitest.json' },
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: built,
+          exclude: [...built, ...long],
           testTimeout: 30_000,
           hookTimeout: 30_000,
           retry: 0,
@@ -26,8 +29,20 @@ export default defineConfig({
         test: {
           name: 'built',
           include: built,
+          exclude: long,
           globalSetup: 'test/support/fresh-build.ts',
           testTimeout: 30_000,
+          hookTimeout: 30_000,
+          retry: 0,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          include: long,
+          globalSetup: 'test/support/fresh-build.ts',
+          testTimeout: 60_000,
           hookTimeout: 30_000,
           retry: 0,
         },

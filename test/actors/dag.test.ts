@@ -1,56 +1,21 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Call } from '../../src/actors/calls.ts'
-import type { Definition, JobDefinition, Need } from '../../src/definition.ts'
-import { type Random, seededRandom } from '../../src/ids.ts'
+import { seededRandom } from '../../src/ids.ts'
 import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
 import { createRuntime, type Runtime } from '../../src/runtime.ts'
-import { removeFolder } from '../support/folders.ts'
-
-type Graph = Readonly<Record<string, readonly string[]>>
-
-const chain = (n: number): Graph =>
-  Object.fromEntries(Array.from({ length: n }, (_, at) => [`j${at}`, at === 0 ? [] : [`j${at - 1}`]]))
-const fan = (n: number): Graph => {
-  const names = Array.from({ length: n }, (_, at) => `j${at}`)
-  return Object.fromEntries([['first', []], ...names.map((name) => [name, ['first']]), ['last', names]])
-}
-const diamond: Graph = { a: [], b: ['a'], c: ['a'], d: ['b', 'c'] }
-const randomGraph = (n: number, random: Random): Graph => {
-  const density = (random() * 6) / n
-  return Object.fromEntries(
-    Array.from({ length: n }, (_, at) => [
-      `j${at}`,
-      Array.from({ length: at }, (__, before) => `j${before}`).filter(() => random() < density),
-    ]),
-  )
-}
-
-const planOf = (
-  graph: Graph,
-  job: (name: string) => Partial<JobDefinition>,
-  maxParallel = 16,
-): Definition => ({
-  version: 1,
-  name: 'dag',
-  maxParallel,
-  onFailure: 'continue',
-  env: {},
-  jobs: Object.fromEntries(
-    Object.entries(graph).map(([name, needs]) => [
-      name,
-      {
-        kind: 'call',
-        needs: Object.fromEntries(needs.map((need): [string, Need] => [need, 'success'])),
-        graceMs: 1000,
-        onLost: 'retry',
-        ...job(name),
-      },
-    ]),
-  ),
-})
+import {
+  chain,
+  diamond,
+  expectInOrder,
+  fan,
+  type Graph,
+  keepsOrderOnProcesses,
+  onDisk,
+  planOf,
+  randomGraph,
+} from '../support/graphs.ts'
 
 const inMemory = async (handler: (call: Call) => unknown): Promise<Runtime> => {
   const boot = { bootId: 'b', pid: 1, build: 'x', at: 0 }
@@ -60,24 +25,6 @@ const inMemory = async (handler: (call: Call) => unknown): Promise<Runtime> => {
   })
   onTestFinished(() => runtime.stop())
   return runtime
-}
-const onDisk = async (): Promise<Readonly<{ runtime: Runtime; folder: string }>> => {
-  const folder = mkdtempSync(join(tmpdir(), 'tenuto-dag-'))
-  const runtime = await createRuntime({ home: join(folder, 'home') })
-  onTestFinished(async () => {
-    await runtime.stop()
-    removeFolder(folder)
-  })
-  return { runtime, folder }
-}
-
-/** Every job exactly once, none before all its needs. */
-const expectInOrder = (graph: Graph, ran: readonly string[]): void => {
-  expect(ran.toSorted()).toEqual(Object.keys(graph).toSorted())
-  const at = new Map(ran.map((name, index) => [name, index]))
-  for (const [name, needs] of Object.entries(graph)) {
-    for (const need of needs) expect(at.get(need), `${need} before ${name}`).toBeLessThan(at.get(name) ?? -1)
-  }
 }
 
 const seeds = Array.from({ length: 20 }, (_, at) => at + 1)
@@ -108,20 +55,8 @@ test.each(graphs)(
   },
 )
 
-test.each([1, 2, 3, 4, 5])(
-  '300 random jobs on real processes, seed %i, keep their order in a ledger',
-  { timeout: 60_000 },
-  async (seed) => {
-    const graph = randomGraph(300, seededRandom(seed))
-    const { runtime, folder } = await onDisk()
-    const ledger = join(folder, 'ledger')
-    const run = `echo $TENUTO_JOB >> ${ledger}`
-
-    const plan = await runtime.submit(planOf(graph, () => ({ kind: 'run', run, onLost: 'hold' })))
-
-    expect((await plan.settled()).state).toBe('succeeded')
-    expectInOrder(graph, readFileSync(ledger, 'utf8').trim().split('\n'))
-  },
+test('300 random jobs on real processes, seed 1, keep their order in a ledger', { timeout: 60_000 }, () =>
+  keepsOrderOnProcesses(1),
 )
 
 test('a join of 1000 jobs gets 1 KB of outputs from each', { timeout: 60_000 }, async () => {
