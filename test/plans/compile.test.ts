@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { definitionHash } from '../../src/definition.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import { compile } from '../../src/plans/compile.ts'
@@ -238,6 +239,8 @@ describe('random plans', () => {
           const hash = definitionHash(define(source))
 
           const yaml = stringify(source, { lineWidth, singleQuote: single, aliasDuplicateObjects: single })
+          // The library writes a blank after a line break, at a fold, as what its own reader takes for a backslash.
+          fc.pre(isDeepStrictEqual(parse(yaml), source))
           expect(definitionHash(parsePlan(yaml).definition)).toBe(hash)
           expect(definitionHash(parsePlan(JSON.stringify(source, null, 2)).definition)).toBe(hash)
           expect(definitionHash(checkDefinition(JSON.parse(JSON.stringify(define(source)))))).toBe(hash)
