@@ -9,7 +9,7 @@ const long = ['test/**/*.long.test.ts']
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
     outputFile: { json: process.env['TENUTO_TEST_REPORT'] ?? 'reports/vitest.json' },
     projects: [
