@@ -35,7 +35,7 @@ import { checkDefinition } from './plans/define-plan.ts'
 import { bootId, markedProcesses } from './process.ts'
 import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
-import { isJobEnd, isPlanEnd, PLAN_STATES, type PlanState } from './states.ts'
+import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
 import {
   type BuildShape,
   buildShape,
@@ -202,9 +202,6 @@ const STATE_SCHEMA = '1'
 const SWEEP_MS = 5_000
 /** Processes are looked at in every so many sweeps: where no runner serves, all of the machine must be looked over. */
 const PROCESSES_EVERY = 6
-
-/** The states in which a plan wants to be taken up. */
-export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))
 
 type Parts = Readonly<{
   journal: Journal

@@ -73,3 +73,6 @@ export const isJobEnd = (state: string): state is JobEnd =>
 /** Whether a plan in this state has ended. */
 export const isPlanEnd = (state: string): state is PlanEnd =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled'
+
+/** The states in which a plan wants to be taken up. */
+export const UNSETTLED: readonly PlanState[] = PLAN_STATES.filter((state) => !isPlanEnd(state))

@@ -22,7 +22,7 @@ import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.
 import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
 import { loading } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
-import { type HostCounts, memory } from './memory.ts'
+import { forgetPlan, type HostCounts, memory } from './memory.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
@@ -419,9 +419,7 @@ export const host = (ports: HostPorts): Host => {
           if (message.offer && message.id === null) again.push([address, message])
         boxes.letGo(address)
       }
-      for (const address of of.actors.keys()) alarms.forget(address)
-      permits.forget(of.id)
-      residents.delete(of.id)
+      forgetPlan(held, of.id)
     }
     try {
       await pause()

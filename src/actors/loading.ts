@@ -9,8 +9,8 @@ import type { Migration } from '../machines/migrations.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import { type Entry, loadPlan, machineOf, planEntry, type Resident, restoreEntry } from './directory.ts'
-import { hint, type Message, messageOf } from './mailbox.ts'
-import type { Memory } from './memory.ts'
+import { hint, type Message, storedMessage } from './mailbox.ts'
+import { forgetPlan, type Memory } from './memory.ts'
 import { planState } from './step.ts'
 import { consume, migrationRow, type Note } from './transaction.ts'
 
@@ -66,10 +66,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
   /** Nothing of the plan stays in memory; what is in its mail, and in its attempts' directories, waits there. */
   const setAside = (plan: string, error: unknown): void => {
     const why = error instanceof Error ? error.message : String(error)
-    const of = residents.get(plan)
-    for (const address of of?.actors.keys() ?? []) memory.alarms.forget(address)
-    residents.delete(plan)
-    permits.forget(plan)
+    forgetPlan(memory, plan)
     if (!aside.has(plan)) {
       log.error({ plan, error: why }, 'the plan cannot be loaded and is quarantined; all others go on')
       note({ type: 'quarantined', plan, job: null, state: 'quarantined', reason: 'fault', detail: { why } })
@@ -176,10 +173,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
     if (!loaded) return false
     const { resident: of, mail } = loaded
     if (counted) for (const { id } of mail) memory.careful.add(id)
-    const posted = mail.map(({ id, address, event, postedBy, deliveries }) => ({
-      address,
-      message: messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }),
-    }))
+    const posted = mail.map((row) => ({ address: row.address, message: storedMessage(row) }))
     const waiting = waitingFor(plan)
     enter(of, reported)
     for (const { address, message } of posted) boxes.put(address, message)

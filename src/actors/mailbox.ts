@@ -5,6 +5,7 @@
  * table with its commit. *Stored*: in the mail table. *Offered*: from outside; its source keeps it until the commit that took it.
  */
 import type { Address } from '../address.ts'
+import type { MailRow } from '../journal/journal.ts'
 
 /** An event on its way: what it says, and what becomes of it. */
 export type Message = {
@@ -40,6 +41,10 @@ export const messageOf = (event: Message['event'], more: Partial<Message>): Mess
   taken: false,
   ...more,
 })
+
+/** A message as the mail table has kept it. */
+export const storedMessage = ({ event, id, postedBy, deliveries }: MailRow): Message =>
+  messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries })
 
 /** What is made again from rows, and need not survive. */
 export const hint = (type: string): Message => messageOf({ type }, { durable: false })

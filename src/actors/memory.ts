@@ -61,3 +61,10 @@ export const memory = (
   head: { position: opening.position, mail: opening.mail, dead: opening.dead },
   open: transaction(),
 })
+
+/** Throws away all that is in memory of a plan but its messages: timers, slots, actors. What is in the journal can be read again. */
+export const forgetPlan = ({ residents, alarms, permits }: Memory, plan: string): void => {
+  for (const address of residents.get(plan)?.actors.keys() ?? []) alarms.forget(address)
+  permits.forget(plan)
+  residents.delete(plan)
+}

@@ -3,15 +3,15 @@
  * makes no transition itself: it sends the message that was missed, and puts each on record, because each is a defect of the first.
  */
 import { type Address, parseAddress, planAddress } from '../address.ts'
-import type { Journal } from '../journal/journal.ts'
+import type { Journal, PlanHead } from '../journal/journal.ts'
 import { type Asks, NOTHING } from '../machines/effect.ts'
 import { type JobSnapshot, jobAsks } from '../machines/job.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { Attempts } from './attempts.ts'
 import { type Entry, planEntry, type Resident } from './directory.ts'
 import type { Loading } from './loading.ts'
-import { type Message, messageOf } from './mailbox.ts'
-import type { Memory } from './memory.ts'
+import { type Message, messageOf, storedMessage } from './mailbox.ts'
+import { forgetPlan, type Memory } from './memory.ts'
 import { planState } from './step.ts'
 import { type Repair, type StrandingKind, strandings } from './stranding.ts'
 import type { Note } from './transaction.ts'
@@ -92,14 +92,9 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     slot: ({ name }: { name: string }) => permits.of(of.id, name),
   })
   /** Memory is what the journal says, or it is thrown away. Mail that is in no mailbox is put there. */
-  const compare = async (of: Resident, minAgeMs: number): Promise<Repaired[]> => {
-    const [head, rows, mail] = [
-      await journal.plan(of.id),
-      await journal.jobs(of.id),
-      await journal.mail(of.id),
-    ]
+  const compare = async (of: Resident, head: PlanHead, minAgeMs: number): Promise<Repaired[]> => {
+    const [rows, mail] = [await journal.jobs(of.id), await journal.mail(of.id)]
     const own = planEntry(of)
-    if (!head || head.aside !== null) return []
     const differs =
       head.seq !== (own?.savedSeq ?? 0) ||
       rows.some((row, at) => {
@@ -108,17 +103,16 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
       })
     if (differs) {
       const ageMs = now() - (head.since ?? head.submittedAt)
-      for (const address of of.actors.keys()) alarms.forget(address)
-      permits.forget(of.id)
-      residents.delete(of.id)
+      forgetPlan(memory, of.id)
       await loading.bringIn(of.id, false)
       return [repair(of.id, { kind: 'memory-differs', plan: of.id, job: null, ageMs }, head.state)]
     }
-    return mail.flatMap(({ id, address, event, postedBy, deliveries, at }) => {
-      const ageMs = now() - at
+    return mail.flatMap((row) => {
+      const { id, address } = row
+      const ageMs = now() - row.at
       if (ageMs < minAgeMs || boxes.has(address, id)) return []
       const place = parseAddress(address)
-      boxes.put(address, messageOf(JSON.parse(event) as Message['event'], { id, postedBy, deliveries }))
+      boxes.put(address, storedMessage(row))
       memory.open.touched.add(of)
       const job = place.kind === 'plan' ? null : place.job
       return [repair(of.id, { kind: 'mail-untaken', plan: of.id, job, ageMs }, head.state)]
@@ -147,10 +141,11 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
   const sweepPlan = async (of: Resident, minAgeMs: number): Promise<readonly Repaired[]> => {
     const own = planEntry(of)
     if (own?.value === 'quarantined' || (own && isPlanEnd(own.value))) return []
-    const compared = await compare(of, minAgeMs)
+    const head = await journal.plan(of.id)
+    const compared = head && head.aside === null ? await compare(of, head, minAgeMs) : []
     if (compared.length > 0) return compared
     if (!own) return begin(of, minAgeMs)
-    const since = (await journal.plan(of.id))?.since ?? now()
+    const since = head?.since ?? now()
     const found = strandings(look(of, own, since, await generationsOf(of))).filter(
       ({ since: from }) => now() - from >= minAgeMs,
     )

@@ -278,14 +278,20 @@ const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: Run
 }
 
 const limited = (definition: Definition, maxParallel: string | undefined): Definition => {
-  if (maxParallel === undefined) return definition
-  const value = Number(maxParallel)
-  if (!/^\d+$/.test(maxParallel) || value < 1) {
-    throw new TenutoError('USAGE', {
-      what: `--max-parallel ${maxParallel}: it must be a whole number of 1 or more`,
-    })
-  }
-  return { ...definition, maxParallel: value }
+  const value = parallelOf(maxParallel)
+  return value === undefined ? definition : { ...definition, maxParallel: value }
+}
+
+/**
+ * What `--max-parallel` says; undefined when it is not given.
+ * @throws {TenutoError} `USAGE` when it is no whole number of 1 or more.
+ */
+export const parallelOf = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1)
+    throw new TenutoError('USAGE', { what: `--max-parallel ${text}: it must be a whole number of 1 or more` })
+  return value
 }
 
 const durationOf = (text: string | undefined): number | undefined => {

@@ -4,11 +4,11 @@
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
 import { homePaths } from '../home.ts'
+import { UNSETTLED } from '../states.ts'
 import { type Catalog, liveAttempts } from './home.ts'
 import type { Screen } from './screen.ts'
 import { counted } from './words.ts'
 
-const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
 /** Of these nothing is said while none of their attempts runs: they wait for a person, and their state says so. */
 const WAITING = new Set(['paused', 'quarantined'])
 const PAGE = 200

@@ -12,8 +12,9 @@ import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
+import { UNSETTLED } from '../states.ts'
 import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
-import { loadServing } from './run.ts'
+import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration } from './words.ts'
 
@@ -39,7 +40,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
         remedy: 'commands reach the daemon through its home',
       })
   }
-  const maxParallel = limitOf(flags.maxParallel)
+  const maxParallel = parallelOf(flags.maxParallel)
   if (flags.detach) return detach(home, flags, on)
   const stop = signalled()
   const serve = await loadServing(on)
@@ -87,14 +88,6 @@ const signalled = (): Promise<null> =>
     }
     for (const signal of STOP_SIGNALS) process.on(signal, heard)
   })
-
-const limitOf = (text: string | undefined): number | undefined => {
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < 1)
-    throw new TenutoError('USAGE', { what: `--max-parallel ${text}: it must be a whole number of 1 or more` })
-  return value
-}
 
 /** Starts the daemon in a session of its own, and answers when it does. What it says goes to `daemon.out` in the home. */
 const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number> => {
@@ -203,8 +196,6 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     )
   return 0
 }
-
-const UNSETTLED = ['running', 'paused', 'cancelling', 'quarantined']
 
 const liveAttempts = async (holder: HomeClient): Promise<number> => {
   const { counts } = await holder.state()
