@@ -61,10 +61,10 @@ export const deciding = (memory: Memory, { clock, random, log }: DecidingPorts):
     memory.open.posted.push([to, message])
     boxes.put(to, message)
   }
-  const record = (entry: Entry, step: Step, from: string | null): void => {
+  const record = (entry: Entry, { event }: Step, from: string | null): void => {
     entry.seq += 1
     memory.head.position += 1
-    memory.open.steps.push(stepRow(entry, step, from, memory.head.position))
+    memory.open.steps.push(stepRow(entry, event, from, memory.head.position))
     memory.open.actors.add(entry)
     memory.open.touched.add(entry.resident)
   }

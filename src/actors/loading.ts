@@ -12,7 +12,7 @@ import { type Entry, loadPlan, machineOf, planEntry, type Resident, restoreEntry
 import { hint, type Message, storedMessage } from './mailbox.ts'
 import { forgetPlan, type Memory } from './memory.ts'
 import { planState } from './step.ts'
-import { consume, migrationRow, type Note } from './transaction.ts'
+import { consume, type Note, stepRow } from './transaction.ts'
 
 /** What loading needs from outside. */
 export type LoadingPorts = Readonly<{
@@ -77,10 +77,12 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
   }
   /** That an actor was brought to this machine is a step of its life. */
   const noteMigration = (entry: Entry): void => {
-    if (entry.writtenBy === undefined || entry.writtenBy === machineOf(entry.kind).version) return
+    const { version } = machineOf(entry.kind)
+    if (entry.writtenBy === undefined || entry.writtenBy === version) return
+    const event = { type: 'migrated', at: now(), from: entry.writtenBy, to: version }
     entry.seq += 1
     memory.head.position += 1
-    memory.open.steps.push(migrationRow(entry, memory.head.position, now()))
+    memory.open.steps.push(stepRow(entry, event, entry.value, memory.head.position))
     memory.open.actors.add(entry)
     memory.open.touched.add(entry.resident)
   }

@@ -20,7 +20,7 @@ import type { Json } from '../json.ts'
 import type { Effect } from '../machines/effect.ts'
 import { type Entry, machineOf, type Resident } from './directory.ts'
 import type { Message, Receipt } from './mailbox.ts'
-import type { Step } from './step.ts'
+import type { StoredEvent } from './step.ts'
 
 /** An effect and the actor that asked for it. */
 export type Asked = Readonly<{ entry: Entry; effect: Effect; recovered: boolean }>
@@ -123,59 +123,45 @@ export const noteRow = (note: Note, position: number, at: number): StepRow => ({
 })
 const NOTE_VERSION = 'note/1'
 
-/** The step by which an actor of an older machine becomes one of this. */
-export const migrationRow = (entry: Entry, position: number, at: number): StepRow => {
-  const { version } = machineOf(entry.kind)
-  const reason = entry.context['reason']
-  const attempt = entry.context['attempt']
+/** What an actor remembers that the journal has columns for. */
+const noted = ({ context }: Entry): Pick<StepRow, 'reason' | 'attempt'> => {
+  const reason = context['reason']
+  const attempt = context['attempt']
   return {
-    position,
-    address: entry.address,
-    seq: entry.seq,
-    type: 'migrated',
-    event: JSON.stringify({ type: 'migrated', at, from: entry.writtenBy, to: version }),
-    from: entry.value,
-    to: entry.value,
     reason: typeof reason === 'string' ? reason : null,
     attempt: typeof attempt === 'number' ? attempt : null,
-    at,
-    version,
   }
 }
 
-/** The row of one step. */
-export const stepRow = (entry: Entry, step: Step, from: string | null, position: number): StepRow => {
-  const { decision, event } = step
-  const reason = decision.context['reason']
-  const attempt = decision.context['attempt']
-  return {
-    position,
-    address: entry.address,
-    seq: entry.seq,
-    type: event.type,
-    event: JSON.stringify(event),
-    from,
-    to: decision.value,
-    reason: typeof reason === 'string' ? reason : null,
-    attempt: typeof attempt === 'number' ? attempt : null,
-    at: event.at,
-    version: machineOf(entry.kind).version,
-  }
-}
+/** The row of the step by which an actor has become what it now is. */
+export const stepRow = (
+  entry: Entry,
+  event: StoredEvent,
+  from: string | null,
+  position: number,
+): StepRow => ({
+  position,
+  address: entry.address,
+  seq: entry.seq,
+  type: event.type,
+  event: JSON.stringify(event),
+  from,
+  to: entry.value,
+  ...noted(entry),
+  at: event.at,
+  version: machineOf(entry.kind).version,
+})
 
-const actorRow = (entry: Entry): ActorRow => {
-  const reason = entry.context['reason']
-  return {
-    address: entry.address,
-    kind: entry.kind,
-    plan: entry.resident.id,
-    state: entry.value,
-    reason: typeof reason === 'string' ? reason : null,
-    seq: entry.seq,
-    snapshot: JSON.stringify({ value: entry.value, context: entry.context }),
-    version: machineOf(entry.kind).version,
-  }
-}
+const actorRow = (entry: Entry): ActorRow => ({
+  address: entry.address,
+  kind: entry.kind,
+  plan: entry.resident.id,
+  state: entry.value,
+  reason: noted(entry).reason,
+  seq: entry.seq,
+  snapshot: JSON.stringify({ value: entry.value, context: entry.context }),
+  version: machineOf(entry.kind).version,
+})
 
 /** The batch that makes it durable. `mail` is what is posted and not taken. */
 export const batchOf = (open: Transaction, mail: readonly MailRow[]): Batch => ({

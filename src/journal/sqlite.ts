@@ -228,13 +228,18 @@ const journalOn = (
     isTenutoError(error, 'STORE_BROKEN') || isTenutoError(error, 'STORE_CORRUPT')
   const isLong = (): boolean =>
     (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > WAL_FOLD_BYTES
+  /** What went wrong, in our words; what is grave is not tried past. */
+  const wrong = (cause: unknown): unknown => {
+    const error = storeError(file, cause)
+    if (isGrave(error)) broken = error
+    return error
+  }
   const fold = (): void => {
     try {
       driver.exec('PRAGMA wal_checkpoint(PASSIVE)')
     } catch (cause) {
       // The commit stands, in the log. A full disk is tried again; but a sync that failed once and then works has lost what it was for.
-      const error = storeError(file, cause)
-      if (isGrave(error)) broken = error
+      wrong(cause)
     }
   }
   const usable = (): void => {
@@ -255,9 +260,7 @@ const journalOn = (
       if (commits % WAL_FOLD_COMMITS === 0 || isLong()) fold()
       return result
     } catch (cause) {
-      const error = storeError(file, cause)
-      if (isGrave(error)) broken = error
-      throw error
+      throw wrong(cause)
     }
   }
 
@@ -287,9 +290,7 @@ const journalOn = (
         commits += 1
         if (commits % WAL_FOLD_COMMITS === 0 || (commits % WAL_LOOK_COMMITS === 0 && isLong())) fold()
       } catch (cause) {
-        const error = storeError(file, cause)
-        if (isGrave(error)) broken = error
-        throw error
+        throw wrong(cause)
       }
     },
     stop: async (clean) => {
