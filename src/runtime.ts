@@ -13,11 +13,19 @@ import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { runnerProgram } from './actors/runner-program.ts'
 import type { Missed } from './actors/sweeping.ts'
-import { type Address, jobAddress, parseAddress, planAddress } from './address.ts'
+import { parseAddress, planAddress } from './address.ts'
 import { alive } from './alive.ts'
 import { attemptKey, type LiveAttempt, parseAttemptKey } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
+import {
+  type Command,
+  type CommandOptions,
+  type CommandReceipt,
+  commandMessage,
+  isSoAlready,
+  wrongState,
+} from './command.ts'
 import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
@@ -49,6 +57,7 @@ import {
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
+export type { Command, CommandOptions, CommandReceipt } from './command.ts'
 export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
 export type { GcOptions, RetentionOptions } from './retention.ts'
@@ -116,20 +125,6 @@ export type PlanHandle = Readonly<{
   settled: () => Promise<Settled>
   cancel: (options?: CommandOptions) => Promise<void>
 }>
-
-/** Who asked for something, and why; kept with the step. */
-export type CommandOptions = Readonly<{ by?: string; why?: string }>
-
-/** What an operator may ask of a plan or a job. */
-export type Command =
-  | Readonly<{ do: 'cancel'; now?: boolean }>
-  | Readonly<{ do: 'pause' }>
-  | Readonly<{ do: 'continue' }>
-  | Readonly<{ do: 'skip' }>
-  | Readonly<{ do: 'retry'; downstream?: boolean; failed?: boolean }>
-
-/** What became of a command: the position of the commit it is in. `changed` false: things were so already. */
-export type CommandReceipt = Readonly<{ position: number; changed: boolean }>
 
 /** Which events to follow. */
 export type EventsQuery = Readonly<{
@@ -465,7 +460,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     by: CommandOptions = {},
   ): Promise<CommandReceipt> => {
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
-    const { address, event } = message(plan, job, asked, before.state)
+    const { address, event } = commandMessage(plan, job, asked, before.state)
     const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }))
     if (receipt.taken) return { position: receipt.position, changed: true }
     const aside = (await journal.plan(plan))?.aside
@@ -632,81 +627,6 @@ const checkHandlers = (definition: Definition, handlers: Readonly<Record<string,
     if (kind === 'call' && !Object.hasOwn(handlers, call))
       throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
   }
-}
-
-/** Where a command goes, and as what. */
-const message = (
-  plan: string,
-  job: string | null,
-  asked: Command,
-  state: string,
-): Readonly<{ address: Address; event: { type: string } & Record<string, unknown> }> => {
-  const to = job === null ? planAddress(plan) : jobAddress(plan, job)
-  switch (asked.do) {
-    case 'cancel':
-      return { address: to, event: { type: 'cancel.requested', ...(asked.now ? { now: true } : {}) } }
-    case 'pause':
-    case 'continue':
-    case 'skip':
-      return { address: to, event: { type: `${asked.do}.requested` } }
-    case 'retry': {
-      // A job that waits decides itself; an ended one is opened again by its plan, which knows what follows it.
-      if (job !== null && state === 'waiting') return { address: to, event: { type: 'retry.requested' } }
-      const retry = { job: asked.failed ? null : job, downstream: asked.downstream === true }
-      return { address: planAddress(plan), event: { type: 'retry.requested', retry } }
-    }
-  }
-}
-
-/** Whether what was asked for is the case already. */
-const isSoAlready = (
-  asked: Command,
-  { state, reason }: Readonly<{ state: string; reason: string | null }>,
-): boolean => {
-  switch (asked.do) {
-    case 'cancel':
-      return (
-        state === 'cancelled' || state === 'cancelling' || (state === 'stopping' && reason === 'stop-cancel')
-      )
-    case 'pause':
-      return state === 'paused'
-    case 'continue':
-      return state === 'running'
-    case 'skip':
-      return state === 'skipped'
-    case 'retry':
-      return state === 'queued' || state === 'held' || state === 'running'
-  }
-}
-
-const wrongState = (ref: string, asked: Command, state: string, unmet: string | undefined): TenutoError => {
-  const ended = isJobEnd(state)
-  const can: Readonly<Record<Command['do'], Readonly<{ what: string; remedy: string }>>> = {
-    cancel: {
-      what: 'it has ended and cannot be cancelled',
-      remedy: `\`tenuto show ${ref}\` says how it ended`,
-    },
-    pause: { what: 'only a running plan can be paused', remedy: `\`tenuto show ${ref}\` says where it is` },
-    continue: {
-      what: 'only a paused or quarantined plan can be continued',
-      remedy: `to run again what failed: \`tenuto retry ${ref} --failed\``,
-    },
-    skip: {
-      what: 'only a job that has not ended and has no attempt running can be skipped',
-      remedy: ended ? `\`tenuto show ${ref}\` says how it ended` : `\`tenuto cancel ${ref}\` stops it`,
-    },
-    retry: {
-      what:
-        unmet === undefined
-          ? `there is nothing to retry${ended ? '' : ': it has not ended'}`
-          : `it needs another job first: ${unmet}`,
-      remedy:
-        unmet === undefined
-          ? `\`tenuto show ${ref}\` says where it is`
-          : `\`tenuto retry ${ref.split('/')[0]} --failed\` tries again all that did not succeed`,
-    },
-  }
-  return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do] })
 }
 
 /** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
