@@ -12,10 +12,9 @@ import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { runnerProgram } from './actors/runner-program.ts'
-import type { Missed } from './actors/sweeping.ts'
 import { parseAddress, planAddress } from './address.ts'
 import { alive } from './alive.ts'
-import { attemptKey, type LiveAttempt, parseAttemptKey } from './attempt.ts'
+import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { type Clock, systemClock } from './clock.ts'
 import {
@@ -40,10 +39,11 @@ import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { openLog } from './log.ts'
 import { meets } from './machines/board.ts'
 import { checkDefinition } from './plans/define-plan.ts'
-import { bootId, markedProcesses } from './process.ts'
+import { bootId } from './process.ts'
 import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
+import { SWEEP_MS, sweeper } from './sweep.ts'
 import {
   type BuildShape,
   buildShape,
@@ -194,9 +194,6 @@ export type Runtime = Readonly<{
 
 const KEY_MAX = 200
 const STATE_SCHEMA = '1'
-const SWEEP_MS = 5_000
-/** Processes are looked at in every so many sweeps: where no runner serves, all of the machine must be looked over. */
-const PROCESSES_EVERY = 6
 
 type Parts = Readonly<{
   journal: Journal
@@ -505,47 +502,9 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     return staying.until(actors.takeUp(plan))
   }
 
-  // The second net.
-
-  const { sweepMs = SWEEP_MS } = options
   const takesUp = (options.resume ?? true) && (options.starts ?? true)
-  /** What the host cannot see: plans that nobody has taken up, and processes of plans that have ended. */
-  const missed = async (minAgeMs: number, withProcesses: boolean): Promise<readonly Missed[]> => {
-    const old = (since: number): boolean => clock.now() - since >= minAgeMs
-    const found: Missed[] = []
-    const open = takesUp ? await journal.plans({ states: UNSETTLED }) : []
-    for (const { id, aside, since, submittedAt } of open) {
-      const from = since ?? submittedAt
-      if (aside === null && !actors.residents.has(id) && !foreign.has(id) && old(from))
-        found.push({ kind: 'not-taken-up', plan: id, job: null, since: from })
-    }
-    const marked = withProcesses ? markedProcesses(`${homeId}/`).map(({ key }) => parseAttemptKey(key)) : []
-    const strays = new Map(marked.flatMap((of) => (of ? [[of.plan, of.job] as const] : [])))
-    for (const [plan, job] of strays) {
-      const head = await journal.plan(plan)
-      if (head && isPlanEnd(head.state) && head.since !== null && old(head.since))
-        found.push({ kind: 'stray-process', plan, job, since: head.since })
-    }
-    return found
-  }
-  const sweep = async (minAgeMs: number, withProcesses: boolean): Promise<SweepShape> => {
-    const { plans, repaired } = await actors.sweep(minAgeMs, await missed(minAgeMs, withProcesses))
-    return {
-      plans,
-      repaired: repaired.map(({ kind, plan, job, ageMs }) => ({ kind, plan, job, age_ms: ageMs })),
-    }
-  }
-  let cancelSweep = (): void => {}
-  const sweepLater = (round: number): void => {
-    if (sweepMs <= 0 || stopping) return
-    cancelSweep = clock.setTimeout(() => {
-      sweep(2 * sweepMs, round % PROCESSES_EVERY === 0)
-        .catch((error: unknown) => {
-          if (!stopping) log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
-        })
-        .finally(() => sweepLater(round + 1))
-    }, sweepMs)
-  }
+  const isForeign = (plan: string): boolean => foreign.has(plan)
+  const net = sweeper({ journal, clock, host: actors, log, takesUp, isForeign }, options.sweepMs ?? SWEEP_MS)
 
   const runtime: Runtime = {
     home,
@@ -558,7 +517,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     events,
     command,
-    sweep: () => staying.until(sweep(0, true)),
+    sweep: () => staying.until(net.now()),
     gc: (asked) => staying.until(retain.gc(asked)),
     prunedTo: async () => (await journal.pruned()).last,
     takeUp,
@@ -590,7 +549,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     failed,
     stop: () => {
       stopping ??= (async () => {
-        cancelSweep()
+        net.stop()
         retain.stop()
         unwatch()
         steps.close()
@@ -614,7 +573,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
-  sweepLater(1)
+  net.begin()
   return runtime
 }
 

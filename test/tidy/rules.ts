@@ -20,9 +20,17 @@ type Floor = Readonly<{
   packages: readonly string[]
 }>
 
-const upstairs = ['backup', 'catalog', 'feed', 'index', 'retention', 'runtime', 'testing', 'tree'].map(
-  (name) => `src/${name}.ts`,
-)
+const upstairs = [
+  'backup',
+  'catalog',
+  'feed',
+  'index',
+  'sweep',
+  'retention',
+  'runtime',
+  'testing',
+  'tree',
+].map((name) => `src/${name}.ts`)
 const pure = ['node:assert']
 
 /** `architecture.md` 8. A floor may import itself and what is listed; type-only imports count. */

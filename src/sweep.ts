@@ -1,0 +1,97 @@
+/**
+ * The sweep of a home that is held: what the host finds in its plans, together with what only the runtime can see, now and by itself.
+ */
+import type { Host } from './actors/host.ts'
+import type { Missed } from './actors/sweeping.ts'
+import { parseAttemptKey } from './attempt.ts'
+import type { Clock } from './clock.ts'
+import type { Journal } from './journal/journal.ts'
+import { markedProcesses } from './process.ts'
+import { isPlanEnd, UNSETTLED } from './states.ts'
+import type { SweepShape } from './views/shapes.ts'
+
+/** What a sweep needs. */
+export type SweepPorts = Readonly<{
+  journal: Pick<Journal, 'plan' | 'plans' | 'opening'>
+  clock: Clock
+  host: Pick<Host, 'sweep' | 'residents'>
+  log: Readonly<Record<'warn', (fields: object, message: string) => void>>
+  /** Whether plans of this home are taken up at all. */
+  takesUp: boolean
+  /** Whether a plan is left to another program. */
+  isForeign: (plan: string) => boolean
+}>
+
+/** The sweep of a home. */
+export type Sweep = Readonly<{
+  /** Sweeps now, whatever its age. */
+  now: () => Promise<SweepShape>
+  /** Begins to sweep by itself, once what was left has been taken up: before, all of it would seem to have been missed. */
+  begin: () => void
+  /** Sweeps no more by itself. Idempotent. */
+  stop: () => void
+}>
+
+/** How often it looks by itself where nobody says otherwise, in milliseconds. */
+export const SWEEP_MS = 5_000
+/** Processes are looked at in every so many sweeps: where no runner serves, all of the machine must be looked over. */
+const PROCESSES_EVERY = 6
+
+/** Sweeps every `everyMs` milliseconds once it has begun; 0 never. What is younger than twice that is left alone then. */
+export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
+  const { journal, clock, host, log } = ports
+
+  /** What the host cannot see: plans that nobody has taken up, and processes of plans that have ended. */
+  const missed = async (minAgeMs: number, withProcesses: boolean): Promise<readonly Missed[]> => {
+    const old = (since: number): boolean => clock.now() - since >= minAgeMs
+    const found: Missed[] = []
+    const open = ports.takesUp ? await journal.plans({ states: UNSETTLED }) : []
+    for (const { id, aside, since, submittedAt } of open) {
+      const from = since ?? submittedAt
+      if (aside === null && !host.residents.has(id) && !ports.isForeign(id) && old(from))
+        found.push({ kind: 'not-taken-up', plan: id, job: null, since: from })
+    }
+    const marked = withProcesses ? markedProcesses(`${journal.opening.home}/`) : []
+    const strays = new Map(
+      marked.flatMap(({ key }) => {
+        const of = parseAttemptKey(key)
+        return of ? [[of.plan, of.job] as const] : []
+      }),
+    )
+    for (const [plan, job] of strays) {
+      const head = await journal.plan(plan)
+      if (head && isPlanEnd(head.state) && head.since !== null && old(head.since))
+        found.push({ kind: 'stray-process', plan, job, since: head.since })
+    }
+    return found
+  }
+  const sweep = async (minAgeMs: number, withProcesses: boolean): Promise<SweepShape> => {
+    const { plans, repaired } = await host.sweep(minAgeMs, await missed(minAgeMs, withProcesses))
+    return {
+      plans,
+      repaired: repaired.map(({ kind, plan, job, ageMs }) => ({ kind, plan, job, age_ms: ageMs })),
+    }
+  }
+
+  let stopped = everyMs <= 0
+  let cancel = (): void => {}
+  const later = (round: number): void => {
+    if (stopped) return
+    cancel = clock.setTimeout(() => {
+      sweep(2 * everyMs, round % PROCESSES_EVERY === 0)
+        .catch((error: unknown) => {
+          if (!stopped) log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
+        })
+        .finally(() => later(round + 1))
+    }, everyMs)
+  }
+
+  return {
+    now: () => sweep(0, true),
+    begin: () => later(1),
+    stop: () => {
+      stopped = true
+      cancel()
+    },
+  }
+}
