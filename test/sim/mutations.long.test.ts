@@ -65,8 +65,8 @@ const mutations: readonly Mutation[] = [
     to: 'const early = exitOf(ref.dir)\n    while (claim !== undefined && isOtherRunner(claim)) await pause(LOOK_MS)',
     more: [
       {
-        from: 'ruleFromFiles(entry, false, swept.found)',
-        to: "if (early === undefined && mayHaveStarted(ref.dir)) return tell(entry, unstarted(ref, 'lost'))\n    ruleFromFiles(entry, false, swept.found)",
+        from: '    ruleFromFiles(entry, isDenied',
+        to: "    if (early === undefined && mayHaveStarted(ref.dir)) return tell(entry, unstarted(ref, 'lost'))\n    ruleFromFiles(entry, isDenied",
       },
     ],
   },
