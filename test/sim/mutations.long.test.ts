@@ -93,6 +93,13 @@ const mutations: readonly Mutation[] = [
     to: "        'attempt.ended': judged,\n        'attempt.stopping'",
   },
   {
+    name: 'the note that an attempt had begun not read',
+    says: /is executed 2 times|is executed while/,
+    file: 'src/actors/directory.ts',
+    from: '    if (attempt) of.begun.set(name, attempt)\n',
+    to: '',
+  },
+  {
     name: 'an end recorded without a claim forgotten',
     says: /ended as (?:never-started, never started, and was executed|.*its exit record says never-started)/,
     file: 'src/runner/attempts.ts',
