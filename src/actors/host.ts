@@ -15,14 +15,16 @@ import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
+import type { Asks, Effect } from '../machines/effect.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptBegun, AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
-import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
-import { loading } from './loading.ts'
+import { asksOf, type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { loading, tellSlots } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
-import { forgetPlan, type HostCounts, memory } from './memory.ts'
+import { forgetPlan, type HostCounts, type Memory, memory } from './memory.ts'
+import type { Faults } from './part.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
@@ -47,6 +49,8 @@ export type HostPorts = Readonly<{
   occupied?: (some: boolean) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
+  /** Makes an actor or a part fail, for tests. */
+  faults?: Faults | undefined
 }>
 
 /** The host of all actors of a home. */
@@ -64,6 +68,10 @@ export type Host = Readonly<{
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
   /** Does something between two drains, when nobody reads or changes a plan. */
   between: <T>(act: () => Promise<T>) => Promise<T>
+  /** Tells a part that was replaced what is so. */
+  tellAgain: (part: 'slots' | 'timers' | 'executor') => Promise<void>
+  /** The parts of its memory that can be replaced. */
+  parts: Memory['parts']
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
@@ -92,11 +100,21 @@ type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
   const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
-  const held = memory(journal.opening, clock, ports.maxParallel, (address, name, due) =>
-    tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
-  )
+  const held = memory({
+    opening: journal.opening,
+    clock,
+    maxParallel: ports.maxParallel,
+    fire: (address, name, due) => tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
+    tell: (part) => tellAgain(part),
+    faults: ports.faults,
+  })
   const { system, boxes, permits, alarms, residents, aside, counts } = held
-  const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
+  const { admit, decide, note } = deciding(held, {
+    clock,
+    random: ports.random,
+    log,
+    faults: ports.faults,
+  })
   const reading = loading(held, {
     journal,
     now: clock.now,
@@ -116,6 +134,7 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  let tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
   const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
   const reports: (() => void)[] = []
@@ -160,6 +179,7 @@ export const host = (ports: HostPorts): Host => {
     finds.length > 0 ||
     sweeps.length > 0 ||
     betweens.length > 0 ||
+    tellings.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
@@ -250,14 +270,50 @@ export const host = (ports: HostPorts): Host => {
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
     for (const { done: tellSource } of admitted) tellSource()
     tellTakenUp()
+    tellThem()
     await readAbsent()
     await takeThemUp()
     await sweepNow()
     for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
   }
+  /** What parts that were replaced must know. Nothing is uncommitted now: they hear what is so, and nothing that may vanish. */
+  const tellThem = (): void => {
+    for (const { act, done, fail } of tellings.splice(0)) {
+      try {
+        act()
+        done()
+      } catch (error) {
+        fail(error)
+      }
+    }
+  }
+  const tellAgain: Host['tellAgain'] = (part) =>
+    new Promise((done, fail) => {
+      if (stopped) return fail(new TenutoError('STOPPED'))
+      tellings.push({ act: () => TELL[part](), done, fail })
+      wake()
+    })
+  const TELL = {
+    slots: (): void => {
+      for (const of of residents.values()) tellSlots(held, of)
+    },
+    timers: (): void => askAgain(({ timers }) => ({ type: 'armTimers', timers })),
+    executor: (): void => askAgain(({ attempt }) => attempt),
+  } as const
+  /** Asks again for what the live actors want. */
+  const askAgain = (wanted: (asks: Asks) => Effect | null): void => {
+    for (const of of residents.values()) {
+      for (const entry of of.actors.values()) {
+        const effect = wanted(asksOf(entry))
+        if (effect) perform({ entry, effect, recovered: true })
+      }
+    }
+  }
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
     if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
+    // A part that is being replaced will be told all it misses.
+    if (Object.values(held.parts).some((one) => !one.isUp())) return
     const asked = sweeps
     sweeps = []
     for (const { minAgeMs, missed, done, fail } of asked) {
@@ -525,6 +581,8 @@ export const host = (ports: HostPorts): Host => {
         betweens.push({ act: async () => done(await act()), fail })
         wake()
       }),
+    tellAgain,
+    parts: held.parts,
     residents,
     inspect,
     counts: () => ({ ...counts }),

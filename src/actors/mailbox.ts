@@ -86,6 +86,8 @@ export type Mailboxes = Readonly<{
   depth: (address: Address) => number
   /** Whether the message of this id of the mail table is in the mailbox. */
   has: (address: Address, id: number) => boolean
+  /** Whether a message of this type is in the mailbox. */
+  hasType: (address: Address, type: string) => boolean
 }>
 
 /** A queue whose first element is found without moving the others. */
@@ -187,6 +189,10 @@ export const mailboxes = (): Mailboxes => {
     has: (address, id) => {
       const of = boxes.get(address)
       return of?.messages.some((message, at) => at >= of.head && message.id === id) === true
+    },
+    hasType: (address, type) => {
+      const of = boxes.get(address)
+      return of?.messages.some(({ event }, at) => at >= of.head && event.type === type) === true
     },
     depth: (address) => {
       const of = boxes.get(address)
