@@ -68,6 +68,8 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
+  /** Called when an attempt has lived for a second; perhaps several times, and not for one that is `begun` already. Must not throw. */
+  begun: (attempt: AttemptRef, pid: number) => void
   /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `STORE_BROKEN` when the home is gone. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
@@ -274,6 +276,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
     else if (message.type === 'found') wasFound(message)
+    else if (message.type === 'begun') hasBegun(message)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
     else answer(message.id, message.attempts)
     holdOpen()
@@ -322,6 +325,18 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       ...(before.order === undefined ? {} : { order: order as StopOrder }),
     })
     ports.found(before.ref, how, pid)
+  }
+
+  /** A later runner that finds nothing of it must know better. */
+  const hasBegun = ({ key, pid }: Extract<FromRunner, { type: 'begun' }>): void => {
+    const before = asked.get(key)
+    if (before === undefined || closed) return
+    asked.set(key, {
+      ref: before.ref,
+      ...(before.spec === undefined ? {} : { spec: { ...before.spec, begun: true } }),
+      ...(before.order === undefined ? {} : { order: { ...before.order, begun: true } }),
+    })
+    ports.begun(before.ref, pid)
   }
 
   const ended = (record: AttemptReport['record']): void => {

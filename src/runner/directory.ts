@@ -46,8 +46,15 @@ export const claimOf = (dir: string): Claim | undefined => read(dir, FILES.claim
 export const openLog = (dir: string): number => openSync(join(dir, FILES.log), 'a', PRIVATE)
 
 /** Whether the attempt may have had effects. */
-export const mayHaveStarted = (dir: string): boolean =>
-  lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
+export const mayHaveStarted = (dir: string): boolean => {
+  try {
+    return lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    // Something else is where the folder was.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return false
+    throw error
+  }
+}
 
 /** Writes what the attempt may read about its needs. */
 export const writeNeeds = (dir: string, json: string): void =>

@@ -80,6 +80,7 @@ const attempts = watchAttempts({
   log,
   stopping: (key, why) => door.tell({ type: 'stopping', key, why }),
   found: (key, how, pid) => door.tell({ type: 'found', key, how, pid }),
+  begun: (key, pid) => door.tell({ type: 'begun', key, pid }),
   ended: (record) => {
     door.tell({ type: 'ended', record })
     leaveWhenIdle()
