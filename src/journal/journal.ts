@@ -296,3 +296,15 @@ export const EMPTY_BATCH: Batch = {
   aside: [],
   loading: [],
 }
+
+/**
+ * A batch that writes and changes nothing: whether it can be committed says whether anything can. (SQLite writes no page that nothing
+ * touches.)
+ */
+export const PROBE_BATCH: Batch = {
+  ...EMPTY_BATCH,
+  loading: [
+    { plan: '', times: 1 },
+    { plan: '', times: 0 },
+  ],
+}
