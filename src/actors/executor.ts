@@ -41,6 +41,8 @@ const AGAIN_MS = { min: 10, max: 2_000 } as const
 const SERVES_WITHIN_MS = 5_000
 /** One that is asked and has not answered after this may have been stopped; what can be seen without it is seen without it. */
 const ANSWERS_WITHIN_MS = 5_000
+/** A runner that is let go of hangs up within this, or it is stopped; what it was told lies in its socket all the same. */
+const HANGS_UP_WITHIN_MS = 1_000
 /** A runner of another protocol that has nothing to watch leaves within this. */
 const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
@@ -106,6 +108,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
   let cancelSilence: (() => void) | undefined
+  /** It was asked and has not answered; it may have been stopped. */
+  let silent = false
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
   /** Since when a runner of another protocol has refused us. */
@@ -139,14 +143,14 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const live = async (): Promise<readonly LiveAttempt[]> => {
     const ask = connection
-    if (ask === undefined) return scanAttempts(ports.home, ports.homeId)
+    if (ask === undefined || silent) return scanAttempts(ports.home, ports.homeId)
     return await new Promise((resolve) => {
       lastQuestion += 1
       const id = lastQuestion
-      const cancel = ports.clock.setTimeout(
-        () => answer(id, scanAttempts(ports.home, ports.homeId)),
-        ANSWERS_WITHIN_MS,
-      )
+      const cancel = ports.clock.setTimeout(() => {
+        silent = true
+        answer(id, scanAttempts(ports.home, ports.homeId))
+      }, ANSWERS_WITHIN_MS)
       questions.set(id, (attempts) => {
         cancel()
         resolve(attempts)
@@ -189,6 +193,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
+    silent = false
     wasThere = true
     socket.unref()
     onLines(socket, (line) => heard(line))
@@ -269,6 +274,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
     cancelSilence?.()
+    silent = false
     if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
@@ -295,9 +301,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       if (!closed) ports.fail(new TenutoError('FENCED', { what: message }))
       return void close()
     }
+    if (closed) return
     const now = ports.clock.monotonic()
+    // One that still watches attempts will not leave soon.
+    const stays = strangerSince === undefined && scanAttempts(ports.home, ports.homeId).length > 0
     strangerSince ??= now
-    if (closed || now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
+    if (!stays && now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
     const named = { runner: shortHash(build ?? 'unknown'), found: v ?? 'another' }
     const ours = { build: shortHash(ports.build), spoken: PROTOCOL_VERSION }
     ports.fail(new TenutoError('RUNNER_MISMATCH', { home: ports.home, ...named, ...ours }))
@@ -350,7 +359,11 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (last === undefined || last.destroyed) return
     await new Promise<void>((resolve) => {
       last.ref()
-      last.once('close', () => resolve())
+      const cancel = ports.clock.setTimeout(() => last.destroy(), HANGS_UP_WITHIN_MS)
+      last.once('close', () => {
+        cancel()
+        resolve()
+      })
       // What was said in this turn goes out first; then the runner sees the end and hangs up too.
       setImmediate(() => last.end())
     })

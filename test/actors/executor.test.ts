@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { RUNNER_SOCKET } from '../../src/actors/executor.ts'
-import { type Claim, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { type Claim, FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { systemClock } from '../../src/clock.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -167,6 +167,35 @@ test('a daemon that comes back adopts through the runner that kept watching, and
 
   expect((await after.ended(spec.key)).record).toMatchObject({ outcome: 'exit', code: 5 })
   expect(readFileSync(join(home, 'ledger'), 'utf8')).toBe('x\n')
+})
+
+test('a runner that is stopped is let go of: what it was told last waits in its socket until it goes on', async () => {
+  const { shell, executor, runnerPid, home, stopOf } = openHome()
+  const first = executor(1)
+  const spec = shell('trap "exit 3" TERM; : > there; while :; do sleep 0.02; done')
+  first.ensure(spec)
+  await fileThere(join(home, 'there'))
+  await first.close()
+  const clock = virtualClock()
+  const before = executor(2, clock)
+  before.ensure({ ...spec, recovered: true })
+  await before.found(spec.key)
+  const pid = await runnerPid()
+  process.kill(pid, 'SIGSTOP')
+
+  const living = before.live()
+  await clock.advance(5_000)
+  expect((await living).map(({ key }) => key)).toEqual([spec.key])
+  // It is known to be silent by now, and is not asked again.
+  expect(await before.live()).toHaveLength(1)
+  before.stop(stopOf(spec))
+  const closed = before.close()
+  await clock.advance(1_000)
+  await closed
+  process.kill(pid, 'SIGCONT')
+  await fileThere(join(spec.dir, FILES.exit))
+
+  expect((await executor(3).run(spec)).record).toMatchObject({ outcome: 'cancelled', code: 3 })
 })
 
 test('the daemon with the highest epoch is obeyed; the older one lets go and stays away', async () => {
@@ -413,6 +442,25 @@ test('a runner of another protocol that stays is told of with both identities, a
   expect(reports).toEqual([])
   expect(logs.filter((line) => line.includes('cannot be started'))).toEqual([])
   expect(clock.pending()).toBe(0)
+})
+
+test('a runner of another protocol that watches an attempt is told of at once, and the attempt goes on', async () => {
+  const { home, homeId, shell, executor } = openHome()
+  const clock = virtualClock()
+  const { ensure, failures } = executor(1, clock)
+  await stranger(home)
+  const env = { ...process.env, [MARKER]: `${homeId}/plan/other/1` }
+  const attempt = spawn('sh', ['-c', ': > there; until test -e go; do sleep 0.02; done'], { cwd: home, env })
+  const gone = once(attempt, 'exit')
+  await fileThere(join(home, 'there'))
+
+  ensure(shell('true'))
+  while (failures.length === 0) await clock.next()
+
+  expect(failures[0]).toMatchObject({ code: 'RUNNER_MISMATCH', exit: 5 })
+  expect(clock.monotonic()).toBeLessThan(1_000)
+  writeFileSync(join(home, 'go'), '')
+  expect(await gone).toEqual([0, null])
 })
 
 test('a runner of another protocol that leaves in time is waited for', async () => {
