@@ -30,6 +30,7 @@ import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
+import { watchHome } from './home-place.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
 import type { Journal, PlanHead } from './journal/journal.ts'
@@ -186,7 +187,7 @@ export type Runtime = Readonly<{
   live: () => Promise<readonly LiveAttempt[]>
   /** Says more about this holder in `daemon.json`. */
   describe: Hold['describe']
-  /** Resolves with the error when the runtime can do nothing more: it was replaced, or its store is broken. */
+  /** Resolves with the error when the runtime can do nothing more: it was replaced, its store is broken, or its home is gone. */
   failed: Promise<unknown>
   /** Finishes the commit in flight and gives the home up; attempts in processes go on. Idempotent. */
   stop: () => Promise<void>
@@ -347,6 +348,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     options.starts ?? true,
   )
   let stopping: Promise<void> | null = null
+  let halting: Promise<void> | null = null
+  // What is done in a home that is gone, nobody would find: nothing is taken any more, and no end of an attempt is heard.
+  const unwatchHome =
+    hold &&
+    watchHome(hold, clock, ({ why }) => {
+      broken(new TenutoError('HOME_GONE', { home, why }))
+      halting = actors.stop()
+    })
 
   // Plans.
 
@@ -557,13 +566,17 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         net.stop()
         retain.stop()
         unwatch()
+        unwatchHome?.()
         steps.close()
-        await actors.stop()
-        await journal.stop(true).finally(() => {
+        try {
+          await halting
+          await actors.stop()
+          await journal.stop(halting === null)
+        } finally {
           staying.end()
           hold?.release()
-        })
-        await opened.close()
+          await opened.close()
+        }
       })()
       return stopping
     },

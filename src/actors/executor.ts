@@ -3,7 +3,7 @@
  * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { shortHash } from '../artefact.ts'
@@ -29,6 +29,7 @@ import {
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { type HomePlace, homePlace } from '../home-place.ts'
 import { markedProcesses } from '../process.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 
@@ -70,7 +71,7 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
-  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `STORE_BROKEN` when the home is gone. */
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `HOME_GONE`. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -115,8 +116,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   /** Since when a runner of another protocol has refused us. */
   let strangerSince: number | undefined
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
-  /** A home that was there is not made again: somebody has removed it. */
-  let wasThere = false
+  /** Where the home is. One that has gone is not made again, and what is in its place is another's. */
+  let place: HomePlace | undefined
 
   const ensure = (spec: Spec): void => {
     if (closed) return
@@ -174,9 +175,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const connect = (): void => {
     if (connecting || closed || connection !== undefined || cancelAgain !== undefined) return
+    if (place?.look()) return homeGone()
     connecting = true
     let socket: Socket
     try {
+      if (place === undefined) mkdirSync(ports.home, { recursive: true, mode: 0o700 })
+      place ??= homePlace(ports.home)
       socket = createConnection(socketPath(ports.home, RUNNER_SOCKET))
     } catch (error) {
       connecting = false
@@ -194,7 +198,6 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
     silent = false
-    wasThere = true
     socket.unref()
     onLines(socket, (line) => heard(line))
     cancelSilence = ports.clock.setTimeout(
@@ -238,9 +241,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
     let errors: number | undefined
     try {
-      if (wasThere && !existsSync(ports.home)) return homeGone()
-      mkdirSync(ports.home, { recursive: true, mode: 0o700 })
-      wasThere = true
+      if (place?.look()) return homeGone()
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
       const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
@@ -264,8 +265,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   }
 
   const homeGone = (): void => {
-    if (closed) return
-    ports.fail(new TenutoError('STORE_BROKEN', { path: ports.home, why: 'the home has been removed' }))
+    const gone = place?.look()
+    if (closed || !gone) return
+    ports.fail(new TenutoError('HOME_GONE', { home: ports.home, why: gone.why }))
     void close()
   }
 
@@ -355,6 +357,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     cancelAgain?.()
     cancelSilence?.()
     hold.close()
+    place?.close()
     const last = connection?.socket
     if (last === undefined || last.destroyed) return
     await new Promise<void>((resolve) => {

@@ -56,15 +56,17 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     streaming.close()
-    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
-    await app.close()
-    cancel()
     try {
       runtime.describe({ sock: null })
     } catch (error) {
+      // To close would remove what is at its path, which may be the socket of another home by now.
+      if (isTenutoError(error, 'HOME_GONE')) return abandon(app)
       // A runtime that has stopped describes itself no more.
       if (!isTenutoError(error, 'STOPPED')) throw error
     }
+    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
+    await app.close()
+    cancel()
   }
   try {
     chmodSync(path, 0o600)
@@ -74,6 +76,11 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
     throw error
   }
   return { path, close: () => (closed ??= close()) }
+}
+
+const abandon = ({ server }: FastifyInstance): void => {
+  server.closeAllConnections()
+  server.unref()
 }
 
 const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {

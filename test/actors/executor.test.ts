@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -10,6 +10,7 @@ import { systemClock } from '../../src/clock.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
+import { removeFolder } from '../support/folders.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
@@ -341,25 +342,52 @@ test('a runner whose home is gone ends its attempts, makes nothing anew, and lea
   expect(existsSync(home)).toBe(false)
 })
 
-test('a daemon whose home is removed hears how its attempts ended, makes nothing anew, and fails', async () => {
+test('a daemon whose home is removed is told nothing of its attempts, makes nothing anew, and fails', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
-  const { ensure, ended, failures } = executor()
+  const { ensure, reports, failures } = executor()
   const outside = { cwd: '/tmp', env: { PATH: '/usr/bin:/bin', AT: home } }
-  const spec = shell(': > $AT/there; exec sleep 100', outside)
-  ensure(spec)
+  ensure(shell(': > $AT/there; exec sleep 100', outside))
   await fileThere(join(home, 'there'))
   const pid = await runnerPid()
 
   rmSync(home, { recursive: true, force: true })
-  const { record } = await ended(spec.key)
   await processGone(pid)
-  ensure(shell('true', outside))
   await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(1)
 
-  expect(record.outcome).toBe('cancelled')
-  expect(failures[0]).toMatchObject({ code: 'STORE_BROKEN', exit: 12 })
+  expect(reports).toEqual([])
+  expect(failures[0]).toMatchObject({ code: 'HOME_GONE', exit: 12 })
+  expect(failures[0]?.message).toBe(`the home ${home} has been removed`)
   expect(marked()).toEqual([])
   expect(existsSync(home)).toBe(false)
+})
+
+test('a home that is moved takes its attempts along: the runner leaves them, and who opens it there adopts them', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const before = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done', {
+    env: { PATH: '/usr/bin:/bin', AT: home },
+  })
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const [main] = marked(spec.key)
+  const first = await runnerPid()
+
+  renameSync(home, `${home}-moved`)
+  onTestFinished(() => removeFolder(`${home}-moved`))
+  await processGone(first)
+  await expect.poll(() => before.failures.length, { timeout: 10_000 }).toBe(1)
+
+  expect(before.failures[0]?.message).toBe(`the home ${home} has been moved to ${home}-moved`)
+  expect(existsSync(home)).toBe(false)
+  expect(marked(spec.key)).toContain(main)
+  // Its folder is where it was again, as if it had been opened in its new place.
+  renameSync(`${home}-moved`, home)
+  const after = executor(2)
+  after.ensure({ ...spec, recovered: true })
+  expect(await after.found(spec.key)).toMatchObject({ how: 'adopted', pid: main })
+  writeFileSync(join(home, 'go'), '')
+  expect((await after.ended(spec.key)).record).toMatchObject({ outcome: 'lost', pid: main })
+  expect(before.reports).toEqual([])
 })
 
 test('a program waits for what it asked for, also while its runner is being replaced, and then may end', async () => {
