@@ -73,6 +73,9 @@ export const planAttemptsDir = (home: string, plan: string): string =>
 export const attemptDir = (home: string, plan: string, job: string, n: number): string =>
   join(planAttemptsDir(home, plan), folderName(job), String(n))
 
+/** The home that an attempt directory lies in. */
+export const homeOfAttempt = (dir: string): string => join(dir, '../../../..')
+
 /** The attempt key `<homeId>/<plan>/<job>/<n>`: the idempotency key of one attempt, and its marker. */
 export const attemptKey = (homeId: string, plan: string, job: string, n: number): string =>
   `${homeId}/${plan}/${job}/${n}`
