@@ -133,8 +133,8 @@ export type Spec = AttemptRef &
     /** JSON text for the file `$TENUTO_NEEDS`; `{}` when absent. */
     needs?: string
     /**
-     * The machine was booted since this attempt was first asked for. Files of before may be missing, so their absence proves
-     * nothing: it is never started now, and `lost` unless an exit record is there.
+     * The machine was booted, or a backup restored, since this attempt was first asked for. Files of before may be missing, so their
+     * absence proves nothing: it is never started now, and `lost` unless an exit record is there or a process of it lives.
      */
     rebooted?: true
     /** Another daemon has begun it: if it lives, or begins only now, that is told (`found`). */
