@@ -73,6 +73,9 @@ export const planAttemptsDir = (home: string, plan: string): string =>
 export const attemptDir = (home: string, plan: string, job: string, n: number): string =>
   join(planAttemptsDir(home, plan), folderName(job), String(n))
 
+/** The home that an attempt directory lies in. */
+export const homeOfAttempt = (dir: string): string => join(dir, '../../../..')
+
 /** The attempt key `<homeId>/<plan>/<job>/<n>`: the idempotency key of one attempt, and its marker. */
 export const attemptKey = (homeId: string, plan: string, job: string, n: number): string =>
   `${homeId}/${plan}/${job}/${n}`
@@ -130,8 +133,8 @@ export type Spec = AttemptRef &
     /** JSON text for the file `$TENUTO_NEEDS`; `{}` when absent. */
     needs?: string
     /**
-     * The machine was booted since this attempt was first asked for. Files of before may be missing, so their absence proves
-     * nothing: it is never started now, and `lost` unless an exit record is there.
+     * The machine was booted, or a backup restored, since this attempt was first asked for. Files of before may be missing, so their
+     * absence proves nothing: it is never started now, and `lost` unless an exit record is there or a process of it lives.
      */
     rebooted?: true
     /** Another daemon has begun it: if it lives, or begins only now, that is told (`found`). */

@@ -5,6 +5,7 @@ import type { Host } from './actors/host.ts'
 import type { Missed } from './actors/sweeping.ts'
 import { parseAttemptKey } from './attempt.ts'
 import type { Clock } from './clock.ts'
+import { isTenutoError } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
 import { markedProcesses } from './process.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
@@ -80,7 +81,9 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
     cancel = clock.setTimeout(() => {
       sweep(2 * everyMs, round % PROCESSES_EVERY === 0)
         .catch((error: unknown) => {
-          if (!stopped) log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
+          // What a store that is away keeps from being swept is said once, by the host.
+          if (stopped || isTenutoError(error, 'STORE_FULL')) return
+          log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
         })
         .finally(() => later(round + 1))
     }, everyMs)

@@ -6,15 +6,16 @@
  *   one commit of everything a drain did
  *   effects are performed, sources are told, steps are shown               only now does anything leave
  *
- * A commit that fails takes everything with it: what was decided since the last one is forgotten, the plans it touched are read
- * again, and their sources offer again. A machine that throws costs its own actor one replacement and nobody else anything.
+ * A commit that fails takes everything with it: what was decided since the last one is forgotten, and the plans it touched are read
+ * again. What cannot be asked again waits for the next try; who can ask again is refused once it is an outage, and nothing of what was
+ * asked happens later. A machine that throws costs its own actor one replacement and nobody else anything.
  */
 import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
-import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
+import { EMPTY_BATCH, type Journal, type MailRow, PROBE_BATCH, type StepRow } from '../journal/journal.ts'
 import type { Asks, Effect } from '../machines/effect.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
@@ -24,6 +25,7 @@ import { asksOf, type Entry, machineOf, planEntry, type Resident } from './direc
 import { loading, tellSlots } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
 import { forgetPlan, type HostCounts, type Memory, memory } from './memory.ts'
+import { outage, type StorageState } from './outage.ts'
 import type { Faults } from './part.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
@@ -47,13 +49,18 @@ export type HostPorts = Readonly<{
   show: (steps: readonly StepRow[]) => void
   /** Told whether any plan is in memory, whenever there is nothing to do for the moment. */
   occupied?: (some: boolean) => void
+  /** Told when commits can be made no more, and when they can be made again. */
+  stored?: (state: StorageState) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
   /** Makes an actor or a part fail, for tests. */
   faults?: Faults | undefined
 }>
 
-/** The host of all actors of a home. */
+/**
+ * The host of all actors of a home. While its store is away, `submit`, `offer`, `sweep` and `between` reject at once with `STORE_FULL`,
+ * and nothing of them happens later.
+ */
 export type Host = Readonly<{
   /** Takes a plan in; resolves when it is durable. The id must be new. */
   submit: (submission: Submission) => Promise<void>
@@ -77,6 +84,8 @@ export type Host = Readonly<{
   /** Shows what every live actor does, in order, after the commit it belongs to. */
   inspect: FlatSystem['inspect']
   counts: () => HostCounts
+  /** Whether commits can be made, and since when not. */
+  storage: () => StorageState
   /** Resolves when nothing is runnable and everything done is durable. */
   idle: () => Promise<void>
   /** Takes nothing more, finishes the commit in flight, lets go of attempts. Idempotent. */
@@ -85,7 +94,8 @@ export type Host = Readonly<{
 
 /** A drain ends after this many steps, so that no plan delays the commits of another. */
 const DRAIN_STEPS = 4096
-const COMMIT_RETRY_MS = { least: 50, most: 5_000 } as const
+/** Between two tries to read what must be read. */
+const READ_AGAIN_MS = 250
 
 const SILENT = { settle: () => {}, fail: () => {} }
 type Sweep = Readonly<{
@@ -96,6 +106,13 @@ type Sweep = Readonly<{
 }>
 type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
+/** A drain whose commit failed: what it did, what it would have put into the mail, whom it took in, and how far the head had come. */
+type Attempted = Readonly<{
+  done: Transaction
+  stored: readonly Message[]
+  admitted: readonly Pending[]
+  reached: Readonly<{ position: number; mail: number; dead: number }>
+}>
 
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
@@ -137,7 +154,7 @@ export const host = (ports: HostPorts): Host => {
   let tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
   const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
-  const reports: (() => void)[] = []
+  const reports: { done: () => void; fail: (error: unknown) => void }[] = []
   let finds: [Address, AttemptFound | AttemptBegun][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
@@ -147,7 +164,12 @@ export const host = (ports: HostPorts): Host => {
   let draining: Promise<void> | null = null
   let scheduled = false
   let stopped = false
-  let retryMs: number = COMMIT_RETRY_MS.least
+  const away = outage({
+    clock,
+    log,
+    retry: () => wake(),
+    changed: (state) => ports.stored?.(state),
+  })
 
   // Taking messages in.
 
@@ -184,7 +206,8 @@ export const host = (ports: HostPorts): Host => {
     permits.couldGrant() ||
     !isEmpty(held.open, [])
   const wake = (): void => {
-    if (scheduled || draining || stopped) return
+    if (scheduled || draining || stopped || (away.isWaiting() && takeUps.length + tellings.length === 0))
+      return
     scheduled = true
     clock.soon(() => {
       scheduled = false
@@ -193,7 +216,7 @@ export const host = (ports: HostPorts): Host => {
         .catch(die)
         .finally(() => {
           draining = null
-          if (hasWork()) return wake()
+          if (hasWork() || (away.isOn() && !away.isWaiting())) return wake()
           ports.occupied?.(residents.size > 0)
           for (const resolve of idlers.splice(0)) resolve()
         })
@@ -237,6 +260,11 @@ export const host = (ports: HostPorts): Host => {
       }
     })
   const drain = async (): Promise<void> => {
+    // A plan can be read while nothing can be written.
+    if (away.isWaiting()) {
+      tellThem()
+      return takeThemUp().then(tellTakenUp)
+    }
     const admitted = admitThem()
     submissions = []
     for (const [address, news] of finds) {
@@ -250,24 +278,23 @@ export const host = (ports: HostPorts): Host => {
     } else decide(drainSteps)
     const done = held.open
     const stored = storeRest(done)
-    if (!isEmpty(done, stored.rows)) {
+    const isNothing = isEmpty(done, stored.rows)
+    if (!isNothing || away.isOn()) {
       try {
-        await journal.commit(batchOf(done, stored.rows))
+        await journal.commit(isNothing ? PROBE_BATCH : batchOf(done, stored.rows))
       } catch (error) {
-        for (const message of stored.messages) message.id = null
+        const reached = { ...held.head }
         held.open = transaction()
-        await undo(done, admitted, error)
+        await undo({ done, stored: stored.messages, admitted, reached }, error)
         return
       }
-      counts.commits += 1
+      if (!isNothing) counts.commits += 1
       counts.steps += done.steps.length
-      if (retryMs > COMMIT_RETRY_MS.least) log.info({}, 'commits work again')
-      retryMs = COMMIT_RETRY_MS.least
+      away.worked()
     }
     held.open = transaction()
     act(done)
-    for (const { offer } of stored.messages)
-      offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
+    tellKept(stored.messages)
     for (const { done: tellSource } of admitted) tellSource()
     tellTakenUp()
     tellThem()
@@ -309,6 +336,10 @@ export const host = (ports: HostPorts): Host => {
       }
     }
   }
+  const tellKept = (messages: readonly Message[]): void => {
+    for (const { offer } of messages)
+      offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
+  }
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
     if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
@@ -320,7 +351,7 @@ export const host = (ports: HostPorts): Host => {
       try {
         const report = await sweep(minAgeMs, missed)
         if (report.repaired.length === 0) done(report)
-        else reports.push(() => done(report))
+        else reports.push({ done: () => done(report), fail })
       } catch (error) {
         fail(error)
       }
@@ -412,7 +443,8 @@ export const host = (ports: HostPorts): Host => {
   const act = (done: Transaction): void => {
     for (const entry of done.actors) entry.savedSeq = entry.seq
     for (const asked of done.effects) perform(asked)
-    for (const told of [...done.receipts, ...reports.splice(0)]) told()
+    for (const told of done.receipts) told()
+    for (const { done: tellSource } of reports.splice(0)) tellSource()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const event of done.inspected) inspected(event)
     for (const address of done.faulted) replace(address)
@@ -463,11 +495,6 @@ export const host = (ports: HostPorts): Host => {
 
   // Undoing: nothing of a drain whose commit failed has happened.
 
-  const pause = (): Promise<void> =>
-    new Promise((resolve) => {
-      clock.setTimeout(resolve, retryMs)
-      retryMs = Math.min(COMMIT_RETRY_MS.most, retryMs * 2)
-    })
   /** Reads what must be read, however long the store is away. */
   const insist = async <T>(read: () => Promise<T>): Promise<T> => {
     for (;;) {
@@ -475,42 +502,75 @@ export const host = (ports: HostPorts): Host => {
         return await read()
       } catch (error) {
         if (stopped || !isTenutoError(error, 'STORE_FULL')) throw error
-        await pause()
+        await new Promise<void>((resolve) => void clock.setTimeout(resolve, READ_AGAIN_MS))
       }
     }
   }
-  const undo = async (done: Transaction, admitted: readonly Pending[], error: unknown): Promise<void> => {
+  const undo = async ({ done, stored, admitted, reached }: Attempted, error: unknown): Promise<void> => {
     counts.failedCommits += 1
     if (!isTenutoError(error, 'STORE_FULL')) return die(error)
-    log.warn({ error: error.message, retryMs }, 'commit failed; nothing of it has happened')
-    const again: [Address, Message][] = done.offered.filter(([, message]) => message.id === null)
+    away.failed(error)
+    const waiting: [Address, Message][] = []
     for (const of of done.touched) {
       for (const [address, messages] of waitingFor(of.id)) {
-        for (const message of messages)
-          if (message.offer && message.id === null) again.push([address, message])
+        for (const message of messages) waiting.push([address, message])
         boxes.letGo(address)
       }
       forgetPlan(held, of.id)
     }
+    let happened = false
     try {
-      await pause()
       held.head = { ...(await insist(() => journal.head())) }
+      // A commit whose end was not seen may have happened after all.
+      happened = hasHappened(done, stored, reached)
+      if (!happened) for (const message of stored) message.id = null
       for (const { id } of done.touched) await insist(() => bringIn(id, false))
     } catch (worse) {
+      for (const { fail } of admitted) fail(worse)
+      for (const [, { offer }] of [...done.offered, ...waiting]) offer?.fail(worse)
       return die(worse)
     }
-    // A commit whose end was not seen may have happened after all.
-    for (const pending of admitted) {
-      if (residents.has(pending.row.id)) pending.done()
-      else submissions.push(pending)
+    if (happened) {
+      for (const told of done.receipts) told()
+      for (const { done: tellSource } of admitted) tellSource()
+      tellKept(stored)
+      if (done.steps.length > 0) ports.show(done.steps)
+    } else {
+      submissions.unshift(...admitted)
+      for (const [address, message] of done.offered) if (message.id === null) offerAgain(address, message)
+      noteAgain(done)
     }
-    for (const [address, message] of again) {
-      message.taken = false
-      route(address, message)
-    }
-    noteAgain(done)
+    for (const [address, message] of waiting)
+      if (message.offer && message.id === null) offerAgain(address, message)
     // Nobody waits for a store that is away: the plan is in memory.
     tellTakenUp()
+    const refusal = away.refusal()
+    if (refusal) refuseAll(refusal)
+  }
+  const offerAgain = (address: Address, message: Message): void => {
+    message.taken = false
+    route(address, message)
+  }
+  /** Whether the head, which was read again, is what the commit would have made of it. */
+  const hasHappened = (done: Transaction, stored: readonly Message[], reached: typeof held.head): boolean =>
+    done.steps.length + stored.length + done.dead.length > 0 &&
+    (['position', 'mail', 'dead'] as const).every((what) => held.head[what] === reached[what])
+  /** Whoever can ask again is told, and nothing of what they asked is kept; what nobody would send again stays. */
+  const refuseAll = (error: TenutoError): void => {
+    for (const address of [...boxes.addresses()]) {
+      for (const message of boxes.clear(address)) {
+        const { offer, id } = message
+        if (offer === null || offer === SILENT || id !== null) boxes.put(address, message)
+        else offer.fail(error)
+      }
+      // Nor is a plan read later for what was refused.
+      if (boxes.depth(address) === 0 && held.absent.delete(address)) boxes.letGo(address)
+    }
+    failAskers(error)
+  }
+  const failAskers = (error: unknown): void => {
+    for (const all of [submissions, sweeps, betweens, reports])
+      for (const { fail } of all.splice(0)) fail(error)
   }
   /** What was noted of recovery is found out only once; the notes go with the next commit. */
   const noteAgain = (done: Transaction): void => {
@@ -545,22 +605,29 @@ export const host = (ports: HostPorts): Host => {
   const die = (error: unknown): void => {
     stopped = true
     alarms.stop()
+    away.stop()
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    for (const { fail } of [...submissions, ...sweeps, ...betweens, ...takenUp]) fail(error)
+    failAskers(error)
+    for (const { fail } of [...takeUps, ...takenUp]) fail(error)
     ports.fail(error)
   }
+
+  /** Why somebody who could ask again is not heard. */
+  const refusal = (): TenutoError | undefined => (stopped ? new TenutoError('STOPPED') : away.refusal())
 
   return {
     submit: (submission) =>
       new Promise((done, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
+        const no = refusal()
+        if (no) return fail(no)
         submissions.push({ ...submission, done, fail })
         wake()
       }),
     offer: (address, event) =>
       new Promise((settle, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
+        const no = refusal()
+        if (no) return fail(no)
         route(address, messageOf(event, { offer: { settle, fail } }))
       }),
     takeUp: (plan) =>
@@ -571,13 +638,15 @@ export const host = (ports: HostPorts): Host => {
       }),
     sweep: (minAgeMs, missed = []) =>
       new Promise((done, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
+        const no = refusal()
+        if (no) return fail(no)
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
     between: (act) =>
       new Promise((done, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
+        const no = refusal()
+        if (no) return fail(no)
         betweens.push({ act: async () => done(await act()), fail })
         wake()
       }),
@@ -586,22 +655,23 @@ export const host = (ports: HostPorts): Host => {
     residents,
     inspect,
     counts: () => ({ ...counts }),
+    storage: away.state,
     idle: () =>
       new Promise((resolve) => {
-        if (!scheduled && !draining) resolve()
+        if (!scheduled && !draining && (stopped || !hasWork())) resolve()
         else idlers.push(resolve)
       }),
     stop: async () => {
       if (!stopped) {
         stopped = true
         alarms.stop()
+        away.stop()
         await draining
         const error = new TenutoError('STOPPED')
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        for (const { fail } of [...submissions.splice(0), ...sweeps.splice(0), ...betweens.splice(0)])
-          fail(error)
-        for (const { fail } of takenUp.splice(0)) fail(error)
+        failAskers(error)
+        for (const all of [takeUps, takenUp]) for (const { fail } of all.splice(0)) fail(error)
       }
       await attempts.close()
     },

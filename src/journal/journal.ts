@@ -142,8 +142,8 @@ export type Opening = Readonly<{
   /** Whether the boot before stopped cleanly; true in a new journal. */
   clean: boolean
   /**
-   * What was so before this moment (epoch ms) was so before the machine was last booted. Infinite in the first run after that,
-   * whatever the clocks say; null when no run on another boot of the machine is known.
+   * What was so before this moment (epoch ms) was so before the machine was last booted, or a backup restored. Infinite in the first run
+   * after that, whatever the clocks say; null when no run on another boot of the machine is known.
    */
   bootedSince: number | null
   /** A random id drawn when the journal was made; marks the processes of this home. */
@@ -295,4 +295,16 @@ export const EMPTY_BATCH: Batch = {
   dead: [],
   aside: [],
   loading: [],
+}
+
+/**
+ * A batch that writes and changes nothing: whether it can be committed says whether anything can. (SQLite writes no page that nothing
+ * touches.)
+ */
+export const PROBE_BATCH: Batch = {
+  ...EMPTY_BATCH,
+  loading: [
+    { plan: '', times: 1 },
+    { plan: '', times: 0 },
+  ],
 }

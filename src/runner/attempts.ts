@@ -80,7 +80,7 @@ export type Attempts = Readonly<{
   live: () => readonly LiveAttempt[]
   /** Whether there is nothing to wait for. */
   isIdle: () => boolean
-  /** The home is gone: ends everything and writes nothing more. */
+  /** The home is gone: ends everything, writes nothing more, and tells nobody of ends that nobody asked for and no file will show. */
   abandon: () => void
 }>
 
@@ -597,7 +597,8 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   /** Records the end, tells it, and forgets the attempt. */
   const finish = (entry: Entry, record: ExitRecord): void => {
     entries.delete(entry.ref.key)
-    ports.ended(write(entry.ref.dir, record))
+    const recorded = write(entry.ref.dir, record)
+    if (!abandoned) ports.ended(recorded)
   }
 
   /** Tells an end that stands in the directory already, or must not stand there. */

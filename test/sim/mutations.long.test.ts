@@ -19,12 +19,12 @@ const mutations: readonly Mutation[] = [
     name: 'an effect before its commit',
     says: /is started before its step is committed/,
     file: 'src/actors/host.ts',
-    from: 'await journal.commit(batchOf(done, stored.rows))',
-    to: 'for (const asked of done.effects) perform(asked)\n        await journal.commit(batchOf(done, stored.rows))',
+    from: 'await journal.commit(isNothing ? PROBE_BATCH : batchOf(done, stored.rows))',
+    to: 'for (const asked of done.effects) perform(asked)\n        await journal.commit(isNothing ? PROBE_BATCH : batchOf(done, stored.rows))',
   },
   {
     name: 'an acknowledgement in a second transaction',
-    says: /mail \d+ is not there/,
+    says: /mail \d+ (?:is not there|to \S+ was taken and is still to be delivered)/,
     file: 'src/actors/transaction.ts',
     from: 'taken: open.taken, failed',
     to: 'taken: late.splice(0, late.length, ...open.taken), failed',
@@ -38,14 +38,14 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'an undelivered message forgotten on reload',
-    says: /does not settle/,
+    says: /does not settle|message\(s\) wait when all is over/,
     file: 'src/actors/loading.ts',
     from: 'of posted) boxes.put',
     to: 'of posted.slice(0, 0)) boxes.put',
   },
   {
     name: 'a settle applied twice',
-    says: /does not settle/,
+    says: /does not settle|the plan is succeeded and j\d+ is held/,
     file: 'src/machines/plan.ts',
     from: 'open: context.open - verdict.settled',
     to: 'open: context.open - 2 * verdict.settled',
@@ -105,6 +105,20 @@ const mutations: readonly Mutation[] = [
     file: 'src/runner/attempts.ts',
     from: '    const recorded = guarded(() => exitOf(ref.dir))\n    if (recorded !== undefined) return tell(entry, recorded)\n    if (starts)',
     to: '    if (starts)',
+  },
+  {
+    name: 'a refused command kept',
+    says: /was refused and is step/,
+    file: 'src/actors/host.ts',
+    from: 'else offer.fail(error)',
+    to: 'else {\n          offer.fail(error)\n          boxes.put(address, message)\n        }',
+  },
+  {
+    name: 'a refused plan kept',
+    says: /was refused and is in the journal|the host gave up/,
+    file: 'src/actors/host.ts',
+    from: 'for (const all of [submissions, sweeps',
+    to: 'for (const { fail } of submissions) fail(error)\n    for (const all of [sweeps',
   },
 ]
 

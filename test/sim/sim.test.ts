@@ -7,12 +7,13 @@ const FROM = 1
 const SEEDS = 100
 
 const livesOf = async (cases: Iterable<Readonly<{ seed: number; sweep: boolean }>>) => {
-  const totals = { crashes: 0, failedCommits: 0, repairs: 0, faults: new Set<string>() }
+  const totals = { crashes: 0, failedCommits: 0, repairs: 0, refused: 0, faults: new Set<string>() }
   for (const each of cases) {
     const life = await liveCase(each)
     totals.crashes += life.crashes
     totals.failedCommits += life.failedCommits
     totals.repairs += life.repairs
+    totals.refused += life.refused
     for (const struck of life.struck) totals.faults.add(struck.slice(0, struck.indexOf(' #')))
     expect({ ...each, wrong: life.wrong }).toEqual({ ...each, wrong: [] })
   }
@@ -27,11 +28,12 @@ test('what went wrong once does not go wrong again', async () => {
 test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or fails, nothing is lost and nothing starts twice`, {
   timeout: 120_000,
 }, async () => {
-  const { crashes, failedCommits, repairs, faults } = await livesOf(seeds(false))
+  const { crashes, failedCommits, repairs, refused, faults } = await livesOf(seeds(false))
 
   // A world in which nothing goes wrong proves nothing.
   expect(crashes).toBeGreaterThan(SEEDS / 4)
   expect(failedCommits).toBeGreaterThan(SEEDS / 4)
+  expect(refused).toBeGreaterThan(SEEDS / 4)
   expect(faults.size).toBe(Object.keys(FAULTS).length - LOSSES.length)
   expect(repairs).toBe(0)
 })

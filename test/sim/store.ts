@@ -7,10 +7,15 @@ import type { Choices } from './choices.ts'
 import type { Life, Timeline } from './timeline.ts'
 
 const SLOW_MS_MOST = 2_000
+const AWAY_MS_MOST = 30_000
+
+/** A store that every life uses: until when it takes nothing. */
+export type Shelf = { awayUntil: number }
 
 /** What the store of a life needs. */
 export type StorePorts = Readonly<{
   life: Life
+  shelf: Shelf
   time: Timeline
   choices: Choices
   crash: (where: string) => void
@@ -25,7 +30,7 @@ const full = (): TenutoError => new TenutoError('STORE_FULL', { path: 'memory', 
 
 /** A journal on which commits fail, take long, and are not seen to end; and around which the process dies. */
 export const faultyJournal = (journal: Journal, ports: StorePorts): Journal => {
-  const { life, time, choices, crash, failed, tell } = ports
+  const { life, shelf, time, choices, crash, failed, tell } = ports
   return {
     ...journal,
     commit: async (batch) => {
@@ -36,6 +41,15 @@ export const faultyJournal = (journal: Journal, ports: StorePorts): Journal => {
       if (choices.strike('crash before a commit', what) !== undefined) {
         crash(`before the commit of ${what}`)
         return forever()
+      }
+      const away = choices.strike('take the store away', what)
+      if (away !== undefined) {
+        tell('the store goes away')
+        shelf.awayUntil = time.monotonic() + away * AWAY_MS_MOST
+      }
+      if (time.monotonic() < shelf.awayUntil) {
+        failed()
+        throw full()
       }
       if (choices.strike('fail a commit', what) !== undefined) {
         failed()

@@ -8,6 +8,7 @@ import { processAttempts } from '../../src/actors/processes.ts'
 import type { Missed } from '../../src/actors/sweeping.ts'
 import { type Address, parseAddress } from '../../src/address.ts'
 import { attemptDir } from '../../src/attempt.ts'
+import { isTenutoError } from '../../src/errors.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
 import { memoryDisk, memoryJournal, memoryReader } from '../../src/journal/memory.ts'
 import { isPlanEnd } from '../../src/states.ts'
@@ -17,7 +18,7 @@ import { attemptsWrong, journalWrong } from './invariants.ts'
 import type { SimPlan } from './plans.ts'
 import { premises as newPremises, type Scripts } from './premises.ts'
 import { runners as newRunners } from './runners.ts'
-import { faultyJournal } from './store.ts'
+import { faultyJournal, type Shelf } from './store.ts'
 import { type Life, timeline } from './timeline.ts'
 
 /** What a world begins with. */
@@ -43,6 +44,8 @@ export type Verdict = Readonly<{
   crashes: number
   failedCommits: number
   repairs: number
+  /** Requests that a store which was away made the host refuse. */
+  refused: number
   executions: number
   /** How each job ended, by plan and name. */
   ends: Readonly<Record<string, string>>
@@ -63,7 +66,11 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const tell = (line: string): void => {
     story.push(`${Math.floor(time.monotonic())} ms  ${line}`)
   }
-  const counts = { crashes: 0, failedCommits: 0, repairs: 0 }
+  const counts = { crashes: 0, failedCommits: 0, repairs: 0, refused: 0 }
+  const shelf: Shelf = { awayUntil: 0 }
+  /** What was asked and refused; each says so in the step that takes it. */
+  const refused = new Set<string>()
+  let asks = 0
   const disk = memoryDisk(HOME_ID)
   const reader = memoryReader({ ...disk, faults: {} })
   const premises = newPremises(time, scripts, (what) => wrong.push(what))
@@ -213,7 +220,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       }
     }
     const made = host({
-      journal: faultyJournal(journal, { life, time, choices, crash, failed, tell, committed }),
+      journal: faultyJournal(journal, { life, shelf, time, choices, crash, failed, tell, committed }),
       clock,
       random: choices.random('host'),
       attempts,
@@ -226,11 +233,12 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     current = made
     for (const plan of plans) {
       if (disk.tables.plans.has(plan.id)) made.takeUp(plan.id).catch(() => {})
-      else submit(made, plan)
+      else submit(made, plan, life)
     }
     sweepLater(made, life)
   }
-  const submit = (to: Host, { id, definition }: SimPlan): void => {
+  const submit = (to: Host, plan: SimPlan, life: Life): void => {
+    const { id, definition } = plan
     const row = {
       id,
       name: definition.name,
@@ -241,7 +249,21 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       base: '/',
       submittedAt: time.wall(),
     }
-    to.submit({ row, definition }).catch(() => {})
+    to.submit({ row, definition }).then(
+      () => {
+        if (!disk.tables.plans.has(id)) wrong.push(`${id} was acknowledged and is not in the journal`)
+      },
+      (error: unknown) => {
+        if (!isTenutoError(error, 'STORE_FULL')) return
+        counts.refused += 1
+        tell(`${id} is refused`)
+        // Whoever was refused tries again in their own time; until then nothing of it may happen.
+        time.at(choices.random('patience')() * 10_000, life, () => {
+          if (disk.tables.plans.has(id)) wrong.push(`${id} was refused and is in the journal`)
+          else submit(to, plan, life)
+        })
+      },
+    )
   }
   /** As the runtime does it. */
   const sweepLater = (of: Host, life: Life): void => {
@@ -273,10 +295,19 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
 
   const command = (how: number): void => {
     const [address, event] = commandOf(how, plans)
-    tell(`${event.type} to ${address}`)
-    current?.offer(address as Address, { ...event, at: time.wall() }).then(
-      () => {},
-      () => {},
+    asks += 1
+    const why = `ask ${asks}`
+    tell(`${event.type} to ${address}, ${why}`)
+    current?.offer(address as Address, { ...event, at: time.wall(), why }).then(
+      ({ taken, position }) => {
+        if (taken && position > disk.tables.position) wrong.push(`${why} was acknowledged before its commit`)
+      },
+      (error: unknown) => {
+        if (!isTenutoError(error, 'STORE_FULL')) return
+        counts.refused += 1
+        refused.add(why)
+        tell(`${why} is refused`)
+      },
     )
   }
   const deciding = async (): Promise<void> => {
@@ -299,6 +330,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   }
   choices.calm()
   tell('the faults stop')
+  shelf.awayUntil = 0
   disk.faults.damaged = undefined
   time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
   for (let turns = 0; turns < TURNS_MAX && !settled && wrong.length === 0; turns += 1) await time.next()
@@ -313,6 +345,10 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const until = time.monotonic() + 10_000
   while (settled && wrong.length === 0 && time.monotonic() < until && (await time.next()));
   await auditNow(true)
+  for (const { position, event } of await reader.steps({ after: 0, limit: Number.MAX_SAFE_INTEGER })) {
+    const { why } = JSON.parse(event) as { why?: string }
+    if (why !== undefined && refused.has(why)) wrong.push(`${why} was refused and is step ${position}`)
+  }
   wrong.push(...(await attemptsWrong(reader, plans, premises, dirOf)))
   const ends: Record<string, string> = {}
   for (const { id } of plans) {
