@@ -181,6 +181,12 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  STORE_RESTARTED: {
+    message: 'the writer of the journal failed and is started again: {why}',
+    hint: 'nothing of this commit has happened; ask again',
+    exit: 12,
+    http: 503,
+  },
   STORE_BROKEN: {
     message: 'the journal {path} cannot be used: {why}',
     hint: '`tenuto doctor` says more',
