@@ -180,6 +180,12 @@ export const ERRORS = {
     exit: 12,
     http: 500,
   },
+  RUNTIME_GIVEN_UP: {
+    message: 'a part without which nothing goes on failed too often: {why}',
+    hint: 'nothing is lost: start it again; `daemon.log` says what failed',
+    exit: 12,
+    http: 503,
+  },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
   FENCED: {
     message: 'this process has been replaced ({what})',

@@ -258,7 +258,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     )
     memory.open.touched.add(of)
     if (message.deliveries >= DELIVERIES_MAX) return poison(of, address, message, why)
-    memory.open.faulted.add(address)
+    memory.open.faulted.set(address, error)
     boxes.hold(address)
     if (message.id !== null && !counted) memory.open.failed.push(message.id)
     else if (message.id === null && message.durable) memory.open.posted.push([address, message])
@@ -267,7 +267,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
   /** A message that cannot be taken is a dead letter, and its actor ends as failed, or is quarantined. */
   const poison = (of: Resident, address: Address, message: Message, why: string): void => {
     memory.open.touched.add(of)
-    memory.open.faulted.add(address)
+    memory.open.faulted.set(address, why)
     boxes.hold(address)
     bury(address, message, why)
     if (message.event.type === 'faulted') {

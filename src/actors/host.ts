@@ -31,6 +31,16 @@ import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
+/** An actor that has failed, and what can be done about it. */
+export type FailedActor = Readonly<{
+  address: Address
+  error: unknown
+  /** Replaces it from its committed state. */
+  again: () => void
+  /** Ends it: a job fails with reason `fault`, a plan is quarantined. */
+  giveUp: (why: string) => void
+}>
+
 /** What a host needs. */
 export type HostPorts = Readonly<{
   journal: Journal
@@ -51,6 +61,10 @@ export type HostPorts = Readonly<{
   occupied?: (some: boolean) => void
   /** Told when commits can be made no more, and when they can be made again. */
   stored?: (state: StorageState) => void
+  /** An actor has failed. Without it, it is replaced at once. */
+  failed?: (actor: FailedActor) => void
+  /** Nobody needs this actor any more. */
+  forgotten?: (address: Address) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
   /** Makes an actor or a part fail, for tests. */
@@ -447,7 +461,11 @@ export const host = (ports: HostPorts): Host => {
     for (const { done: tellSource } of reports.splice(0)) tellSource()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const event of done.inspected) inspected(event)
-    for (const address of done.faulted) replace(address)
+    for (const [address, error] of done.faulted) {
+      const giveUp = (why: string): void => giveUpOn(address, why)
+      if (ports.failed) ports.failed({ address, error, again: () => replace(address), giveUp })
+      else replace(address)
+    }
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
   /** What an inspector throws is dropped, and the inspector with it: it may look and never hurt. */
@@ -477,6 +495,23 @@ export const host = (ports: HostPorts): Host => {
     }
     boxes.letGo(address)
   }
+  /** An actor that has failed too often is brought back once more, for the message that ends it. */
+  const giveUpOn = (address: Address, why: string): void => {
+    const act = (): void => {
+      const of = residents.get(parseAddress(address).plan)
+      if (!of?.actors.has(address)) return
+      replace(address)
+      const faulted = messageOf(
+        { type: 'faulted', at: clock.now(), error: why },
+        { postedBy: held.head.position },
+      )
+      held.open.touched.add(of)
+      held.open.posted.push([address, faulted])
+      boxes.putFirst(address, faulted)
+    }
+    tellings.push({ act, done: () => {}, fail: die })
+    wake()
+  }
   const isWaitedFor = (plan: string): boolean =>
     [...boxes.addresses()].some((address) => parseAddress(address).plan === plan)
   /** An ended job is a row again, and a plan whose jobs have all ended leaves the memory. */
@@ -485,11 +520,13 @@ export const host = (ports: HostPorts): Host => {
     if (entry.kind === 'job' && isJobEnd(entry.value) && boxes.depth(address) === 0) {
       of.actors.delete(address)
       alarms.forget(address)
+      ports.forgotten?.(address)
     }
     const plan = planEntry(of)
     if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && !isWaitedFor(of.id)) {
       residents.delete(of.id)
       permits.forget(of.id)
+      ports.forgotten?.(planAddress(of.id))
     }
   }
 
@@ -508,8 +545,8 @@ export const host = (ports: HostPorts): Host => {
   }
   const undo = async ({ done, stored, admitted, reached }: Attempted, error: unknown): Promise<void> => {
     counts.failedCommits += 1
-    if (!isTenutoError(error, 'STORE_FULL')) return die(error)
-    away.failed(error)
+    if (isTenutoError(error, 'STORE_FULL')) away.failed(error)
+    else if (!isTenutoError(error, 'STORE_RESTARTED')) return die(error)
     const waiting: [Address, Message][] = []
     for (const of of done.touched) {
       for (const [address, messages] of waitingFor(of.id)) {

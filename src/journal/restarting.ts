@@ -57,7 +57,7 @@ export const restartingJournal = (
       exit = undefined
       if (!isUp) {
         const next = await open(current.opening)
-        await current.close()
+        if (next !== current) await current.close()
         current = next
         isUp = true
         up.resolve()
