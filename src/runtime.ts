@@ -48,7 +48,7 @@ import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
-import { runtimeTree } from './tree.ts'
+import { runtimeTree, treeShape } from './tree.ts'
 import {
   type BuildShape,
   buildShape,
@@ -58,6 +58,7 @@ import {
   type JobShape,
   type StateShape,
   type SweepShape,
+  type TreeShape,
 } from './views/shapes.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -560,7 +561,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const takesUp = (options.resume ?? true) && (options.starts ?? true)
   const isForeign = (plan: string): boolean => foreign.has(plan)
-  const net = sweeper({ journal, clock, host: actors, takesUp, isForeign }, options.sweepMs ?? SWEEP_MS)
+  const net = sweeper(
+    { journal, clock, host: actors, takesUp, isForeign, faults },
+    options.sweepMs ?? SWEEP_MS,
+  )
 
   let unstopped: Readonly<{ error: unknown }> | null = null
   const stopWriter = async (): Promise<void> => {

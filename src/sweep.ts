@@ -2,6 +2,7 @@
  * The sweep of a home that is held: what the host finds in its plans, together with what only the runtime can see, now and by itself.
  */
 import type { Host } from './actors/host.ts'
+import type { Faults } from './actors/part.ts'
 import type { Missed } from './actors/sweeping.ts'
 import { parseAttemptKey } from './attempt.ts'
 import type { Clock } from './clock.ts'
@@ -21,6 +22,8 @@ export type SweepPorts = Readonly<{
   takesUp: boolean
   /** Whether a plan is left to another program. */
   isForeign: (plan: string) => boolean
+  /** Makes a round fail, for tests. */
+  faults?: Faults | undefined
 }>
 
 /** The sweep of a home, for whoever asks for one, and for whoever supervises those that it makes by itself. */
@@ -80,6 +83,7 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
     everyMs,
     round: async (count) => {
       if (!isReady) return
+      ports.faults?.({ part: 'sweeper', call: 'round' })
       try {
         await sweep(2 * everyMs, count % PROCESSES_EVERY === 0)
       } catch (error) {

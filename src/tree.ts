@@ -12,7 +12,7 @@
  *         ├─ retention   what is kept no longer
  *         └─ projector   who follows reads from the journal what was not shown
  */
-import type { FailedActor } from './actors/host.ts'
+import type { FailedActor, Host } from './actors/host.ts'
 import type { Address } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { Random } from './ids.ts'
@@ -27,6 +27,7 @@ import {
   supervisorChild,
   type Tree,
 } from './supervisor/index.ts'
+import type { TreeShape } from './views/shapes.ts'
 
 /** A part that can be started again and again; `exit` says that it has failed. */
 export type Supervised = Readonly<{
@@ -183,3 +184,73 @@ export const runtimeTree = (parts: TreeParts, { clock, random, log }: TreePorts)
 }
 
 type Begin = Readonly<{ again: () => void }>
+
+/** Actors shown of a kind. */
+const ACTORS_SHOWN = 1000
+
+/** The tree with the actors that are in memory, as clients see it. `now` in epoch ms. */
+export const treeShape = (tree: Tree, host: Pick<Host, 'live'>, now: number): TreeShape => {
+  const shape = ({ kind, children, ...node }: Tree): TreeShape => ({
+    ...shapeOf(node),
+    kind,
+    strategy: node.strategy,
+    children: children.map(shape),
+    more: node.more,
+  })
+  const actorsUnder = (node: Tree, kind: 'plan' | 'job'): TreeShape => {
+    const failed = new Map(node.children.map((child) => [child.id, child]))
+    const { actors, all } = host.live(kind, ACTORS_SHOWN)
+    const children = actors.map(({ address, state, since, depth, oldestAt }): TreeShape => {
+      const known = failed.get(address)
+      const isWell = known === undefined || known.state === 'running'
+      return {
+        ...(known ? shapeOf(known) : NEVER_FAILED),
+        id: address,
+        kind: 'actor',
+        state: isWell ? state : `${state}, ${known.state}`,
+        since_ms: since === null ? null : Math.max(0, now - since),
+        mailbox: { depth, oldest_ms: oldestAt === null ? null : Math.max(0, now - oldestAt) },
+      }
+    })
+    return { ...shape({ ...node, children: [] }), children, more: all - children.length }
+  }
+  const root = shape({ ...tree, children: [] })
+  const children = tree.children.map((node) =>
+    node.id === 'plans' || node.id === 'jobs'
+      ? actorsUnder(node, node.id === 'plans' ? 'plan' : 'job')
+      : shape(node),
+  )
+  return { ...root, children }
+}
+
+const NEVER_FAILED = {
+  strategy: null,
+  restarts: null,
+  last_error: null,
+  history: [],
+  children: [],
+  more: 0,
+} as const satisfies Partial<TreeShape>
+
+const shapeOf = ({
+  id,
+  state,
+  restarts,
+  lastError,
+  sinceMs,
+  history,
+}: Omit<Tree, 'kind' | 'children'>): TreeShape => ({
+  ...NEVER_FAILED,
+  id,
+  kind: 'worker',
+  state,
+  restarts: restarts && {
+    count: restarts.count,
+    intensity: restarts.intensity,
+    period_ms: restarts.periodMs,
+  },
+  last_error: lastError,
+  since_ms: Math.round(sinceMs),
+  mailbox: null,
+  history: history.map(({ agoMs, reason }) => ({ ago_ms: Math.round(agoMs), reason })),
+})

@@ -31,6 +31,17 @@ import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
+/** A live actor, and what waits for it. */
+export type ActorLook = Readonly<{
+  address: Address
+  state: string
+  /** When its row on the board last changed, in epoch ms; null for a plan. */
+  since: number | null
+  depth: number
+  /** The moment of the message that comes next; null when there is none, or it has none. */
+  oldestAt: number | null
+}>
+
 /** An actor that has failed, and what can be done about it. */
 export type FailedActor = Readonly<{
   address: Address
@@ -98,6 +109,8 @@ export type Host = Readonly<{
   /** Shows what every live actor does, in order, after the commit it belongs to. */
   inspect: FlatSystem['inspect']
   counts: () => HostCounts
+  /** The actors in memory, at most `most` of a kind, and how many there are. */
+  live: (kind: Entry['kind'], most: number) => Readonly<{ actors: readonly ActorLook[]; all: number }>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageState
   /** Resolves when nothing is runnable and everything done is durable. */
@@ -512,6 +525,13 @@ export const host = (ports: HostPorts): Host => {
     tellings.push({ act, done: () => {}, fail: die })
     wake()
   }
+  const looked = ({ address, value, resident: of, index }: Entry): ActorLook => ({
+    address,
+    state: value,
+    since: of.rows[index]?.since ?? null,
+    depth: boxes.depth(address),
+    oldestAt: boxes.first(address)?.event.at ?? null,
+  })
   const isWaitedFor = (plan: string): boolean =>
     [...boxes.addresses()].some((address) => parseAddress(address).plan === plan)
   /** An ended job is a row again, and a plan whose jobs have all ended leaves the memory. */
@@ -692,6 +712,18 @@ export const host = (ports: HostPorts): Host => {
     residents,
     inspect,
     counts: () => ({ ...counts }),
+    live: (kind, most) => {
+      const actors: ActorLook[] = []
+      let all = 0
+      for (const of of residents.values()) {
+        for (const entry of of.actors.values()) {
+          if (entry.kind !== kind) continue
+          all += 1
+          if (actors.length < most) actors.push(looked(entry))
+        }
+      }
+      return { actors, all }
+    },
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {

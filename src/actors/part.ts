@@ -14,7 +14,7 @@ type Port<P> = Readonly<Record<keyof P, Call>>
 
 /** Where something can be made to fail, for tests. */
 export type FaultPoint =
-  | Readonly<{ part: PartName | 'journal'; call: string }>
+  | Readonly<{ part: PartName | 'journal' | 'sweeper'; call: string }>
   | Readonly<{ actor: string; message: string }>
 
 /** Asked at each point; what it throws is thrown there. */
