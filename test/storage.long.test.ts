@@ -324,6 +324,8 @@ test('a full disk keeps nobody from reading a home that was left in order, nor f
     )
   await runtime.idle()
   expect((await runtime.state()).degraded).toBe(true)
+  // What is tried while nothing waits really writes: it fails as long as there is no room.
+  await expect.poll(() => runtime.storage().data.tries, { timeout: 10_000 }).toBeGreaterThan(5)
   disk.makeRoom()
   await expect.poll(() => runtime.storage().status, { timeout: 10_000 }).toBe('ok')
   const before = (await runtime.catalog.plans()).map(({ id, state }) => [id, state])
