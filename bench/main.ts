@@ -6,10 +6,10 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import type { Definition, JobDefinition, Need } from '../src/definition.ts'
 import type { createRuntime as CreateRuntime } from '../src/runtime.ts'
+import { type Lives, livesIn, rawHops, rawRows } from './raw.ts'
 
 /** What is measured is what is shipped: the build. */
 const built = pathToFileURL(join(import.meta.dirname, '..', 'dist', 'runtime.js')).href
@@ -86,131 +86,14 @@ const lifeOf = (definition: Definition): Promise<number> =>
     return took
   })
 
-const EVENT = JSON.stringify({
-  type: 'attempt.ended',
-  at: 1_700_000_000_000,
-  generation: 1,
-  attempt: 1,
-  outcome: 'succeeded',
-  code: 0,
-  signal: null,
-})
-const SNAPSHOT = JSON.stringify({
-  value: 'running',
-  context: {
-    job: 'j1',
-    generation: 1,
-    attempt: 1,
-    failures: 0,
-    unstarted: 0,
-    losses: 0,
-    reason: null,
-    wakeAt: 0,
-    deadlineAt: null,
-  },
-})
-const FILE = `
-  PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-  CREATE TABLE step (position INTEGER PRIMARY KEY, address TEXT, seq INTEGER, plan TEXT, type TEXT, event TEXT, a TEXT, b TEXT, c TEXT, n INTEGER, at INTEGER, version TEXT, crc INTEGER) STRICT;
-  CREATE UNIQUE INDEX fence ON step (address, seq);
-  CREATE TABLE actor (address TEXT PRIMARY KEY, snapshot TEXT, seq INTEGER) STRICT, WITHOUT ROWID;
-  CREATE TABLE job (plan TEXT, name TEXT, state TEXT, PRIMARY KEY (plan, name)) STRICT, WITHOUT ROWID;`
-
-/** The rows of n job lives, straight into SQLite, in commits as large as a drain's: rows a second. */
-const rawRows = (n: number, lives: number): Promise<number> =>
-  inFolder((folder) => {
-    const db = new DatabaseSync(join(folder, 'raw.db'))
-    db.exec(FILE)
-    const step = db.prepare('INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-    const actor = db.prepare(
-      'INSERT INTO actor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, seq = excluded.seq',
-    )
-    const job = db.prepare(
-      'INSERT INTO job VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
-    )
-    const began = performance.now()
-    let position = 0
-    for (let from = 0; from < n; from += lives) {
-      db.exec('BEGIN IMMEDIATE')
-      for (let at = from; at < Math.min(n, from + lives); at += 1) {
-        const address = `job:bench-aaaaaa/j${at}`
-        for (let seq = 1; seq <= 4; seq += 1) {
-          position += 1
-          step.run(
-            position,
-            address,
-            seq,
-            'bench-aaaaaa',
-            'attempt.ended',
-            EVENT,
-            'queued',
-            'running',
-            'slot',
-            1,
-            1,
-            'job/1',
-            1,
-          )
-        }
-        actor.run(address, SNAPSHOT, 2)
-        actor.run(address, SNAPSHOT, 4)
-        for (const state of ['queued', 'running', 'succeeded']) job.run('bench-aaaaaa', `j${at}`, state)
-      }
-      db.exec('COMMIT')
-    }
-    const took = performance.now() - began
-    db.close()
-    return (n * 9) / (took / 1000)
-  })
-
-/** One synced commit of the rows of one hop, in ms: the p50 of many. */
-const syncedCommit = (): Promise<number> =>
-  inFolder((folder) => {
-    const db = new DatabaseSync(join(folder, 'raw.db'))
-    db.exec(FILE)
-    const step = db.prepare('INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-    const actor = db.prepare(
-      'INSERT INTO actor VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, seq = excluded.seq',
-    )
-    const job = db.prepare(
-      'INSERT INTO job VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
-    )
-    let position = 0
-    const took = Array.from({ length: 1_000 }, (_, at) => {
-      const began = performance.now()
-      db.exec('BEGIN IMMEDIATE')
-      const [ended, begun] = [`job:bench-aaaaaa/j${at}`, `job:bench-aaaaaa/j${at + 1}`]
-      const hop = [
-        [ended, 3],
-        ['plan:bench-aaaaaa', at + 3],
-        [begun, 1],
-        [begun, 2],
-      ] as const
-      for (const [address, seq] of hop) {
-        position += 1
-        step.run(
-          position,
-          address,
-          seq,
-          'bench-aaaaaa',
-          'attempt.ended',
-          EVENT,
-          'queued',
-          'running',
-          'slot',
-          1,
-          1,
-          'job/1',
-          1,
-        )
-      }
-      for (const [address, seq] of [hop[0], hop[1], hop[3]]) actor.run(address, SNAPSHOT, seq)
-      for (const name of [`j${at}`, `j${at + 1}`]) job.run('bench-aaaaaa', name, 'running')
-      db.exec('COMMIT')
-      return performance.now() - began
-    })
-    db.close()
-    return median(took)
+/** The rows of one job of a chain, as a runtime leaves them. */
+const livesOfChain = (): Promise<Lives> =>
+  inFolder(async (home) => {
+    const runtime = await createRuntime({ home, handlers: { nothing: () => null } })
+    const chain = planOf({ j0: call({}), j1: call({ j0: 'success' }), j2: call({ j1: 'success' }) }, 10)
+    await (await runtime.submit(chain)).settled()
+    await runtime.stop()
+    return livesIn(join(home, 'journal.db'), 'j1')
   })
 
 /** A chain of calls: the p50 of the time between the ends of two neighbours, in ms. */
@@ -284,7 +167,8 @@ const add = (
 const rate = (jobs: number, ms: number): number => jobs / (ms / 1000)
 
 const large = short ? 2_000 : 10_000
-const raw = await repeat(() => rawRows(large, 256))
+const lives = await livesOfChain()
+const raw = await repeat(() => inFolder((folder) => rawRows(folder, lives, large, 256)))
 const mid = rate(large, await repeat(() => lifeOf(fan(large, call, 256))))
 add(
   `1 → ${large} → 1 of calls, durable`,
@@ -306,8 +190,9 @@ add(
   '≥ 0.7',
   big / small >= 0.7,
 )
-const commit = await repeat(syncedCommit)
-const oneHop = await repeat(() => hop(short ? 200 : 1_000))
+const length = short ? 200 : 1_000
+const commit = await repeat(() => inFolder((folder) => median(rawHops(folder, lives, length))))
+const oneHop = await repeat(() => hop(length))
 add(
   'hop of a chain, p50',
   `${oneHop.toFixed(3)} ms`,

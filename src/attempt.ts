@@ -73,6 +73,9 @@ export const planAttemptsDir = (home: string, plan: string): string =>
 export const attemptDir = (home: string, plan: string, job: string, n: number): string =>
   join(planAttemptsDir(home, plan), folderName(job), String(n))
 
+/** The home that an attempt directory lies in. */
+export const homeOfAttempt = (dir: string): string => join(dir, '../../../..')
+
 /** The attempt key `<homeId>/<plan>/<job>/<n>`: the idempotency key of one attempt, and its marker. */
 export const attemptKey = (homeId: string, plan: string, job: string, n: number): string =>
   `${homeId}/${plan}/${job}/${n}`
@@ -130,16 +133,22 @@ export type Spec = AttemptRef &
     /** JSON text for the file `$TENUTO_NEEDS`; `{}` when absent. */
     needs?: string
     /**
-     * The machine was booted since this attempt was first asked for. Files of before may be missing, so their absence proves
-     * nothing: it is never started now, and `lost` unless an exit record is there.
+     * The machine was booted, or a backup restored, since this attempt was first asked for. Files of before may be missing, so their
+     * absence proves nothing: it is never started now, and `lost` unless an exit record is there or a process of it lives.
      */
     rebooted?: true
     /** Another daemon has begun it: if it lives, or begins only now, that is told (`found`). */
     recovered?: true
+    /**
+     * It is on record that its process has lived. Where its files are gone somebody has removed them: it is never started again, and
+     * `lost` once no process of it lives.
+     */
+    begun?: true
   }>
 
-/** An order to stop an attempt. `graceMs: 0` cuts short a grace that is running. `recovered`: as of a spec. */
-export type StopOrder = AttemptRef & Readonly<{ graceMs: number; why: StopWhy; recovered?: true }>
+/** An order to stop an attempt. `graceMs: 0` cuts short a grace that is running. `recovered` and `begun`: as of a spec. */
+export type StopOrder = AttemptRef &
+  Readonly<{ graceMs: number; why: StopWhy; recovered?: true; begun?: true }>
 
 /** What an attempt that another daemon has begun is found to be: it lives; or nothing of it had begun, and it is started now. */
 export type Found = 'adopted' | 'requeued'
@@ -256,6 +265,8 @@ export type FromRunner =
   /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
   | Readonly<{ type: 'stopping'; key: string; why: TimeLimit }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
+  /** Its process has lived for a second. Said once, and again when it is ensured as one of which that is not known. */
+  | Readonly<{ type: 'begun'; key: string; pid: number }>
   /** Said of an attempt that was asked for as `recovered`, before its end. `pid` is null when it could not be started. */
   | Readonly<{ type: 'found'; key: string; how: Found; pid: number | null }>
   | Readonly<{ type: 'swept'; prefix: string; leftovers: number }>
@@ -311,6 +322,8 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
         return isString(message['key']) && isTimeLimit(message['why']) ? (message as FromRunner) : undefined
       case 'ended':
         return isExitRecord(message['record']) ? (message as FromRunner) : undefined
+      case 'begun':
+        return isString(message['key']) && isNumber(message['pid']) ? (message as FromRunner) : undefined
       case 'found':
         return isString(message['key']) &&
           (message['how'] === 'adopted' || message['how'] === 'requeued') &&

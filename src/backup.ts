@@ -24,6 +24,8 @@ export type Restored = Pick<CopyFacts, 'plans' | 'position'> &
     kept: string | null
     /** Attempts of plans of the backup that it does not know of: their outcomes are taken in again when their plans go on. */
     newer: number
+    /** Attempts that were under way and whose folders are not there: what became of them is not known, and they are not started again. */
+    missing: number
     /** The plans, by the names of their folders, that have attempts and are not in the backup. */
     unknown: readonly string[]
     /** Processes that live and belong to none of its plans. */
@@ -93,12 +95,14 @@ export const restoreHome = async (
   }
 }
 
-const NOTHING = { newer: 0, unknown: [], strays: 0 } as const
+const NOTHING = { newer: 0, missing: 0, unknown: [], strays: 0 } as const
 
 /** What lies and lives beside the journal that was put in place. */
-const lookAround = async (home: string): Promise<Pick<Restored, 'newer' | 'unknown' | 'strays'>> => {
+const lookAround = async (
+  home: string,
+): Promise<Pick<Restored, 'newer' | 'missing' | 'unknown' | 'strays'>> => {
   try {
-    const { findings } = await lookBeside(home)
+    const { findings, withoutFolder } = await lookBeside(home)
     const orphans = findings.filter(({ kind }) => kind === 'orphan-folder')
     const { attempts } = homePaths(home)
     return {
@@ -106,6 +110,7 @@ const lookAround = async (home: string): Promise<Pick<Restored, 'newer' | 'unkno
         ({ kind, place }) =>
           kind === 'attempt-beyond' || (kind === 'orphan-folder' && place.attempt !== undefined),
       ).length,
+      missing: withoutFolder,
       unknown: orphans
         .filter(({ place }) => place.plan === undefined)
         .map(({ place }) => (place.path ?? '').slice(attempts.length + 1)),

@@ -81,6 +81,12 @@ export const ERRORS = {
     exit: 5,
     http: 409,
   },
+  HOME_GONE: {
+    message: 'the home {home} {why}',
+    hint: 'nothing more was recorded; one that was moved is opened where it is now (`tenuto resume --home DIR`), which adopts what still runs',
+    exit: 12,
+    http: 503,
+  },
   NO_ANSWER: {
     message: 'whoever holds the home {home}{holder} does not answer',
     hint: 'try again; `daemon.json` in it names the process to look at',

@@ -8,6 +8,9 @@ import type { Logger } from 'pino'
 /** A logger; `child` binds fields such as `address`, `seq`, `attempt`. */
 export type Log = Logger
 
+/** A root logger, and how its file is let go of; what is logged afterwards is dropped. Idempotent. */
+export type OpenLog = Readonly<{ log: Log; close: () => Promise<void> }>
+
 /** How much is told. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -21,7 +24,7 @@ const LOG_MAX_BYTES = 10_000_000
  * Opens the root logger on a file, which it appends to and closes to others, or on stderr. Every line is written at once. A file that has
  * grown long is set aside, also by another who writes to it.
  */
-export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>): Promise<Log> => {
+export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>): Promise<OpenLog> => {
   const { pino } = await import('pino')
   const destination = pino.destination({
     dest: to.file ?? 2,
@@ -45,13 +48,23 @@ export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>):
       // A home that is gone, or a disk that is full: the line goes where the last one went.
     }
   }
+  let closing: Promise<void> | undefined
   const lines = {
     write: (line: string): void => {
+      if (closing) return
       if (file !== undefined) turnOver(file)
       destination.write(line)
     },
   }
-  return pino(
+  const close = (): Promise<void> => {
+    closing ??= new Promise((resolve) => {
+      destination.once('close', resolve)
+      destination.once('error', () => resolve())
+      destination.destroy()
+    })
+    return closing
+  }
+  const log = pino(
     {
       level: to.level,
       base: null,
@@ -61,4 +74,5 @@ export const openLog = async (to: Readonly<{ file?: string; level: LogLevel }>):
     },
     lines,
   )
+  return { log, close }
 }

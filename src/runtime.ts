@@ -31,13 +31,14 @@ import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
+import { watchHome } from './home-place.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
 import type { Journal, PlanHead } from './journal/journal.ts'
 import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
-import { openLog } from './log.ts'
+import { type OpenLog, openLog } from './log.ts'
 import { meets } from './machines/board.ts'
 import { checkDefinition } from './plans/define-plan.ts'
 import { bootId } from './process.ts'
@@ -143,7 +144,7 @@ export type EventsQuery = Readonly<{
 export type Runtime = Readonly<{
   home: string
   /**
-   * Resolves when the plan is durable. Submits made together share a commit.
+   * Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up.
    * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`; `STORE_FULL`: there is no such plan, and will be none.
    */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
@@ -196,7 +197,7 @@ export type Runtime = Readonly<{
   live: () => Promise<readonly LiveAttempt[]>
   /** Says more about this holder in `daemon.json`. */
   describe: Hold['describe']
-  /** Resolves with the error when the runtime can do nothing more: it was replaced, or its store is broken. */
+  /** Resolves with the error when the runtime can do nothing more: it was replaced, its store is broken, or its home is gone. */
   failed: Promise<unknown>
   /** Finishes the commit in flight and gives the home up; attempts in processes go on. Idempotent. */
   stop: () => Promise<void>
@@ -208,7 +209,7 @@ const STATE_SCHEMA = '1'
 type Parts = Readonly<{
   journal: Journal
   hold: Hold | null
-  log: Awaited<ReturnType<typeof openLog>>
+  opened: OpenLog
   /** Of the runner. */
   program: string
 }>
@@ -220,10 +221,10 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
   const paths = homePaths(home)
   const given = options.ports?.journal
   if (given) {
-    const log = await openLog({ level: 'silent' })
+    const opened = await openLog({ level: 'silent' })
     // A runtime that is virtual in all leaves nothing on the disk.
     const program = options.ports?.attempts ? '' : runnerProgram(home)
-    return { journal: await given(), hold: null, log, program }
+    return { journal: await given(), hold: null, opened, program }
   }
   const record: HolderRecord = {
     pid: process.pid,
@@ -237,10 +238,11 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
     ...(stale === null ? {} : { stale }),
   }
   const hold = holdHome(home, record)
+  let opened: OpenLog | undefined
   try {
-    const log = await openLog({ file: paths.log, level: 'info' })
+    opened = await openLog({ file: paths.log, level: 'info' })
     const program = runnerProgram(home)
-    if (stale !== null) log.warn({ build, stale }, 'this build is stale')
+    if (stale !== null) opened.log.warn({ build, stale }, 'this build is stale')
     const booted = stale === null ? build : `${build}+stale`
     const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
     const journal = await sqliteJournal({
@@ -248,8 +250,9 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
       boot,
       durability: options.durability ?? 'full',
     })
-    return { journal, hold, log, program }
+    return { journal, hold, opened, program }
   } catch (error) {
+    await opened?.close()
     hold.release()
     throw storeError(paths.home, error)
   }
@@ -273,7 +276,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
-  const { journal, hold, log, program } = await openParts(home, options, running)
+  const { journal, hold, opened, program } = await openParts(home, options, running)
+  const { log } = opened
   const unwatch = running.watch(clock, ({ stale }) => {
     if (stale === null) log.info({}, 'the code on disk is again what this process runs')
     else log.warn({ stale }, 'the code on disk is not what this process runs')
@@ -368,6 +372,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     options.starts ?? true,
   )
   let stopping: Promise<void> | null = null
+  let halting: Promise<void> | null = null
+  // What is done in a home that is gone, nobody would find: nothing is taken any more, and no end of an attempt is heard.
+  const unwatchHome =
+    hold &&
+    watchHome(hold, clock, ({ why }) => {
+      broken(new TenutoError('HOME_GONE', { home, why }))
+      halting = actors.stop()
+    })
 
   // Plans.
 
@@ -397,8 +409,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     await actors.submit({ row, definition })
     return handle(id, false)
   }
-  const replay = (known: PlanHead, hash: string, key: string): PlanHandle => {
+  const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
     if (known.hash !== hash) throw new TenutoError('KEY_CONFLICT', { key, plan: known.id })
+    // Who submits it wants it to go on, also where nothing was taken up at the start.
+    if (!isPlanEnd(known.state) && !actors.residents.has(known.id)) await actors.takeUp(known.id)
     return handle(known.id, true)
   }
   const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
@@ -583,12 +597,17 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         net.stop()
         retain.stop()
         unwatch()
+        unwatchHome?.()
         steps.close()
-        await actors.stop()
-        await journal.stop(true).finally(() => {
+        try {
+          await halting
+          await actors.stop()
+          await journal.stop(halting === null)
+        } finally {
           staying.end()
           hold?.release()
-        })
+          await opened.close()
+        }
       })()
       return stopping
     },

@@ -139,6 +139,44 @@ test('an attempt that a backup does not know of and that still runs is adopted',
   expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe('b 1\n')
 })
 
+test('what was under way at a backup is lost in a home without its folder, however young it was, and is not started again', async () => {
+  const { folder, home } = openFolder()
+  const first = await hold(home)
+  const plan = await first.submit(
+    definePlan({ name: 'p', jobs: { a: { run: `${WAITS}; exit 3` }, b: { run: notes(), needs: ['a'] } } }),
+    { base: folder },
+  )
+  await until(first, plan.id, 'a', 'running')
+  const { path } = backupHome(home, join(folder, 'backup.db'), systemClock)
+  writeFileSync(join(folder, 'go'), '')
+  await plan.settled()
+  await first.stop()
+  const elsewhere = join(folder, 'elsewhere')
+
+  const restored = await restore(elsewhere, path)
+  const second = await hold(elsewhere)
+  await until(second, plan.id, 'a', 'waiting')
+  const [attempt] = await second.catalog.attempts(plan.id, 'a')
+  await second.stop()
+  const { findings } = await auditHome(elsewhere)
+  const again = await restore(elsewhere, path)
+  const third = await hold(elsewhere)
+  await until(third, plan.id, 'a', 'waiting')
+  await third.command(plan.id, 'a', { do: 'retry' })
+  await (await third.plan(plan.id)).settled()
+
+  expect(restored).toMatchObject({ plans: 1, newer: 0, missing: 1, unknown: [], strays: 0 })
+  expect(attempt).toMatchObject({ n: 1, outcome: 'lost', pid: null })
+  expect(findings).toEqual([])
+  // Its folder says now that it is never to be started.
+  expect(again.missing).toBe(0)
+  expect((await third.catalog.attempts(plan.id, 'a')).map(({ n, outcome }) => [n, outcome])).toEqual([
+    [1, 'lost'],
+    [2, 'exit'],
+  ])
+  expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe('a 1\na 2\n')
+})
+
 const one = definePlan({ name: 'one', jobs: { a: { run: 'true' } } })
 const ended = async (home: string): Promise<string> => {
   const runtime = await hold(home)

@@ -14,12 +14,12 @@ test('the log is appended to as JSON lines, written at once, closed to others, a
       .split('\n')
       .map((line) => JSON.parse(line))
 
-  const log = await openLog({ file, level: 'info' })
+  const { log } = await openLog({ file, level: 'info' })
   log.debug('not told')
   log
     .child({ address: 'plan:a' })
     .info({ seq: 3, token: 't0p', plan: { env: { A: 's3cret' } } }, 'job settled')
-  const again = await openLog({ file, level: 'debug' })
+  const { log: again } = await openLog({ file, level: 'debug' })
   again.debug('told')
 
   expect(lines()).toMatchObject([
@@ -41,7 +41,10 @@ test('a log that has grown long is set aside, once, and all who write to it go o
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-log-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'daemon.log')
-  const [log, other] = [await openLog({ file, level: 'info' }), await openLog({ file, level: 'info' })]
+  const [{ log }, { log: other }] = [
+    await openLog({ file, level: 'info' }),
+    await openLog({ file, level: 'info' }),
+  ]
   const long = 'x'.repeat(500_000)
   for (let n = 0; n < 41; n += 1) log.info({ n, long }, 'a long line')
 
@@ -55,4 +58,18 @@ test('a log that has grown long is set aside, once, and all who write to it go o
   expect(now).toContain('the other goes on')
   expect(now.trimEnd().endsWith('"msg":"so does the first"}')).toBe(true)
   expect(statSync(file).mode & 0o777).toBe(0o600)
+})
+
+test('a log that is closed lets go of its file, and what comes late is dropped', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'daemon.log')
+  const { log, close } = await openLog({ file, level: 'info' })
+  log.info('in time')
+
+  await close()
+  await close()
+  log.info('late')
+
+  expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(1)
 })

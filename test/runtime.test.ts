@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -128,6 +128,38 @@ test('a plan that calls handlers of another program is left to it', async () => 
   expect((await (await again.plan(id)).settled()).state).toBe('succeeded')
   await again.stop()
 })
+
+test('a submit that finds its plan by key takes it up, also where nothing was taken up at the start', async () => {
+  const home = join(folder(), 'home')
+  const plan = definePlan({ name: 'keyed', jobs: { a: { call: 'work' } } })
+  const first = await createRuntime({ home, handlers: { work: () => new Promise(() => {}) } })
+  const { id } = await first.submit(plan, { key: 'k' })
+  await first.stop()
+  const again = await open({ home, resume: false, sweepMs: 0, handlers: { work: () => ({ n: 1 }) } })
+
+  const handle = await again.submit(plan, { key: 'k' })
+
+  expect(handle).toMatchObject({ id, replayed: true })
+  expect((await handle.settled()).state).toBe('succeeded')
+})
+
+test.runIf(process.platform === 'linux')(
+  'a program may make many runtimes: none leaves a file open',
+  async () => {
+    const open = () => readdirSync('/proc/self/fd').length
+    const home = join(folder(), 'home')
+    const once = async (): Promise<void> => {
+      const runtime = await createRuntime({ home })
+      await runtime.stop()
+    }
+    await once()
+    const before = open()
+
+    for (let n = 0; n < 5; n += 1) await once()
+
+    expect(open()).toBe(before)
+  },
+)
 
 test('a process that carries the mark of an ended plan is ended by the sweep, on record', async () => {
   const runtime = await open()

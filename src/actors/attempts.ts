@@ -14,6 +14,7 @@ export type AttemptNews =
   | Omit<AttemptEnded, 'at' | 'draw'>
   | Readonly<{ type: 'attempt.stopping'; attempt: number; generation: number; why: StopReason }>
   | AttemptFound
+  | AttemptBegun
 
 /** What an attempt that was in flight when this process began was found to be. It is no message: its job knows that it runs. */
 export type AttemptFound = Readonly<{
@@ -23,6 +24,13 @@ export type AttemptFound = Readonly<{
   /** It lives and was adopted; or nothing had begun, and it is started now. */
   how: 'adopted' | 'requeued'
   pid: number | null
+}>
+
+/** An attempt has lived so long that it is put on record. It is no message either. */
+export type AttemptBegun = Readonly<{
+  type: 'attempt.begun'
+  attempt: number
+  pid: number
 }>
 
 /** Who is told. */

@@ -43,6 +43,8 @@ export type Resident = {
   readonly actors: Map<Address, Entry>
   /** Addresses of embodied jobs whose actor has no row yet. */
   readonly fresh: Set<Address>
+  /** The latest attempt of each job of which it is on record that it had begun, by the job's name. */
+  readonly begun: Map<string, number>
 }
 
 /** A plan that was just read, and what waits for it. */
@@ -72,6 +74,7 @@ export const resident = (
   rows: [...rows],
   actors: new Map(),
   fresh: new Set(),
+  begun: new Map(),
 })
 
 /** The plan's own actor; undefined before its first step. */
@@ -145,6 +148,12 @@ export const loadPlan = async (
     const actor = await journal.actor(address)
     if (actor) of.actors.set(address, restoreEntry(system, of, actor, migrations))
     else of.fresh.add(address)
+  }
+  for (const { index, value } of of.actors.values()) {
+    const name = of.rows[index]?.name
+    if (name === undefined || (value !== 'running' && value !== 'stopping')) continue
+    const attempt = (await journal.lastNote(id, name, 'begun'))?.attempt
+    if (attempt) of.begun.set(name, attempt)
   }
   return { resident: of, mail: await journal.mail(id) }
 }

@@ -3,7 +3,7 @@
  * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { shortHash } from '../artefact.ts'
@@ -29,6 +29,7 @@ import {
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { type HomePlace, homePlace } from '../home-place.ts'
 import { markedProcesses } from '../process.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 
@@ -41,6 +42,8 @@ const AGAIN_MS = { min: 10, max: 2_000 } as const
 const SERVES_WITHIN_MS = 5_000
 /** One that is asked and has not answered after this may have been stopped; what can be seen without it is seen without it. */
 const ANSWERS_WITHIN_MS = 5_000
+/** A runner that is let go of hangs up within this, or it is stopped; what it was told lies in its socket all the same. */
+const HANGS_UP_WITHIN_MS = 1_000
 /** A runner of another protocol that has nothing to watch leaves within this. */
 const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
@@ -68,7 +71,9 @@ export type Ports = Readonly<{
    * started. Must not throw.
    */
   found: (attempt: AttemptRef, how: Found, pid: number | null) => void
-  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `STORE_BROKEN` when the home is gone. */
+  /** Called when an attempt has lived for a second; perhaps several times, and not for one that is `begun` already. Must not throw. */
+  begun: (attempt: AttemptRef, pid: number) => void
+  /** Called once when the runner that serves will never obey: `RUNNER_MISMATCH`; `FENCED` when it obeys a newer daemon; `HOME_GONE`. */
   fail: (error: TenutoError) => void
   log: (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void
 }>
@@ -106,13 +111,15 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
   let cancelSilence: (() => void) | undefined
+  /** It was asked and has not answered; it may have been stopped. */
+  let silent = false
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
   /** Since when a runner of another protocol has refused us. */
   let strangerSince: number | undefined
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
-  /** A home that was there is not made again: somebody has removed it. */
-  let wasThere = false
+  /** Where the home is. One that has gone is not made again, and what is in its place is another's. */
+  let place: HomePlace | undefined
 
   const ensure = (spec: Spec): void => {
     if (closed) return
@@ -139,14 +146,14 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const live = async (): Promise<readonly LiveAttempt[]> => {
     const ask = connection
-    if (ask === undefined) return scanAttempts(ports.home, ports.homeId)
+    if (ask === undefined || silent) return scanAttempts(ports.home, ports.homeId)
     return await new Promise((resolve) => {
       lastQuestion += 1
       const id = lastQuestion
-      const cancel = ports.clock.setTimeout(
-        () => answer(id, scanAttempts(ports.home, ports.homeId)),
-        ANSWERS_WITHIN_MS,
-      )
+      const cancel = ports.clock.setTimeout(() => {
+        silent = true
+        answer(id, scanAttempts(ports.home, ports.homeId))
+      }, ANSWERS_WITHIN_MS)
       questions.set(id, (attempts) => {
         cancel()
         resolve(attempts)
@@ -170,9 +177,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const connect = (): void => {
     if (connecting || closed || connection !== undefined || cancelAgain !== undefined) return
+    if (place?.look()) return homeGone()
     connecting = true
     let socket: Socket
     try {
+      if (place === undefined) mkdirSync(ports.home, { recursive: true, mode: 0o700 })
+      place ??= homePlace(ports.home)
       socket = createConnection(socketPath(ports.home, RUNNER_SOCKET))
     } catch (error) {
       connecting = false
@@ -189,7 +199,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
-    wasThere = true
+    silent = false
     socket.unref()
     onLines(socket, (line) => heard(line))
     cancelSilence = ports.clock.setTimeout(
@@ -233,9 +243,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
     let errors: number | undefined
     try {
-      if (wasThere && !existsSync(ports.home)) return homeGone()
-      mkdirSync(ports.home, { recursive: true, mode: 0o700 })
-      wasThere = true
+      if (place?.look()) return homeGone()
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
       const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
@@ -259,8 +267,9 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   }
 
   const homeGone = (): void => {
-    if (closed) return
-    ports.fail(new TenutoError('STORE_BROKEN', { path: ports.home, why: 'the home has been removed' }))
+    const gone = place?.look()
+    if (closed || !gone) return
+    ports.fail(new TenutoError('HOME_GONE', { home: ports.home, why: gone.why }))
     void close()
   }
 
@@ -269,11 +278,13 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
     cancelSilence?.()
+    silent = false
     if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
     else if (message.type === 'ended') ended(message.record)
     else if (message.type === 'found') wasFound(message)
+    else if (message.type === 'begun') hasBegun(message)
     else if (message.type === 'swept') sweeps.delete(message.prefix)
     else answer(message.id, message.attempts)
     holdOpen()
@@ -295,9 +306,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       if (!closed) ports.fail(new TenutoError('FENCED', { what: message }))
       return void close()
     }
+    if (closed) return
     const now = ports.clock.monotonic()
+    // One that still watches attempts will not leave soon.
+    const stays = strangerSince === undefined && scanAttempts(ports.home, ports.homeId).length > 0
     strangerSince ??= now
-    if (closed || now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
+    if (!stays && now - strangerSince < STRANGER_LEAVES_WITHIN_MS) return
     const named = { runner: shortHash(build ?? 'unknown'), found: v ?? 'another' }
     const ours = { build: shortHash(ports.build), spoken: PROTOCOL_VERSION }
     ports.fail(new TenutoError('RUNNER_MISMATCH', { home: ports.home, ...named, ...ours }))
@@ -324,6 +338,18 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     ports.found(before.ref, how, pid)
   }
 
+  /** A later runner that finds nothing of it must know better. */
+  const hasBegun = ({ key, pid }: Extract<FromRunner, { type: 'begun' }>): void => {
+    const before = asked.get(key)
+    if (before === undefined || closed) return
+    asked.set(key, {
+      ref: before.ref,
+      ...(before.spec === undefined ? {} : { spec: { ...before.spec, begun: true } }),
+      ...(before.order === undefined ? {} : { order: { ...before.order, begun: true } }),
+    })
+    ports.begun(before.ref, pid)
+  }
+
   const ended = (record: AttemptReport['record']): void => {
     const found = asked.get(record.key)
     // The end of an attempt that an earlier daemon asked for; whoever wants it asks.
@@ -346,11 +372,16 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     cancelAgain?.()
     cancelSilence?.()
     hold.close()
+    place?.close()
     const last = connection?.socket
     if (last === undefined || last.destroyed) return
     await new Promise<void>((resolve) => {
       last.ref()
-      last.once('close', () => resolve())
+      const cancel = ports.clock.setTimeout(() => last.destroy(), HANGS_UP_WITHIN_MS)
+      last.once('close', () => {
+        cancel()
+        resolve()
+      })
       // What was said in this turn goes out first; then the runner sees the end and hangs up too.
       setImmediate(() => last.end())
     })

@@ -18,7 +18,7 @@ import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, PROBE_BATCH, type StepRow } from '../journal/journal.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
-import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
+import type { AttemptBegun, AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
 import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
 import { loading } from './loading.ts'
@@ -123,7 +123,8 @@ export const host = (ports: HostPorts): Host => {
   })
   const { waitingFor, bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
-    if (news.type !== 'attempt.found') return tell(jobAddress(plan, job), { ...news })
+    if (news.type !== 'attempt.found' && news.type !== 'attempt.begun')
+      return tell(jobAddress(plan, job), { ...news })
     finds.push([jobAddress(plan, job), news])
     wake()
   })
@@ -135,7 +136,7 @@ export const host = (ports: HostPorts): Host => {
   const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
   const reports: { done: () => void; fail: (error: unknown) => void }[] = []
-  let finds: [Address, AttemptFound][] = []
+  let finds: [Address, AttemptFound | AttemptBegun][] = []
   const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
   const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
@@ -242,7 +243,10 @@ export const host = (ports: HostPorts): Host => {
     if (away.isWaiting()) return takeThemUp().then(tellTakenUp)
     const admitted = admitThem()
     submissions = []
-    for (const [address, found] of finds) noteFound(address, found)
+    for (const [address, news] of finds) {
+      if (news.type === 'attempt.found') noteFound(address, news)
+      else noteBegun(address, news)
+    }
     finds = []
     if (held.careful.size > 0) {
       await countDelivery()
@@ -321,6 +325,17 @@ export const host = (ports: HostPorts): Host => {
       reason: how,
       detail: { pid },
     })
+  }
+  /** Whatever becomes of its folder, it is never started again. */
+  const noteBegun = (address: Address, { attempt, pid }: AttemptBegun): void => {
+    const entry = residents.get(parseAddress(address).plan)?.actors.get(address)
+    const row = entry?.resident.rows[entry.index]
+    const isOpen = entry?.value === 'running' || entry?.value === 'stopping'
+    if (!row || !isOpen || row.attempt !== attempt) return
+    const { id: plan, begun } = entry.resident
+    if (begun.get(row.name) === attempt) return
+    begun.set(row.name, attempt)
+    note({ type: 'begun', plan, job: row.name, attempt, state: entry.value, detail: { pid } })
   }
   const takeThemUp = async (): Promise<void> => {
     for (const { plan, done, fail } of takeUps.splice(0)) {
@@ -510,13 +525,18 @@ export const host = (ports: HostPorts): Host => {
       const { type: _, at: __, ...detail } = JSON.parse(event) as { type: string; at: number }
       if (place.job !== null && attempt !== null && type === 'recovered' && to !== 'running')
         held.recovering.set(jobAddress(place.plan, place.job), attempt)
-      else
+      else if (place.job !== null && attempt !== null && type === 'begun') {
+        // It may have ended with the commit, or be known from it after all.
+        const { pid } = JSON.parse(event) as { pid: number }
+        residents.get(place.plan)?.begun.delete(place.job)
+        finds.push([jobAddress(place.plan, place.job), { type: 'attempt.begun', attempt, pid }])
+      } else
         note({
           type: type as Note['type'],
           plan: place.plan,
           job: place.job,
           state: to,
-          reason: reason ?? '',
+          ...(reason === null ? {} : { reason }),
           ...(attempt === null ? {} : { attempt }),
           detail,
         })

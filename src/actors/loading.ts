@@ -171,6 +171,8 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
   const load = async (plan: string, reported: boolean): Promise<boolean> => {
     const counted = !journal.opening.clean && reported
     if (counted) await countLoading(plan)
+    // After a clean stop nothing is counted, and what was counted before it is no longer in a row.
+    const isOver = counted || (reported && (await journal.loading(plan)) > 0)
     const loaded = await loadPlan(journal, system, plan, migrations)
     if (!loaded) return false
     const { resident: of, mail } = loaded
@@ -185,7 +187,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
     }
     if (reported) noteRecovery(of)
     memory.open.touched.add(of)
-    if (counted) memory.open.loading.push({ plan, times: 0 })
+    if (isOver) memory.open.loading.push({ plan, times: 0 })
     return true
   }
   const readActor = async (address: Address, of: Resident): Promise<void> => {

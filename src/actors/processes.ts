@@ -22,7 +22,7 @@ import type { Needs } from './calls.ts'
 import type { Ports, ProcessExecutor } from './executor.ts'
 
 /** What the executor has to tell. */
-export type ExecutorNews = Pick<Ports, 'report' | 'stopping' | 'found'>
+export type ExecutorNews = Pick<Ports, 'report' | 'stopping' | 'found' | 'begun'>
 
 /** What process attempts need. */
 export type ProcessPorts = Readonly<{
@@ -92,7 +92,9 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     begun.add(key)
     tell(plan, job, { type: 'attempt.found', attempt, generation, how, pid })
   }
-  const executor = ports.executor({ report, stopping, found })
+  const hasBegun: ExecutorNews['begun'] = ({ plan, job, attempt }, pid) =>
+    tell(plan, job, { type: 'attempt.begun', attempt, pid })
+  const executor = ports.executor({ report, stopping, found, begun: hasBegun })
   /** Attempts whose order is being prepared: what is asked of one attempt is done in the order in which it was asked. */
   const preparing = new Map<string, Promise<void>>()
 
@@ -108,8 +110,11 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     const since = resident.rows[resident.graph.index.get(job) ?? -1]?.since
     return bootedSince !== null && since !== undefined && since < bootedSince
   }
-  const recoveredOf = (ref: AttemptRef): Readonly<{ recovered?: true }> =>
-    begun.has(refOf(ref).key) ? {} : { recovered: true }
+  /** What is known of an attempt beside what its directory says. */
+  const knownOf = (ref: AttemptRef): Readonly<{ recovered?: true; begun?: true }> => ({
+    ...(begun.has(refOf(ref).key) ? {} : { recovered: true }),
+    ...(ref.resident.begun.get(ref.job) === ref.attempt ? { begun: true } : {}),
+  })
   const specOf = (
     ref: AttemptRef,
     deadlineAt: number | null,
@@ -130,7 +135,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(job.stallMs === undefined ? {} : { stallMs: job.stallMs }),
       ...(deadlineAt === null ? {} : { deadlineMs: Math.max(0, deadlineAt - clock.now()) }),
       ...(rebooted ? { rebooted } : {}),
-      ...recoveredOf(ref),
+      ...knownOf(ref),
     }
   }
   const inOrder = (key: string, act: () => Promise<void>): void => {
@@ -177,7 +182,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     },
     stop: (ref, why, now) => {
       const graceMs = now ? 0 : (ref.resident.definition.jobs[ref.job]?.graceMs ?? 0)
-      const order = { ...refOf(ref), graceMs, why: WHY[why], ...recoveredOf(ref) }
+      const order = { ...refOf(ref), graceMs, why: WHY[why], ...knownOf(ref) }
       if (preparing.has(order.key)) inOrder(order.key, async () => executor.stop(order))
       else executor.stop(order)
     },

@@ -65,18 +65,18 @@ export const flatSystem = (): FlatSystem => {
   const collect = (action: Named): void => {
     collected.push({ type: action.type, params: action.params })
   }
-  const silent = { actionExecutor: collect, defer: () => {} }
+  const nothing = (): void => {}
 
   /** The machine with its decisions only: it inherits the definition, which is what an inspector draws. */
   const deciding = (machine: AnyStateMachine): AnyStateMachine => {
     const known = wrapped.get(machine)
     if (known) return known
     const real = machine as Machine
-    const scopes = new WeakMap<Scope, Scope>()
+    // An actor has one scope for its life, made for it alone: it is changed in place, since a table of copies costs more than a step.
     const silenced = (scope: Scope): Scope => {
-      const made = scopes.get(scope) ?? { ...scope, ...silent }
-      scopes.set(scope, made)
-      return made
+      scope.actionExecutor = collect
+      scope.defer = nothing
+      return scope
     }
     const logic = Object.assign(Object.create(machine) as Machine, {
       transition: (snapshot: unknown, event: unknown, scope: Scope) =>

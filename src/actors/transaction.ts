@@ -96,13 +96,13 @@ export const consume = (open: Transaction, address: Address, message: Message, r
 
 /** Something that the runtime puts on record about a plan or a job, and that is no step of theirs. */
 export type Note = Readonly<{
-  type: 'recovered' | 'sweep.repaired' | 'quarantined' | 'restored'
+  type: 'recovered' | 'sweep.repaired' | 'quarantined' | 'restored' | 'begun'
   plan: string
   job: string | null
   attempt?: number
   /** What it was found in, or is in now. */
   state: string
-  reason: string
+  reason?: string
   /** More, for whoever wants to know. */
   detail?: Readonly<Record<string, Json>>
 }>
@@ -116,7 +116,7 @@ export const noteRow = (note: Note, position: number, at: number): StepRow => ({
   event: JSON.stringify({ type: note.type, at, ...note.detail }),
   from: null,
   to: note.state,
-  reason: note.reason,
+  reason: note.reason ?? null,
   attempt: note.attempt ?? null,
   at,
   version: NOTE_VERSION,

@@ -185,17 +185,36 @@ const auditClaim = (
   ]
 }
 
-/** The attempts that are open while nobody holds the home, and what will become of each. Notes, no faults. */
+/** Whether a job has an open attempt without its folder. */
+const isWithoutFolder = (
+  home: string,
+  { id }: KnownPlan,
+  { name, attempt, open, folders }: KnownJob,
+): boolean => open && folders && !existsSync(attemptDir(home, id, name, attempt))
+
+/**
+ * How many attempts are open and have no folder. While somebody holds the home that says little: a folder is made after the commit that
+ * began its attempt.
+ */
+export const countWithoutFolder = (home: string, plans: KnownPlans): number =>
+  [...plans.values()].reduce(
+    (sum, plan) => sum + [...plan.jobs.values()].filter((job) => isWithoutFolder(home, plan, job)).length,
+    0,
+  )
+
+/** The attempts that are open while nobody holds the home, and what will become of each. */
 export const openAttempts = (
   home: string,
   plans: KnownPlans,
+  begun: ReadonlyMap<string, ReadonlyMap<string, number>>,
   processes: readonly Marked[],
 ): readonly Finding[] => {
   const living = new Map(processes.map(({ key, pid }) => [key.slice(key.indexOf('/') + 1), pid]))
   return [...plans.values()].flatMap((plan) =>
     [...plan.jobs.values()]
       .filter(({ open, folders }) => open && folders)
-      .map(({ name, attempt }) => {
+      .map((job) => {
+        const { name, attempt } = job
         const place = { plan: plan.id, job: name, attempt }
         const record = readExitRecord(
           textOf(join(attemptDir(home, plan.id, name, attempt), FILES.exit)) ?? '',
@@ -207,6 +226,13 @@ export const openAttempts = (
             `it ended (${inWords(record)}) while nobody held the home`,
           )
         const pid = living.get(`${plan.id}/${name}/${attempt}`)
+        const hasBegun = pid !== undefined || begun.get(plan.id)?.get(name) === attempt
+        if (hasBegun && isWithoutFolder(home, plan, job))
+          return finding(
+            'folder-gone',
+            { ...place, ...(pid === undefined ? {} : { pid }) },
+            `it had begun and its folder is gone; ${pid === undefined ? 'no process of it lives' : 'its process lives'}`,
+          )
         return pid === undefined
           ? finding('end-unseen', place, 'it is open, and no process of it lives')
           : finding('runs-on', { ...place, pid }, 'it runs while nobody holds the home')

@@ -58,6 +58,8 @@ export type AuditFold = Readonly<{
   /** What was wrong so far. */
   findings: readonly Finding[]
   ends: readonly AuditEnd[]
+  /** The latest attempt of each job that is on record as begun. */
+  begun: ReadonlyMap<string, number>
   /** What is wrong with the rows beside the steps that were taken. */
   rows: (rows: AuditRows) => readonly Finding[]
 }>
@@ -87,6 +89,7 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
   const jobs = new Map<string, Known>()
   const last = new Map<string, Last>()
   const running = new Set<string>()
+  const begun = new Map<string, number>()
   const own = `plan:${id}`
   const say = (kind: FindingKind, { position, address, attempt }: Where, what: string): void => {
     const of = attempt === null || attempt === 0 ? {} : { attempt }
@@ -142,7 +145,11 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
       job.generation = Number(event['generation'])
     }
     if (step.type === 'created') job.generation = Number((event['input'] as Event)['generation'])
-    if (step.type === 'attempt.ended') noteEnd(step, name, event)
+    if (step.type === 'attempt.ended') {
+      noteEnd(step, name, event)
+      if (event['outcome'] === 'never-started' && begun.get(name) === event['attempt'])
+        say('begun-differs', step, 'it is said never to have started, and was noted to have begun')
+    }
     if (step.to === 'skipped' && step.from !== 'skipped') skippedRight(step, name, step.reason)
     if (step.to !== 'running' && step.to !== 'stopping') running.delete(name)
     job.state = step.to
@@ -152,6 +159,12 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
   const noteEnd = ({ position, at }: AuditStep, job: string, event: Event): void => {
     const { attempt, outcome, code, signal } = event as Omit<AuditEnd, 'job' | 'position' | 'at'>
     ends.push({ job, attempt, outcome, code, signal, position, at })
+  }
+  const noteBegun = (step: AuditStep, name: string): void => {
+    const { state, attempt } = jobOf(name)
+    if ((state !== 'running' && state !== 'stopping') || attempt !== step.attempt)
+      say('begun-differs', step, `it is noted to have begun, and ${name} is ${state} at attempt ${attempt}`)
+    begun.set(name, step.attempt ?? 0)
   }
   const planStep = (step: AuditStep, event: Event): void => {
     if (step.type === 'job.settled') {
@@ -200,7 +213,10 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
 
   const take = (step: AuditStep): void => {
     // What the runtime noted beside the steps is nobody's step.
-    if (step.address.startsWith('note:')) return
+    if (step.address.startsWith('note:')) {
+      if (step.type === 'begun') noteBegun(step, step.address.slice(step.address.indexOf('/') + 1))
+      return
+    }
     const before = last.get(step.address)
     if (step.seq !== (before?.seq ?? 0) + 1)
       say('seq-gap', step, `seq ${step.seq} follows ${before?.seq ?? 0}`)
@@ -211,7 +227,7 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
     else jobStep(step, step.address.slice(step.address.indexOf('/') + 1), event)
     last.set(step.address, { seq: step.seq, to: step.to })
   }
-  return { take, findings, ends, rows: (rows) => auditRows(id, rows, jobs, last) }
+  return { take, findings, ends, begun, rows: (rows) => auditRows(id, rows, jobs, last) }
 }
 
 /** Says in words what is wrong with a plan; nothing, when all is well. */

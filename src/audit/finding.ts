@@ -80,7 +80,7 @@ export const FINDINGS = {
   'exit-missing': defect('the journal took the end of an attempt that has no exit record'),
   'exit-differs': defect('the exit record of an attempt says something else than the journal'),
   'exit-lost': note(
-    'an exit record is gone or cut off, and the machine was booted since; a power cut can do that',
+    'an exit record is gone or cut off, and the machine was booted since, as after a power cut, or a backup restored',
     'nothing to do: the journal had taken the end in, and it stands',
   ),
   'exit-unreadable': fault(
@@ -91,6 +91,13 @@ export const FINDINGS = {
   'wrong-key': fault(
     'the folder of an attempt holds the records of another',
     'it was copied or moved: move it back, or remove it',
+  ),
+  'begun-differs': defect(
+    'an attempt is on record as begun, and was not open then, or is said never to have started',
+  ),
+  'folder-gone': fault(
+    'an attempt is open and had begun, and its folder is gone',
+    '`tenuto resume` never starts it again: it is `lost` once no process of it lives, and `tenuto retry` tries its job again',
   ),
   'orphan-folder': fault(
     'a folder belongs to no attempt that the journal knows',

@@ -9,6 +9,7 @@ import { homePaths } from '../home.ts'
 import type { Marked } from '../process.ts'
 import {
   auditEnds,
+  countWithoutFolder,
   type Folder,
   type KnownPlans,
   listFolders,
@@ -49,7 +50,7 @@ export const auditHome = async (home: string): Promise<HomeLook> => {
     homeId: file.head.homeId,
   }))
   if (audit === undefined) return nothing(home, folders)
-  const { plans, ends, homeId, steps, bootedAt } = audit
+  const { plans, ends, begun, homeId, steps, bootedAt } = audit
   const findings = [...audit.findings]
   // Of a file whose structure is damaged no plan is known, and everything beside it would be called an orphan.
   if (!findings.some(({ kind }) => kind === 'file-damaged')) {
@@ -58,7 +59,7 @@ export const auditHome = async (home: string): Promise<HomeLook> => {
       if (plan !== undefined) findings.push(...auditEnds(home, homeId, plan, ofPlan, bootedAt))
     }
     findings.push(...(await beside(home, homeId, plans, folders, processes)))
-    const open = openAttempts(home, plans, processes)
+    const open = openAttempts(home, plans, begun, processes)
     if (!heldBefore && !lookAtHolder(home).held) findings.push(...open)
   }
   return {
@@ -68,19 +69,20 @@ export const auditHome = async (home: string): Promise<HomeLook> => {
 }
 
 /**
- * Looks at what lies and lives beside the journal: attempt folders and processes that belong to nothing. Reads no history.
+ * Looks at what lies and lives beside the journal: attempt folders and processes that belong to nothing, and how many attempts that are
+ * open have no folder. Reads no history.
  * @throws {TenutoError} `STORE_CORRUPT`, `STORE_BROKEN`, `SCHEMA_NEWER`.
  */
-export const lookBeside = async (home: string): Promise<HomeLook> => {
+export const lookBeside = async (home: string): Promise<HomeLook & Readonly<{ withoutFolder: number }>> => {
   const { value, folders, processes } = gather(home, (file) => ({
     plans: plansIn(file),
     leaving: leavingIn(file),
     homeId: file.head.homeId,
   }))
-  if (value === undefined) return nothing(home, folders)
+  if (value === undefined) return { ...nothing(home, folders), withoutFolder: 0 }
   const findings = await beside(home, value.homeId, value.plans, folders, processes)
   const counts = { plans: value.plans.size, steps: 0, folders: folders.length, processes: processes.length }
-  return { findings, counts }
+  return { findings, counts, withoutFolder: countWithoutFolder(home, value.plans) }
 }
 
 /** Folders and processes come first: what they are about is in the journal by then. */

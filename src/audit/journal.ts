@@ -19,6 +19,8 @@ export type JournalAudit = Readonly<{
   leaving: ReadonlySet<string>
   /** The ends of attempts that the journal took, by plan. */
   ends: ReadonlyMap<string, readonly AuditEnd[]>
+  /** By plan, the latest attempt of each job that is on record as begun. */
+  begun: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** How many steps were followed. */
   steps: number
   /** Since when this boot of the machine is known to the journal, in epoch milliseconds; infinite when it is not. */
@@ -96,6 +98,7 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
       plans: new Map(),
       leaving: new Set(),
       ends: new Map(),
+      begun: new Map(),
       steps: 0,
       bootedAt: 0,
     }
@@ -188,10 +191,12 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
       ...auditStranded({ id, state, definition, jobs, mail }),
     )
   }
-  const ends = new Map([...cases].filter(([id]) => !damaged.has(id)).map(([id, { fold }]) => [id, fold.ends]))
+  const folds = [...cases].filter(([id]) => !damaged.has(id))
+  const ends = new Map(folds.map(([id, { fold }]) => [id, fold.ends]))
+  const begun = new Map(folds.map(([id, { fold }]) => [id, fold.begun]))
   const [booted] = file.rows('SELECT min(at) FROM boot WHERE boot_id = ?', bootId())
   const bootedAt = booted?.[0] === null ? Number.POSITIVE_INFINITY : Number(booted?.[0])
-  return { findings, plans: plansIn(file), leaving, ends, steps, bootedAt }
+  return { findings, plans: plansIn(file), leaving, ends, begun, steps, bootedAt }
 }
 
 /** The tables whose rows carry a crc of all their columns and are not followed step by step: their columns, and what a row is. */

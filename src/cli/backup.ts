@@ -47,6 +47,13 @@ export const restore = async (file: string, flags: RestoreFlags): Promise<number
     on.talk(
       `${counted(done.newer, 'attempt')} began since; what became of them is taken in again from their folders`,
     )
+  if (done.missing > 0) {
+    const [folders, are, each] =
+      done.missing === 1 ? ['folder', 'is', 'it is'] : ['folders', 'are', 'they are']
+    on.talk(
+      `the ${folders} of ${counted(done.missing, 'attempt')} under way then ${are} not there: ${each} not started again, and lost if nothing of it lives`,
+    )
+  }
   if (done.unknown.length > 0) {
     const more = done.unknown.length - UNKNOWN_NAMED
     const named = done.unknown.slice(0, UNKNOWN_NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')

@@ -52,10 +52,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
       ...(flags.key === undefined ? {} : { key: flags.key }),
     }
     const handle = await runtime.submit(definition, options)
-    if (handle.replayed) {
-      on.talk(`${handle.id} has this key already`)
-      await runtime.takeUp(handle.id)
-    }
+    if (handle.replayed) on.talk(`${handle.id} has this key already`)
     return [await followHere(runtime, handle.id, on, signals, flags, timeoutMs, !handle.replayed)]
   })
 }

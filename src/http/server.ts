@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
-import { type Log, openLog } from '../log.ts'
+import { type OpenLog, openLog } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
 import { envelope, told } from './envelope.ts'
@@ -56,15 +56,17 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     streaming.close()
-    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
-    await app.close()
-    cancel()
     try {
       runtime.describe({ sock: null })
     } catch (error) {
+      // To close would remove what is at its path, which may be the socket of another home by now.
+      if (isTenutoError(error, 'HOME_GONE')) return abandon(app)
       // A runtime that has stopped describes itself no more.
       if (!isTenutoError(error, 'STOPPED')) throw error
     }
+    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
+    await app.close()
+    cancel()
   }
   try {
     chmodSync(path, 0o600)
@@ -74,6 +76,11 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
     throw error
   }
   return { path, close: () => (closed ??= close()) }
+}
+
+const abandon = ({ server }: FastifyInstance): void => {
+  server.closeAllConnections()
+  server.unref()
 }
 
 const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
@@ -95,6 +102,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
   app.addHook('preClose', async () => {
     closing = true
   })
+  app.addHook('onClose', faults.close)
   app.addHook('onRequest', async ({ headers }, reply) => {
     const build = runtime.build()
     reply.headers({ [HEADERS.build]: build.source_hash, [HEADERS.schema]: SCHEMA })
@@ -112,7 +120,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
   })
   app.setErrorHandler(async (error, request, reply) => {
     const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
-    if (known.code === 'INTERNAL') await faults(error, request.id)
+    if (known.code === 'INTERNAL') await faults.tell(error, request.id)
     return reply.code(known.http).send(envelope(known, request.id))
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
@@ -145,17 +153,20 @@ const isTooBig = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
 
 /** Logs what nobody expected, in the log of the home, opened when it first happens. */
-const faultLog = (home: string): ((error: unknown, requestId: string) => Promise<void>) => {
-  let log: Promise<Log> | undefined
-  return async (error, requestId) => {
-    log ??= openLog({ file: homePaths(home).log, level: 'error' })
-    const opened = await log
-    opened.error(
-      {
-        request_id: requestId,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      },
-      'a request failed',
-    )
+const faultLog = (home: string) => {
+  let opening: Promise<OpenLog> | undefined
+  return {
+    tell: async (error: unknown, requestId: string): Promise<void> => {
+      opening ??= openLog({ file: homePaths(home).log, level: 'error' })
+      const { log } = await opening
+      log.error(
+        {
+          request_id: requestId,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        },
+        'a request failed',
+      )
+    },
+    close: async (): Promise<void> => await (await opening)?.close(),
   }
 }

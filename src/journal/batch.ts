@@ -16,27 +16,27 @@ export type Head = Readonly<{ position: number; mail: number; dead: number }>
  */
 export const headAfter = (head: Head, batch: Batch): Head => {
   const seqs = new Map<Address, number>()
+  // The sentence is made where it is needed: this is asked of every step.
   for (const { row, was } of batch.actors) {
-    assert(!seqs.has(row.address), `${row.address} is in one batch twice`)
+    if (seqs.has(row.address)) fail(`${row.address} is in one batch twice`)
     seqs.set(row.address, was)
   }
   let { position } = head
   for (const step of batch.steps) {
     position += 1
-    assert(
-      step.position === position,
-      `position ${step.position} follows ${position - 1}; positions have no gap`,
-    )
+    if (step.position !== position)
+      fail(`position ${step.position} follows ${position - 1}; positions have no gap`)
     // A note is nobody's step.
     if (step.address.startsWith('note:')) continue
     const seq = seqs.get(step.address)
-    assert(seq !== undefined, `step ${step.seq} of ${step.address} comes without the actor's row`)
-    assert(step.seq === seq + 1, `step ${step.seq} of ${step.address} follows step ${seq}; seqs have no gap`)
+    if (seq === undefined) fail(`step ${step.seq} of ${step.address} comes without the actor's row`)
+    if (step.seq !== seq + 1)
+      fail(`step ${step.seq} of ${step.address} follows step ${seq}; seqs have no gap`)
     seqs.set(step.address, step.seq)
   }
   for (const { row } of batch.actors) {
     const seq = seqs.get(row.address)
-    assert(row.seq === seq, `${row.address} is at seq ${row.seq}, but its steps lead to ${seq}`)
+    if (row.seq !== seq) fail(`${row.address} is at seq ${row.seq}, but its steps lead to ${seq}`)
   }
   return {
     position,
@@ -45,9 +45,11 @@ export const headAfter = (head: Head, batch: Batch): Head => {
   }
 }
 
+const fail: (what: string) => never = (what) => assert.fail(what)
+
 const lastId = (what: string, last: number, rows: readonly Readonly<{ id: number }>[]): number => {
   for (const { id } of rows) {
-    assert(id > last, `${what} ${id} comes after ${last}; ids grow`)
+    if (id <= last) fail(`${what} ${id} comes after ${last}; ids grow`)
     last = id
   }
   return last

@@ -27,6 +27,8 @@ export type Replaced = Readonly<{
   epoch: number
 }>
 
+/** No boot of a machine is called so. */
+const BEFORE_RESTORE = 'before a restore'
 /** The epoch of one that cannot be read is not known, and no journal has begun so often. */
 const EPOCHS_UNKNOWN = 1_000_000
 
@@ -72,6 +74,8 @@ export const putInPlace = (
     const epoch = Math.max(facts.epoch, before.epoch ?? facts.epoch + EPOCHS_UNKNOWN)
     using(draft, 'write', (driver) => {
       driver.prepare('UPDATE meta SET epoch = ? WHERE id = 1').run(epoch)
+      // Files that were made since, and here, need not be there: as after a boot of the machine, their absence proves nothing.
+      driver.prepare('UPDATE boot SET boot_id = ?').run(BEFORE_RESTORE)
       if (facts.schema === SCHEMA.version) sealMeta(driver, facts.schema)
     })
     const kept = setAside(file, `${file}.${name}`)

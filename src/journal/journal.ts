@@ -142,8 +142,8 @@ export type Opening = Readonly<{
   /** Whether the boot before stopped cleanly; true in a new journal. */
   clean: boolean
   /**
-   * What was so before this moment (epoch ms) was so before the machine was last booted. Infinite in the first run after that,
-   * whatever the clocks say; null when no run on another boot of the machine is known.
+   * What was so before this moment (epoch ms) was so before the machine was last booted, or a backup restored. Infinite in the first run
+   * after that, whatever the clocks say; null when no run on another boot of the machine is known.
    */
   bootedSince: number | null
   /** A random id drawn when the journal was made; marks the processes of this home. */
@@ -214,8 +214,10 @@ export type JournalReader = Readonly<{
   steps: (
     query: Readonly<{ after: number; limit: number; plan?: string; address?: Address }>,
   ) => Promise<readonly StepRow[]>
-  /** What the runtime has noted about a plan and its jobs, newest first, at most `limit`. */
+  /** What the runtime has noted about a plan and its jobs, newest first, at most `limit`; but not that attempts have begun. */
   notes: (plan: string, limit: number) => Promise<readonly StepRow[]>
+  /** The latest note of a type about a job. */
+  lastNote: (plan: string, job: string, type: string) => Promise<StepRow | undefined>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
   /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */

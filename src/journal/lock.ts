@@ -5,7 +5,8 @@
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { TenutoError } from '../errors.ts'
-import { makeHome } from '../home.ts'
+import { type HomePaths, makeHome } from '../home.ts'
+import { type HomePlace, homePlace } from '../home-place.ts'
 import { resultCode, storeError } from './driver.ts'
 
 /** What `daemon.json` says. */
@@ -31,8 +32,13 @@ export type HolderRecord = Readonly<{
 
 /** A home that is held. */
 export type Hold = Readonly<{
-  /** Says more about the holder, once it is known. */
+  /**
+   * Says more about the holder, once it is known.
+   * @throws {TenutoError} `HOME_GONE`; `STOPPED` when it was given up.
+   */
   describe: (more: Partial<Pick<HolderRecord, 'url' | 'sock'>>) => void
+  /** How the home has gone from where it was taken, if it has. */
+  look: HomePlace['look']
   /** Removes `daemon.json` and gives the home up. Idempotent. */
   release: () => void
 }>
@@ -55,6 +61,7 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
     () => new TenutoError('HOME_HELD', { home: paths.home, ...holderOf(paths.daemon) }),
   )
   held.add(lock)
+  const place = placeOf(paths, lock)
   let record = holder
   const write = (): void => {
     const draft = `${paths.daemon}.new`
@@ -63,9 +70,15 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
   }
   const release = (): void => {
     if (!held.has(lock)) return
-    rmSync(paths.daemon, { force: true })
+    // Where it was, somebody else may hold another by now.
+    if (place.look() === null) rmSync(paths.daemon, { force: true })
+    place.close()
     held.delete(lock)
     lock.close()
+  }
+  const refuseGone = (): void => {
+    const gone = place.look()
+    if (gone !== null) throw new TenutoError('HOME_GONE', { home: paths.home, why: gone.why })
   }
   try {
     write()
@@ -76,10 +89,27 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
   return {
     describe: (more) => {
       if (!held.has(lock)) throw new TenutoError('STOPPED')
+      refuseGone()
       record = { ...record, ...more }
-      write()
+      try {
+        write()
+      } catch (error) {
+        refuseGone()
+        throw storeError(paths.daemon, error)
+      }
     },
+    look: place.look,
     release,
+  }
+}
+
+const placeOf = ({ home, lock: file }: HomePaths, lock: DatabaseSync): HomePlace => {
+  try {
+    return homePlace(home, file)
+  } catch (error) {
+    held.delete(lock)
+    lock.close()
+    throw storeError(file, error)
   }
 }
 

@@ -2,7 +2,7 @@
  * The journal in memory, for tests and simulation. A disk survives the journal opened on it: a crash is to drop the journal, and
  * to open the disk again is to boot. It refuses whatever the journal on a file refuses.
  */
-import { type Address, parseAddress } from '../address.ts'
+import { type Address, noteAddress, parseAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
 import { isPlanEnd } from '../states.ts'
@@ -300,10 +300,18 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
     notes: async (plan, limit) => {
       check()
       return (tables.stepsOfPlan.get(plan) ?? [])
-        .filter(({ address }) => address.startsWith('note:'))
+        .filter(({ address, type }) => address.startsWith('note:') && type !== 'begun')
         .toReversed()
         .slice(0, limit)
         .map(sound)
+    },
+    lastNote: async (plan, job, type) => {
+      check()
+      const address = noteAddress(plan, job)
+      const found = (tables.stepsOfPlan.get(plan) ?? []).findLast(
+        (step) => step.address === address && step.type === type,
+      )
+      return found && sound(found)
     },
     mail: async (plan) => {
       check()

@@ -3,6 +3,7 @@
  * write-ahead log from being folded back; it works beside a holder, and after a dead one.
  */
 import { existsSync, statSync } from 'node:fs'
+import { noteAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { bootId } from '../process.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
@@ -57,6 +58,7 @@ export const emptyReader: JournalReader = {
   actors: async () => [],
   steps: async () => [],
   notes: async () => [],
+  lastNote: async () => undefined,
   mail: async () => [],
   addressed: async () => [],
   aside: async () => undefined,
@@ -267,8 +269,15 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
     },
     notes: async (plan, limit) =>
       all(
-        `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? OR (address > ? AND address < ?) ORDER BY position DESC LIMIT ?`,
+        `SELECT ${STEP_COLUMNS} FROM step WHERE (address = ? OR (address > ? AND address < ?)) AND type <> 'begun'
+          ORDER BY position DESC LIMIT ?`,
         [`note:${plan}`, `note:${plan}/`, `note:${plan}0`, bound(limit)],
+        step,
+      ),
+    lastNote: async (plan, job, type) =>
+      one(
+        `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? AND type = ? ORDER BY seq DESC LIMIT 1`,
+        [noteAddress(plan, job), type],
         step,
       ),
     mail: async (plan) => {

@@ -44,6 +44,8 @@ const STARTS_PER_TURN = 4
 const FORKED_WITHIN_MS = 100
 /** Node's timers cannot wait longer. */
 const TIMER_MS_MAX = 2 ** 31 - 1
+/** One that lives so long is told to have begun; shorter ones cost nobody a word. */
+const BEGUN_AFTER_MS = 1_000
 /** Looks after which a log that stays above its limit although it is punched is given up. */
 const OVER_LIMIT_LOOKS_MAX = 40
 
@@ -60,6 +62,8 @@ export type Ports = Readonly<{
   stopping: (key: string, why: TimeLimit) => void
   /** Called once for each time an attempt was asked for as `recovered`, unless it has ended. */
   found: (key: string, how: Found, pid: number | null) => void
+  /** Called once when an attempt has lived for a second, and again when it is ensured and its `begun` is not known. */
+  begun: (key: string, pid: number) => void
   /** Called with every end, also of one that was recorded before; at least once for each ensured or stopped attempt. */
   ended: (record: ExitRecord) => void
   log: (message: string) => void
@@ -76,7 +80,7 @@ export type Attempts = Readonly<{
   live: () => readonly LiveAttempt[]
   /** Whether there is nothing to wait for. */
   isIdle: () => boolean
-  /** The home is gone: ends everything and writes nothing more. */
+  /** The home is gone: ends everything, writes nothing more, and tells nobody of ends that nobody asked for and no file will show. */
   abandon: () => void
 }>
 
@@ -103,6 +107,7 @@ type Live = {
   lookedAt: number
   punching: Promise<void> | undefined
   looksOverLimit: number
+  isBegunTold: boolean
 }
 
 /** An attempt this runner is busy with. `live` is missing while it waits for its start or its directory is judged. */
@@ -112,6 +117,8 @@ type Entry = {
   order: StopOrder | undefined
   /** Whether somebody waits to hear what it is found to be. */
   isToBeFound: boolean
+  /** Whether it is known to have begun, whatever its directory says. */
+  hasBegun: boolean
   live: Live | undefined
 }
 
@@ -134,18 +141,19 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   const ensure = (spec: Spec): void => {
     const entry = entries.get(spec.key)
     if (entry !== undefined) {
-      if (spec.recovered) entry.isToBeFound = true
+      heed(entry, spec)
       if (entry.live === undefined) entry.spec ??= spec
       else {
         tellFound(entry, 'adopted', entry.live.identity.pid)
         // Who asks may have missed it.
         tellStopping(entry.live)
+        if (!spec.begun) tellBegun(entry.live)
       }
       return
     }
     if (toldUnwritten(spec.key)) return
-    const isToBeFound = spec.recovered === true
-    const fresh: Entry = { ref: spec, spec, order: undefined, isToBeFound, live: undefined }
+    const fresh: Entry = { ...unasked(spec), spec }
+    heed(fresh, spec)
     entries.set(spec.key, fresh)
     if (waiting.push(fresh) === 1) soon(startSome)
   }
@@ -157,7 +165,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
 
   const stop = (order: StopOrder): void => {
     const entry = entries.get(order.key)
-    if (entry !== undefined && order.recovered) entry.isToBeFound = true
+    if (entry !== undefined) heed(entry, order)
     if (entry?.live !== undefined) {
       tellFound(entry, 'adopted', entry.live.identity.pid)
       return stopLive(entry.live, order.why, order.graceMs)
@@ -167,32 +175,47 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       return
     }
     if (toldUnwritten(order.key)) return
-    const isToBeFound = order.recovered === true
-    const fresh: Entry = { ref: order, spec: undefined, order, isToBeFound, live: undefined }
+    const fresh: Entry = { ...unasked(order), order }
+    heed(fresh, order)
     entries.set(order.key, fresh)
     begin(fresh)
+  }
+
+  const heed = (entry: Entry, { recovered, begun }: Pick<Spec, 'recovered' | 'begun'>): void => {
+    entry.isToBeFound ||= recovered === true
+    entry.hasBegun ||= begun === true
   }
 
   /** Tries to be the one who decides; whoever was first is obeyed. */
   const begin = (entry: Entry): void => {
     const { ref, spec, order } = entry
-    const starts = spec !== undefined && order === undefined && spec.rebooted === undefined
-    const by = starts ? 'runner' : order !== undefined ? 'cancel' : 'sweep'
+    const starts = spec !== undefined && order === undefined && !isUnproven(entry)
+    let isLogged: boolean
     let mine: boolean
     try {
+      // A log without its claim: the claim has been removed, and not what it led to.
+      isLogged = mayHaveStarted(ref.dir)
+      const by = starts || isLogged ? 'runner' : order !== undefined ? 'cancel' : 'sweep'
       const at = wallMs()
       const limits = starts ? { limits: limitsOf(spec) } : {}
       mine = takeClaim(ref, { by, holder: ports.self, epoch: ports.epoch(), at, ...limits })
     } catch (error) {
-      return ruled(entry, 'never-started', messageOf(error))
+      if (!isUnproven(entry)) return ruled(entry, 'never-started', messageOf(error))
+      mine = false
+      isLogged = false
     }
-    if (!mine) return void judge(entry).catch((error: unknown) => judgeLater(entry, error))
+    // One that was made now may stand in the place of one that was removed: processes are looked for before anything is ruled.
+    if (!mine || isLogged || isUnproven(entry))
+      return void judge(entry).catch((error: unknown) => judgeLater(entry, error))
     // Who could not even make the claim, as on a full disk, has recorded an end, and it may have been heard.
     const recorded = guarded(() => exitOf(ref.dir))
     if (recorded !== undefined) return tell(entry, recorded)
     if (starts) return launch(entry, spec)
-    ruled(entry, by === 'cancel' ? (order as StopOrder).why : 'lost')
+    ruled(entry, (order as StopOrder).why)
   }
+
+  /** Whether a directory that says nothing proves nothing. */
+  const isUnproven = ({ spec, hasBegun }: Entry): boolean => hasBegun || spec?.rebooted === true
 
   const launch = (entry: Entry, spec: Spec): void => {
     const { dir, key } = spec
@@ -249,6 +272,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       lookedAt: machineMs(),
       punching: undefined,
       looksOverLimit: 0,
+      isBegunTold: entry.hasBegun,
     }
     entry.live = live
     tellFound(entry, live.child === undefined ? 'adopted' : 'requeued', live.identity.pid)
@@ -271,20 +295,22 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     if (claim !== undefined && claim.key !== ref.key) {
       return tell(entry, unstarted(ref, 'spawn-error', `${ref.dir} belongs to ${claim.key}`))
     }
-    if (claim !== undefined && claim.by !== 'runner') {
+    const isDenied = claim !== undefined && claim.by !== 'runner'
+    if (isDenied) {
       const recorded = exitOf(ref.dir)
       if (recorded !== undefined) return tell(entry, recorded)
-      return ruled(entry, claim.by === 'cancel' ? 'cancelled' : 'lost')
+      if (claim.by === 'cancel' && !entry.hasBegun) return ruled(entry, 'cancelled')
+      if (!isUnproven(entry)) return ruled(entry, 'lost')
     }
     if (claim !== undefined && isOtherRunner(claim)) return judgeLater(entry)
     if (claim !== undefined && claim.holder.boot !== bootId()) return ruleFromFiles(entry, true)
-    const found = await findMain(ref)
+    const found = await findMain(entry)
     if (found !== undefined) return adopt(entry, claim, found)
     const swept = await sweepMarked(
       (key) => key === ref.key,
       () => entry.order?.graceMs === 0,
     )
-    ruleFromFiles(entry, false, swept.found)
+    ruleFromFiles(entry, isDenied || (claim === undefined && isUnproven(entry)), swept.found)
   }
 
   /** A living runner that is not this one holds the claim: leave the attempt alone and come back. */
@@ -296,19 +322,24 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     later(() => void judge(entry).catch((again: unknown) => judgeLater(entry, again)), LOOK_MS)
   }
 
-  const ruleFromFiles = (entry: Entry, rebooted: boolean, leftovers = 0): void => {
-    const recorded = exitOf(entry.ref.dir)
+  /** `unknown`: nothing that these files lack has to have been missing. */
+  const ruleFromFiles = (entry: Entry, unknown: boolean, leftovers = 0): void => {
+    const { ref, hasBegun } = entry
+    const recorded = exitOf(ref.dir)
     if (recorded !== undefined) return tell(entry, recorded)
-    const outcome = rebooted || mayHaveStarted(entry.ref.dir) ? 'lost' : 'never-started'
-    finish(entry, { ...unstarted(entry.ref, outcome), leftovers })
+    const isThere = mayHaveStarted(ref.dir) || processOf(ref.dir) !== undefined
+    const outcome = unknown || hasBegun || leftovers > 0 || isThere ? 'lost' : 'never-started'
+    const gone = isThere ? undefined : hasBegun ? FOLDER_GONE : unknown ? FOLDER_UNSEEN : undefined
+    finish(entry, { ...unstarted(ref, outcome, gone), leftovers })
   }
 
-  const findMain = async (ref: AttemptRef) => {
+  const findMain = async (entry: Entry) => {
+    const { ref } = entry
     const recorded = processOf(ref.dir)
     if (recorded?.key === ref.key) {
       return isAlive(recorded) ? { identity: recorded as Identity, ...recorded } : undefined
     }
-    if (!mayHaveStarted(ref.dir)) return undefined
+    if (!mayHaveStarted(ref.dir)) return isUnproven(entry) ? leaderOf(ref.key) : undefined
     const found = leaderOf(ref.key)
     if (found !== undefined) return found
     await pause(FORKED_WITHIN_MS)
@@ -359,6 +390,12 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   const tellFound = (entry: Entry, how: Found, pid: number | null): void => {
     if (entry.isToBeFound) ports.found(entry.ref.key, how, pid)
     entry.isToBeFound = false
+  }
+
+  const tellBegun = (live: Live): void => {
+    if (machineMs() - live.startedMono < BEGUN_AFTER_MS) return
+    live.isBegunTold = true
+    ports.begun(live.ref.key, live.identity.pid)
   }
 
   /** What somebody ordered is not told: they know, and their reason is the one that counts. */
@@ -465,6 +502,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       if (live === undefined || live.phase === 'ending') continue
       if (live.identity.start === '') guarded(() => recordProcess(live))
       if (guarded(() => lookAt(live)) === true) soon = true
+      if (!live.isBegunTold) tellBegun(live)
       // What cannot be looked at is not gone.
       if (live.child === undefined && guarded(() => isAlive(live.identity)) === false)
         void mainGone(live, null, null)
@@ -559,7 +597,8 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   /** Records the end, tells it, and forgets the attempt. */
   const finish = (entry: Entry, record: ExitRecord): void => {
     entries.delete(entry.ref.key)
-    ports.ended(write(entry.ref.dir, record))
+    const recorded = write(entry.ref.dir, record)
+    if (!abandoned) ports.ended(recorded)
   }
 
   /** Tells an end that stands in the directory already, or must not stand there. */
@@ -639,6 +678,20 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   const isIdle = () => entries.size === 0 && unwritten.size === 0 && sweeping === 0
   return { ensure, stop, sweep, live, isIdle, abandon }
 }
+
+const FOLDER_GONE = 'the folder of an attempt that had begun is gone'
+const FOLDER_UNSEEN =
+  'it was asked for before the machine was booted or a backup restored, and its folder says nothing'
+
+/** An attempt before anybody has said what is to become of it. */
+const unasked = (ref: AttemptRef): Entry => ({
+  ref,
+  spec: undefined,
+  order: undefined,
+  isToBeFound: false,
+  hasBegun: false,
+  live: undefined,
+})
 
 const WITHOUT_LIMITS: Limits = { graceMs: 10_000, ...LOG_LIMITS }
 

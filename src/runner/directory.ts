@@ -2,13 +2,14 @@
  * The files of an attempt directory as the runner writes and reads them. Each is written so that a crash at any point leaves
  * something the next runner can classify. Nothing is forced to disk: a power cut is told by the boot id.
  */
-import { lstatSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   type AttemptRef,
   type Claim,
   type ExitRecord,
   FILES,
+  homeOfAttempt,
   type Identity,
   type ProcessRecord,
   type Range,
@@ -23,7 +24,7 @@ const PRIVATE = 0o600
 
 /** Creates the claim, with the directory around it; whether this call made it. */
 export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boolean => {
-  mkdirSync(dirname(ref.dir), { recursive: true, mode: 0o700 })
+  makeFolders(ref.dir, dirname(ref.dir))
   makeFolder(ref.dir)
   makeFolder(join(ref.dir, FILES.artifacts))
   try {
@@ -46,8 +47,15 @@ export const claimOf = (dir: string): Claim | undefined => read(dir, FILES.claim
 export const openLog = (dir: string): number => openSync(join(dir, FILES.log), 'a', PRIVATE)
 
 /** Whether the attempt may have had effects. */
-export const mayHaveStarted = (dir: string): boolean =>
-  lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
+export const mayHaveStarted = (dir: string): boolean => {
+  try {
+    return lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    // Something else is where the folder was.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return false
+    throw error
+  }
+}
 
 /** Writes what the attempt may read about its needs. */
 export const writeNeeds = (dir: string, json: string): void =>
@@ -75,7 +83,7 @@ export const writeExit = (dir: string, record: ExitRecord): void => {
     replace(dir, FILES.exit, JSON.stringify(record))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    makeFolders(dir, dir)
     replace(dir, FILES.exit, JSON.stringify(record))
   }
 }
@@ -95,6 +103,12 @@ export const logOf = (
 ): Readonly<{ bytes: number; diskBytes: number; inode: number }> | undefined => {
   const found = lstatSync(join(dir, FILES.log), { throwIfNoEntry: false })
   return found?.isFile() ? { bytes: found.size, diskBytes: found.blocks * 512, inode: found.ino } : undefined
+}
+
+/** The home is not made again: one that is not there was removed or moved. */
+const makeFolders = (dir: string, path: string): void => {
+  statSync(homeOfAttempt(dir))
+  mkdirSync(path, { recursive: true, mode: 0o700 })
 }
 
 /** One call where `recursive` makes several from the bottom up. */

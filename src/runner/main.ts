@@ -3,9 +3,10 @@
  * executor as `main HOME SOCKET BUILD`; of several started at once exactly one serves, the others leave.
  */
 import { strict as assert } from 'node:assert'
-import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { homePlace } from '../home-place.ts'
 import { identityOf } from '../process.ts'
 import { watchAttempts } from './attempts.ts'
 import { cancelLater, every, type Later, later, wallText } from './clock.ts'
@@ -45,12 +46,12 @@ const takeLock = (path: string): DatabaseSync | undefined => {
   }
 }
 
-mkdirSync(home, { recursive: true, mode: 0o700 })
+// It was there when this was started: one that has gone is not made again.
+if (!existsSync(home)) process.exit(0)
 const lockPath = join(home, 'runner.lock')
 const lock = takeLock(lockPath)
 if (lock === undefined) process.exit(0)
-const inodeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino
-const lockInode = inodeOf(lockPath)
+const place = homePlace(home, lockPath)
 
 const self = identityOf(process.pid)
 assert(self !== undefined, 'a running process finds itself')
@@ -80,6 +81,7 @@ const attempts = watchAttempts({
   log,
   stopping: (key, why) => door.tell({ type: 'stopping', key, why }),
   found: (key, how, pid) => door.tell({ type: 'found', key, how, pid }),
+  begun: (key, pid) => door.tell({ type: 'begun', key, pid }),
   ended: (record) => {
     door.tell({ type: 'ended', record })
     leaveWhenIdle()
@@ -97,13 +99,22 @@ const leaveWhenIdle = (): void => {
 
 /** The socket goes while the lock is held, so that it is never a successor's. */
 const leave = (): void => {
-  if (inodeOf(lockPath) === lockInode) rmSync(socket, { force: true })
+  if (place.look() === null) rmSync(socket, { force: true })
   lock.close()
   process.exit(0)
 }
 
+/**
+ * A home that was moved is whole: its attempts go on, and whoever opens it where it is now adopts them. Of one that was removed nothing
+ * can be recorded, and nobody would ever know of them.
+ */
 const lookAtHome = (): void => {
-  if (inodeOf(lockPath) === lockInode) return
+  const gone = place.look()
+  if (gone === null) return
+  if (gone.how === 'moved') {
+    if (!existsSync(home)) rmSync(socket, { force: true })
+    process.exit(0)
+  }
   attempts.abandon()
   if (attempts.isIdle()) process.exit(0)
 }

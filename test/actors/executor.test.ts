@@ -1,15 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { RUNNER_SOCKET } from '../../src/actors/executor.ts'
-import { type Claim, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { type Claim, FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { systemClock } from '../../src/clock.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
+import { removeFolder } from '../support/folders.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
@@ -169,6 +170,35 @@ test('a daemon that comes back adopts through the runner that kept watching, and
   expect(readFileSync(join(home, 'ledger'), 'utf8')).toBe('x\n')
 })
 
+test('a runner that is stopped is let go of: what it was told last waits in its socket until it goes on', async () => {
+  const { shell, executor, runnerPid, home, stopOf } = openHome()
+  const first = executor(1)
+  const spec = shell('trap "exit 3" TERM; : > there; while :; do sleep 0.02; done')
+  first.ensure(spec)
+  await fileThere(join(home, 'there'))
+  await first.close()
+  const clock = virtualClock()
+  const before = executor(2, clock)
+  before.ensure({ ...spec, recovered: true })
+  await before.found(spec.key)
+  const pid = await runnerPid()
+  process.kill(pid, 'SIGSTOP')
+
+  const living = before.live()
+  await clock.advance(5_000)
+  expect((await living).map(({ key }) => key)).toEqual([spec.key])
+  // It is known to be silent by now, and is not asked again.
+  expect(await before.live()).toHaveLength(1)
+  before.stop(stopOf(spec))
+  const closed = before.close()
+  await clock.advance(1_000)
+  await closed
+  process.kill(pid, 'SIGCONT')
+  await fileThere(join(spec.dir, FILES.exit))
+
+  expect((await executor(3).run(spec)).record).toMatchObject({ outcome: 'cancelled', code: 3 })
+})
+
 test('the daemon with the highest epoch is obeyed; the older one lets go and stays away', async () => {
   const { shell, executor, home } = openHome()
   const old = executor(1)
@@ -312,25 +342,52 @@ test('a runner whose home is gone ends its attempts, makes nothing anew, and lea
   expect(existsSync(home)).toBe(false)
 })
 
-test('a daemon whose home is removed hears how its attempts ended, makes nothing anew, and fails', async () => {
+test('a daemon whose home is removed is told nothing of its attempts, makes nothing anew, and fails', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
-  const { ensure, ended, failures } = executor()
+  const { ensure, reports, failures } = executor()
   const outside = { cwd: '/tmp', env: { PATH: '/usr/bin:/bin', AT: home } }
-  const spec = shell(': > $AT/there; exec sleep 100', outside)
-  ensure(spec)
+  ensure(shell(': > $AT/there; exec sleep 100', outside))
   await fileThere(join(home, 'there'))
   const pid = await runnerPid()
 
   rmSync(home, { recursive: true, force: true })
-  const { record } = await ended(spec.key)
   await processGone(pid)
-  ensure(shell('true', outside))
   await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(1)
 
-  expect(record.outcome).toBe('cancelled')
-  expect(failures[0]).toMatchObject({ code: 'STORE_BROKEN', exit: 12 })
+  expect(reports).toEqual([])
+  expect(failures[0]).toMatchObject({ code: 'HOME_GONE', exit: 12 })
+  expect(failures[0]?.message).toBe(`the home ${home} has been removed`)
   expect(marked()).toEqual([])
   expect(existsSync(home)).toBe(false)
+})
+
+test('a home that is moved takes its attempts along: the runner leaves them, and who opens it there adopts them', async () => {
+  const { shell, executor, runnerPid, home, marked } = openHome()
+  const before = executor(1)
+  const spec = shell(': > there; until test -e go; do sleep 0.02; done', {
+    env: { PATH: '/usr/bin:/bin', AT: home },
+  })
+  before.ensure(spec)
+  await fileThere(join(home, 'there'))
+  const [main] = marked(spec.key)
+  const first = await runnerPid()
+
+  renameSync(home, `${home}-moved`)
+  onTestFinished(() => removeFolder(`${home}-moved`))
+  await processGone(first)
+  await expect.poll(() => before.failures.length, { timeout: 10_000 }).toBe(1)
+
+  expect(before.failures[0]?.message).toBe(`the home ${home} has been moved to ${home}-moved`)
+  expect(existsSync(home)).toBe(false)
+  expect(marked(spec.key)).toContain(main)
+  // Its folder is where it was again, as if it had been opened in its new place.
+  renameSync(`${home}-moved`, home)
+  const after = executor(2)
+  after.ensure({ ...spec, recovered: true })
+  expect(await after.found(spec.key)).toMatchObject({ how: 'adopted', pid: main })
+  writeFileSync(join(home, 'go'), '')
+  expect((await after.ended(spec.key)).record).toMatchObject({ outcome: 'lost', pid: main })
+  expect(before.reports).toEqual([])
 })
 
 test('a program waits for what it asked for, also while its runner is being replaced, and then may end', async () => {
@@ -344,7 +401,7 @@ test('a program waits for what it asked for, also while its runner is being repl
     const report = ({ record }) => process.stdout.write(record.outcome)
     import { runnerProgram } from ${source('actors/runner-program.ts')}
     const program = runnerProgram('')
-    processExecutor({ ${ports}, program, report, fail: () => {}, log: () => {} }).ensure(${JSON.stringify(spec)})`
+    processExecutor({ ${ports}, program, report, begun: () => {}, fail: () => {}, log: () => {} }).ensure(${JSON.stringify(spec)})`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -413,6 +470,25 @@ test('a runner of another protocol that stays is told of with both identities, a
   expect(reports).toEqual([])
   expect(logs.filter((line) => line.includes('cannot be started'))).toEqual([])
   expect(clock.pending()).toBe(0)
+})
+
+test('a runner of another protocol that watches an attempt is told of at once, and the attempt goes on', async () => {
+  const { home, homeId, shell, executor } = openHome()
+  const clock = virtualClock()
+  const { ensure, failures } = executor(1, clock)
+  await stranger(home)
+  const env = { ...process.env, [MARKER]: `${homeId}/plan/other/1` }
+  const attempt = spawn('sh', ['-c', ': > there; until test -e go; do sleep 0.02; done'], { cwd: home, env })
+  const gone = once(attempt, 'exit')
+  await fileThere(join(home, 'there'))
+
+  ensure(shell('true'))
+  while (failures.length === 0) await clock.next()
+
+  expect(failures[0]).toMatchObject({ code: 'RUNNER_MISMATCH', exit: 5 })
+  expect(clock.monotonic()).toBeLessThan(1_000)
+  writeFileSync(join(home, 'go'), '')
+  expect(await gone).toEqual([0, null])
 })
 
 test('a runner of another protocol that leaves in time is waited for', async () => {

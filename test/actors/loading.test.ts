@@ -369,6 +369,29 @@ test('a plan that was taken up has nothing against it: a kill from then on is no
   }
 })
 
+test('a plan that is taken up after a clean stop has nothing against it either', async () => {
+  const life = await twoPlans()
+  await life.host().stop()
+  life.disk.faults.afterCommit = ({ loading }) => {
+    return loading.some(({ plan, times }) => plan === PLAN && times > 0) ? dies() : undefined
+  }
+  for (let boot = 1; boot <= 2; boot += 1) {
+    const { made } = await startAfterKill(life)
+    void made.takeUp(PLAN)
+    await settling()
+  }
+  const idle = await startAfterKill(life)
+  expect(await idle.journal.loading(PLAN)).toBe(2)
+  await idle.made.stop()
+  await idle.journal.stop(true)
+
+  const { made, journal } = await startAfterKill(life)
+  expect(journal.opening.clean).toBe(true)
+  await made.takeUp(PLAN)
+
+  expect(await journal.loading(PLAN)).toBe(0)
+})
+
 // Machines of other versions.
 
 const OLDER: readonly Migration[] = [

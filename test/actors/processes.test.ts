@@ -38,7 +38,7 @@ const made = (
   const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
   const asked: Asked[] = []
   const told: (readonly [string, string, AttemptNews])[] = []
-  let news: ExecutorNews = { report: () => {}, stopping: () => {}, found: () => {} }
+  let news: ExecutorNews = { report: () => {}, stopping: () => {}, found: () => {}, begun: () => {} }
   const executor = (given: ExecutorNews): ProcessExecutor => {
     news = given
     return {
@@ -66,7 +66,8 @@ const made = (
   const report: ExecutorNews['report'] = (end) => news.report(end)
   const stopping: ExecutorNews['stopping'] = (attempt, why) => news.stopping(attempt, why)
   const found: ExecutorNews['found'] = (attempt, how, pid) => news.found(attempt, how, pid)
-  return { clock, attempts, asked, told, ref, specs, report, stopping, found }
+  const begun: ExecutorNews['begun'] = (attempt, pid) => news.begun(attempt, pid)
+  return { clock, attempts, asked, told, ref, specs, report, stopping, found, begun }
 }
 
 test.each([
@@ -269,6 +270,24 @@ test('what another process began is asked for as recovered until it is found; wh
   expect(told).toEqual([
     ['p-aaaaaa', 'a', { type: 'attempt.found', attempt: 1, generation: 1, how: 'adopted', pid: 7 }],
   ])
+})
+
+test('what is on record as begun is asked for as begun, also to be stopped; another attempt of its job is not', () => {
+  const { attempts, ref, asked, begun, told } = made({ a: {} })
+
+  attempts.ensure(ref('a'), null, true)
+  begun({ key: 'h/p-aaaaaa/a/1', plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }, 7)
+  ref('a').resident.begun.set('a', 1)
+  attempts.ensure(ref('a'), null, true)
+  attempts.stop(ref('a'), 'stop-cancel', false)
+  attempts.ensure(ref('a', 2), null, false)
+
+  const hasBegun = asked.map((each) => {
+    const order = 'stop' in each ? each.stop : 'ensure' in each ? each.ensure : undefined
+    return order?.begun ?? false
+  })
+  expect(hasBegun).toEqual([false, true, true, false])
+  expect(told).toEqual([['p-aaaaaa', 'a', { type: 'attempt.begun', attempt: 1, pid: 7 }]])
 })
 
 test('sweeping and closing are passed on', async () => {

@@ -22,6 +22,7 @@ const startDaemon = (home: string, homeId: string, epoch: number, spec: Spec) =>
       home: ${JSON.stringify(home)}, homeId: '${homeId}', epoch: ${epoch}, clock, build: 'test', program: runnerProgram(''),
       report: ({ record }) => say('ended', record.outcome),
       found: (_, how) => say('found', how),
+      begun: () => {},
       stopping: (_, why) => say('stopping', why),
       fail: ({ code }) => say('failed', code),
       log: () => {},

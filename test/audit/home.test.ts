@@ -340,6 +340,16 @@ const cases: readonly Case[] = [
     { job: 'a', attempt: 1 },
   ],
   [
+    'begun-differs',
+    'an attempt that is noted to have begun after its end',
+    'ended',
+    ({ edit }) =>
+      edit(`INSERT INTO step SELECT (SELECT position + 1 FROM meta), 'note:PLAN/a', (SELECT position + 1 FROM meta), plan, 'begun',
+          '{"pid":1}', NULL, 'running', NULL, 1, at, 'note/1', 0 FROM step WHERE address = 'job:PLAN/a' LIMIT 1;
+        UPDATE meta SET position = position + 1`),
+    { job: 'a', attempt: 1, position: expect.any(Number) as number },
+  ],
+  [
     'exit-differs',
     'a record that says something else',
     'ended',
@@ -429,6 +439,7 @@ describe('a home that is not what it should be', () => {
       'waits-to-be-taken-in',
       'runs-on',
       'end-unseen',
+      'folder-gone',
     ]
 
     expect(new Set([...planted, ...elsewhere])).toEqual(new Set(Object.keys(FINDINGS)))
@@ -528,6 +539,48 @@ test('an attempt that runs on, has ended, or is gone while nobody holds the home
   expect(running).toMatchObject([{ kind: 'runs-on', grade: 'note', place }])
   expect(ended).toMatchObject([{ kind: 'waits-to-be-taken-in', grade: 'note', place }])
   expect(gone).toMatchObject([{ kind: 'end-unseen', grade: 'note', place }])
+})
+
+test('the folder of an attempt that had begun is missed, whether its process lives or not; that it never started is a lie', {
+  timeout: 30_000,
+}, async () => {
+  const home = join(openFolder(), 'home')
+  const first = await holdHome(home)
+  const { id } = await first.submit(
+    shellPlan({ a: { run: 'while ! test -e go; do sleep 0.02; done', onLost: 'fail' } }),
+    {
+      base: home,
+    },
+  )
+  for await (const { type } of first.events({ plan: id })) if (type === 'begun') break
+  await first.stop()
+  const { dir, plan } = crafted(home)
+  const kept = `${dir('a', 1)}.kept`
+  renameSync(dir('a', 1), kept)
+
+  const living = await found(home)
+  writeFileSync(join(home, 'go'), '')
+  await expect.poll(() => existsSync(join(dir('a', 1), 'exit.json')), { timeout: 10_000 }).toBe(true)
+  rmSync(dir('a', 1), { recursive: true })
+  const dead = await found(home)
+  renameSync(kept, dir('a', 1))
+  const there = await found(home)
+  const second = await holdHome(home)
+  await (await second.plan(id)).settled()
+  await second.stop()
+  const { home: lying, edit } = copyOf(home)
+  edit(
+    `UPDATE step SET event = json_set(event, '$.outcome', 'never-started') WHERE address = 'job:PLAN/a' AND type = 'attempt.ended'`,
+  )
+
+  const place = { plan, job: 'a', attempt: 1 }
+  const at = (findings: readonly Finding[]) => findings.filter(({ kind }) => kind !== 'orphan-folder')
+  expect(at(living)).toMatchObject([
+    { kind: 'folder-gone', grade: 'fault', place: { ...place, pid: expect.any(Number) as number } },
+  ])
+  expect(at(dead)).toMatchObject([{ kind: 'folder-gone', grade: 'fault', place }])
+  expect(there).toMatchObject([{ kind: 'end-unseen' }])
+  expect((await found(lying)).map(({ kind }) => kind)).toContain('begun-differs')
 })
 
 test('a log that a killed holder has left is read as it stands', async () => {

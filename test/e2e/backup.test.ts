@@ -45,6 +45,35 @@ test('backup beside a run, restore after it: resume takes in what ended since, a
   expect(read('ledger')).toBe('a\nb\nc\na\nb\nc\n')
 })
 
+test('a backup of a run, restored where its folders are not, says so; its attempt is lost and runs again when it is asked for', {
+  timeout: 60_000,
+}, async () => {
+  const { file, start, run, read, folder } = openFolder()
+  const elsewhere = openFolder()
+  file('p.yaml', PLAN)
+  const running = start('run', 'p.yaml')
+  await running.heard('/b #1 running')
+  const made = await run('backup', join(folder, 'backup.db'))
+  writeFileSync(join(folder, 'go'), '')
+  await running.said
+
+  const restored = await elsewhere.run('restore', made.out.trim())
+  const resumed = await elsewhere.run('resume', '--no-input')
+  const explained = await elsewhere.run('show', 'p/b')
+  const before = read('ledger')
+  await elsewhere.run('retry', 'p/b')
+  const again = await elsewhere.run('resume', '--no-input')
+
+  expect(restored.err).toContain('the folder of 1 attempt under way then is not there')
+  expect(resumed.code).toBe(10)
+  expect(explained.out).toContain('its end was not seen')
+  expect(explained.out).toContain('a backup restored')
+  expect(before).toBe('a\nb\nc\n')
+  expect(again.code).toBe(0)
+  expect(read('ledger')).toBe('a\nb\nc\nb\nc\n')
+  expect(await elsewhere.unsound()).toMatchObject([{ kind: 'exit-lost', grade: 'note', place: { job: 'a' } }])
+})
+
 test('backup and restore say what they cannot do, and what to do', async () => {
   const { file, run, home } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
@@ -64,6 +93,6 @@ test('backup and restore say what they cannot do, and what to do', async () => {
   expect(noBackup.code).toBe(12)
   expect(JSON.parse(json.out)).toMatchObject({ plans: 1 })
   expect(damaged).toMatchObject({ code: 12, err: expect.stringContaining('tenuto restore FILE') as string })
-  expect(JSON.parse(restored.out)).toMatchObject({ plans: 1, newer: 0, unknown: [], strays: 0 })
+  expect(JSON.parse(restored.out)).toMatchObject({ plans: 1, newer: 0, missing: 0, unknown: [], strays: 0 })
   expect((await run('show', 'p')).code).toBe(0)
 })

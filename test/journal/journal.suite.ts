@@ -1,6 +1,7 @@
 /** What every journal promises. A journal passes by calling `journalSuite` with a medium it can be opened on again and again. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { noteAddress } from '../../src/address.ts'
 import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
 import type { Batch, Boot, Journal, JournalReader } from '../../src/journal/journal.ts'
 import {
@@ -392,6 +393,32 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       ])
       expect((await journal.mail(P)).map(({ id }) => id)).toEqual([1, 6])
       expect((await open()).opening.mail).toBe(9)
+    })
+
+    test('notes come newest first without those that attempts have begun, of which the latest of a job is found', async () => {
+      const journal = await open()
+      const other = 'deploy-aaaaab'
+      const note = (position: number, job: string | null, type: string, plan = P) =>
+        stepOf(position, noteAddress(plan, job), position, { type, from: null, attempt: position })
+      await journal.commit(
+        batch({
+          plans: [planOf(P), planOf(other)],
+          steps: [
+            note(1, 'ship', 'begun'),
+            note(2, 'ship', 'begun'),
+            note(3, 'ship', 'recovered'),
+            note(4, null, 'recovered'),
+            note(5, 'ship.it', 'begun'),
+            note(6, 'ship', 'begun', other),
+          ],
+        }),
+      )
+
+      expect((await journal.notes(P, 9)).map(({ position }) => position)).toEqual([4, 3])
+      expect((await journal.lastNote(P, 'ship', 'begun'))?.position).toBe(2)
+      expect((await journal.lastNote(P, 'ship', 'recovered'))?.position).toBe(3)
+      expect(await journal.lastNote(P, 'none', 'begun')).toBeUndefined()
+      expect(await (await medium.reader()).lastNote(other, 'ship', 'begun')).toMatchObject({ attempt: 6 })
     })
 
     test('dead letters come newest first', async () => {

@@ -47,6 +47,8 @@ export type Driven = ProcessExecutor &
     reports: readonly AttemptReport[]
     /** What it was told of attempts that it had asked for as `recovered`, in order. */
     finds: readonly Readonly<{ key: string; how: Found; pid: number | null }>[]
+    /** What it was told to have begun, in order. */
+    begins: readonly Readonly<{ key: string; pid: number }>[]
     /** What the runner said it stops by itself, in order. */
     stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
     logs: readonly string[]
@@ -56,6 +58,8 @@ export type Driven = ProcessExecutor &
     ended: (key: string) => Promise<AttemptReport>
     /** The next time it is told what this attempt was found to be. */
     found: (key: string) => Promise<Readonly<{ how: Found; pid: number | null }>>
+    /** The next time it is told that this attempt has begun. */
+    begun: (key: string) => Promise<number>
     /** The next time it is told that this attempt is being stopped. */
     stopping: (key: string) => Promise<TimeLimit>
     /** Ensures, and waits for the end. */
@@ -93,6 +97,7 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
     const reports: AttemptReport[] = []
     const stops: { key: string; why: TimeLimit }[] = []
     const finds: { key: string; how: Found; pid: number | null }[] = []
+    const begins: { key: string; pid: number }[] = []
     const logs: string[] = []
     const taken = new Map<unknown, Map<string, number>>()
     const failures: TenutoError[] = []
@@ -120,6 +125,10 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
         finds.push({ key, how, pid })
         wakeAll()
       },
+      begun: ({ key }, pid) => {
+        begins.push({ key, pid })
+        wakeAll()
+      },
       log: (level, fields, message) => logs.push(`${level} ${message} ${JSON.stringify(fields)}`),
     })
     /** The next of these about this attempt that nobody has asked for before. */
@@ -139,12 +148,14 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
     }
     const ended = (key: string) => next(reports, key)
     const found = (key: string) => next(finds, key)
+    const begun = async (key: string) => (await next(begins, key)).pid
     const stopping = async (key: string) => (await next(stops, key)).why
     const run = (spec: Spec) => {
       made.ensure(spec)
       return ended(spec.key)
     }
-    const driven = { ...made, reports, finds, stops, logs, failures, ended, found, stopping, run }
+    const heard = { reports, finds, begins, stops, logs, failures }
+    const driven = { ...made, ...heard, ended, found, begun, stopping, run }
     executors.push(driven)
     return driven
   }

@@ -25,6 +25,7 @@ export const FAULTS = {
   'jump the clock': 0.03,
   'give a command': 0.06,
   'damage a row': 0.05,
+  'remove a folder': 0.5,
   // What messages alone cannot survive; only with the sweep on.
   'delete a message': 0.4,
   'swallow a report': 0.05,

@@ -18,7 +18,10 @@ export const journalWrong = async (
   const found = [...auditPositions(all)]
   for (const { id, definition } of plans) {
     const [jobs, actors, mail] = [await reader.jobs(id), await reader.actors(id), await reader.mail(id)]
-    const steps = all.filter(({ address }) => address === `plan:${id}` || address.startsWith(`job:${id}/`))
+    const [own, ...others] = [`plan:${id}`, `job:${id}/`, `note:${id}/`]
+    const steps = all.filter(
+      ({ address }) => address === own || others.some((prefix) => address.startsWith(prefix)),
+    )
     found.push(...auditPlan({ id, definition, jobs, actors, steps, mail }).map((each) => `${id}: ${each}`))
     const state = actors.find(({ address }) => address === `plan:${id}`)?.state ?? 'none'
     if (last && mail.length > 0) found.push(`${id}: ${mail.length} message(s) wait when all is over`)

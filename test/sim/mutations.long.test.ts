@@ -65,8 +65,8 @@ const mutations: readonly Mutation[] = [
     to: 'const early = exitOf(ref.dir)\n    while (claim !== undefined && isOtherRunner(claim)) await pause(LOOK_MS)',
     more: [
       {
-        from: 'ruleFromFiles(entry, false, swept.found)',
-        to: "if (early === undefined && mayHaveStarted(ref.dir)) return tell(entry, unstarted(ref, 'lost'))\n    ruleFromFiles(entry, false, swept.found)",
+        from: '    ruleFromFiles(entry, isDenied',
+        to: "    if (early === undefined && mayHaveStarted(ref.dir)) return tell(entry, unstarted(ref, 'lost'))\n    ruleFromFiles(entry, isDenied",
       },
     ],
   },
@@ -91,6 +91,13 @@ const mutations: readonly Mutation[] = [
     file: 'src/machines/job.ts',
     from: "        'attempt.ended': [isStale, ...judged],\n        'attempt.stopping'",
     to: "        'attempt.ended': judged,\n        'attempt.stopping'",
+  },
+  {
+    name: 'the note that an attempt had begun not read',
+    says: /is executed 2 times|is executed while/,
+    file: 'src/actors/directory.ts',
+    from: '    if (attempt) of.begun.set(name, attempt)\n',
+    to: '',
   },
   {
     name: 'an end recorded without a claim forgotten',

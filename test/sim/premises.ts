@@ -55,6 +55,8 @@ type Directory = {
 export type Premises = Readonly<{
   bootId: string
   directory: (dir: string) => Directory
+  /** Somebody removes the folder of an attempt. */
+  remove: (dir: string) => void
   /** How often each attempt was executed, by its key. */
   executions: ReadonlyMap<string, number>
   /** Attempts whose end a full disk has kept from being recorded at least once. */
@@ -185,6 +187,7 @@ export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string)
   return {
     bootId: BOOT,
     directory,
+    remove: (dir) => void directories.delete(dir),
     executions,
     unrecorded: new Set(),
     runners: new Set(),

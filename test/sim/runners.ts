@@ -51,6 +51,7 @@ type Ears = Readonly<{
   ended: (record: ExitRecord) => void
   stopping: (key: string, why: TimeLimit) => void
   found: (key: string, how: Found, pid: number | null) => void
+  begun: (key: string, pid: number) => void
   gone: () => void
 }>
 type Line = { open: boolean; readonly daemon: Life; readonly epoch: number; readonly ears: Ears }
@@ -128,6 +129,7 @@ export const runners = (ports: RunnersPorts): Runners => {
           epoch: () => runner.line?.epoch ?? 0,
           stopping: (key, why) => say((ears) => ears.stopping(key, why)),
           found: (key, how, pid) => say((ears) => ears.found(key, how, pid)),
+          begun: (key, pid) => say((ears) => ears.begun(key, pid)),
           ended: (record) => {
             if (!life.alive) return
             if (choices.strike('swallow a report', record.key) !== undefined) {
@@ -221,6 +223,16 @@ export const runners = (ports: RunnersPorts): Runners => {
           ...(before.order ? { order: order as StopOrder } : {}),
         })
         news.found(before.ref, how, pid)
+      },
+      begun: (key, pid) => {
+        const before = asked.get(key)
+        if (!before) return
+        asked.set(key, {
+          ref: before.ref,
+          ...(before.spec ? { spec: { ...before.spec, begun: true } } : {}),
+          ...(before.order ? { order: { ...before.order, begun: true } } : {}),
+        })
+        news.begun(before.ref, pid)
       },
     }
     return {

@@ -6,7 +6,7 @@ import type { TellAttempt } from '../../src/actors/attempts.ts'
 import { type Host, type HostPorts, host } from '../../src/actors/host.ts'
 import { processAttempts } from '../../src/actors/processes.ts'
 import type { Missed } from '../../src/actors/sweeping.ts'
-import type { Address } from '../../src/address.ts'
+import { type Address, parseAddress } from '../../src/address.ts'
 import { attemptDir } from '../../src/attempt.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
@@ -127,6 +127,22 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       disk.faults.damaged = undefined
     })
   }
+  /** Of an attempt that is open and on record as begun: before that a folder that is missing proves that nothing was started. */
+  const loseFolder = (): void => {
+    const begun = disk.tables.steps.flatMap(({ address, type, attempt }) => {
+      const place = parseAddress(address)
+      if (place.kind !== 'note' || place.job === null || type !== 'begun') return []
+      const row = disk.tables.jobs.get(place.plan)?.get(place.job)
+      const isOpen = row?.state === 'running' || row?.state === 'stopping'
+      return isOpen && row.attempt === attempt ? [dirOf(place.plan, place.job, attempt)] : []
+    })
+    if (begun.length === 0) return
+    const how = choices.strike('remove a folder', 'at a start')
+    const dir = begun[Math.floor((how ?? 0) * begun.length)]
+    if (how === undefined || dir === undefined) return
+    tell(`the folder ${dir} is removed`)
+    premises.remove(dir)
+  }
   const loseMail = (): void => {
     const how = choices.strike('delete a message', 'at a start')
     const mail = [...disk.tables.mail.values()]
@@ -151,6 +167,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const boot = async (): Promise<void> => {
     await auditNow()
     damage()
+    loseFolder()
     loseMail()
     const life: Life = { alive: true }
     daemon = life

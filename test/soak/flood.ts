@@ -47,6 +47,7 @@ const executor = processExecutor({
   report: (report) => waiting.get(report.key)?.(report),
   stopping: () => {},
   found: () => {},
+  begun: () => {},
   log: (level, fields, message) => say(`${level} ${message} ${JSON.stringify(fields)}`),
 })
 const specOf = (job: string, text: string): Spec => ({

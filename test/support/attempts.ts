@@ -15,6 +15,8 @@ export type Order =
       generation: number
       deadlineAt: number | null
       recovered: boolean
+      /** Only where it is so. */
+      begun?: true
     }>
   | Readonly<{ do: 'stop'; job: string; attempt: number; why: StopReason; now: boolean }>
   | Readonly<{ do: 'sweep'; plan: string }>
@@ -35,10 +37,12 @@ export type PlayedAttempts = Readonly<{
   ) => void
   /** Tells that the port is stopping the latest attempt by itself. */
   stopping: (job: string, why: StopReason) => void
-  /** Tells what the latest attempt of a job was found to be after an interruption. */
   /** The port forgets what it was asked; attempts go on. */
   forget: () => void
+  /** Tells what the latest attempt of a job was found to be after an interruption. */
   found: (job: string, how: 'adopted' | 'requeued') => void
+  /** Tells that the latest attempt of a job has lived for a second. */
+  begun: (job: string) => void
 }>
 
 /** Nothing asked yet. `plan` is the one plan it plays. */
@@ -57,9 +61,10 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
       tell = given
       watched.clear()
       return {
-        ensure: ({ job, attempt, generation }, deadlineAt, recovered) => {
+        ensure: ({ resident, job, attempt, generation }, deadlineAt, recovered) => {
           watched.add(`${job}#${attempt}`)
-          orders.push({ do: 'ensure', job, attempt, generation, deadlineAt, recovered })
+          const begun = resident.begun.get(job) === attempt ? { begun: true as const } : {}
+          orders.push({ do: 'ensure', job, attempt, generation, deadlineAt, recovered, ...begun })
         },
         stop: ({ job, attempt }, why, now) => {
           watched.add(`${job}#${attempt}`)
@@ -94,5 +99,6 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
     stopping: (job, why) => tell(plan, job, { type: 'attempt.stopping', ...latest(job), why }),
     forget: () => watched.clear(),
     found: (job, how) => tell(plan, job, { type: 'attempt.found', ...latest(job), how, pid: 42 }),
+    begun: (job) => tell(plan, job, { type: 'attempt.begun', attempt: latest(job).attempt, pid: 42 }),
   }
 }

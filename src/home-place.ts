@@ -1,0 +1,77 @@
+/**
+ * Whether a home still is where it was taken. A folder that is removed or moved stays open for whoever works in it: all seems to go on,
+ * and nobody finds any of it again.
+ */
+import { closeSync, fstatSync, openSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import type { Clock } from './clock.ts'
+
+/** How a home has gone. `unlocked`: it is there, and the file of the lock is not, or is another. */
+export type Gone = Readonly<{ how: 'removed' | 'moved' | 'unlocked'; why: string }>
+
+/** The place of a home that was there. */
+export type HomePlace = Readonly<{
+  /** How it has gone; null while it is there. What cannot be looked at is there. */
+  look: () => Gone | null
+  /** Lets go of the folder; nothing has gone afterwards. Idempotent. */
+  close: () => void
+}>
+
+const LOOK_MS = 1_000
+
+/** Keeps a home in sight, and with it a file in it that is its lock. Both must be there. */
+export const homePlace = (home: string, lock?: string): HomePlace => {
+  // Open, so that its number is given to no other folder.
+  let folder: number | undefined = openSync(home, 'r')
+  const first = fstatSync(folder)
+  const locked = lock === undefined ? undefined : statSync(lock)
+  const look = (): Gone | null => {
+    if (folder === undefined) return null
+    if (isStill(home, first)) {
+      if (lock === undefined || locked === undefined || isStill(lock, locked)) return null
+      // The folder may have gone between the two looks.
+      if (isStill(home, first)) return { how: 'unlocked', why: `has lost its lock: ${lock} was removed` }
+    }
+    if (fstatSync(folder).nlink === 0) return { how: 'removed', why: 'has been removed' }
+    return { how: 'moved', why: `has been moved${whereTo(folder)}` }
+  }
+  const close = (): void => {
+    if (folder !== undefined) closeSync(folder)
+    folder = undefined
+  }
+  return { look, close }
+}
+
+/** Calls `gone` once, a second or two after the home has gone; answers how to look no more. */
+export const watchHome = (
+  { look }: Pick<HomePlace, 'look'>,
+  clock: Clock,
+  gone: (how: Gone) => void,
+): (() => void) => {
+  let cancel = (): void => {}
+  const again = (): void => {
+    const found = look()
+    if (found !== null) return gone(found)
+    cancel = clock.setTimeout(again, LOOK_MS)
+  }
+  cancel = clock.setTimeout(again, LOOK_MS)
+  return () => cancel()
+}
+
+const isStill = (path: string, was: Stats): boolean => {
+  try {
+    const is = statSync(path)
+    return is.ino === was.ino && is.dev === was.dev
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code !== 'ENOENT' && code !== 'ENOTDIR'
+  }
+}
+
+/** Linux knows the name of what is open. */
+const whereTo = (folder: number): string => {
+  try {
+    return ` to ${readlinkSync(`/proc/self/fd/${folder}`)}`
+  } catch {
+    return ''
+  }
+}
