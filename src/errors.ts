@@ -177,7 +177,7 @@ export const ERRORS = {
   },
   STORE_FULL: {
     message: '{path} cannot be written: {why}',
-    hint: 'free disk space, or make it writable; nothing is lost',
+    hint: 'free disk space, or make it writable, then ask again: this was not done; nothing else is lost',
     exit: 12,
     http: 503,
   },

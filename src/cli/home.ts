@@ -96,13 +96,14 @@ export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: s
 
 /**
  * Asks something of what a ref names: of the holder if there is one, else by taking the home for as long as it takes. What is
- * stopped is seen to its end; nothing is started.
+ * stopped is seen to its end; nothing is started. `waits` is told when that must wait for the journal, and when no more.
  */
 export const command = async (
   home: string,
   ref: string,
   asked: Command,
   why: string | undefined,
+  waits: Parameters<Runtime['onStorage']>[0],
 ): Promise<Commanded> => {
   const by = why === undefined ? {} : { why }
   const holder = await awaitHolder(home)
@@ -118,6 +119,7 @@ export const command = async (
   const { plan, job } = await reading.resolve(ref)
   await reading.close()
   const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
+  runtime.onStorage(waits)
   try {
     const receipt = await runtime.command(plan, job, asked, by)
     if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)

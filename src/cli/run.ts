@@ -12,7 +12,7 @@ import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
 import { named, running, unsettled } from './unheld.ts'
 import { loadTable } from './views.ts'
-import { counted } from './words.ts'
+import { counted, storageInWords } from './words.ts'
 
 /** The flags of `run`. */
 export type RunFlags = Globals &
@@ -178,6 +178,7 @@ const holding = async (
   const broken = runtime.failed.then((error) => {
     throw error
   })
+  runtime.onStorage((storage) => on.talk(storageInWords(storage)))
   try {
     return worst(await Promise.race([act(), broken]))
   } finally {
@@ -203,8 +204,12 @@ const followHere = async (
 ): Promise<Followed> => {
   const asking = new AbortController()
   signals.cancels((urgent) => {
+    const { error } = runtime.storage()
+    if (error !== null) on.talk(`${plan} is cancelled as soon as there is room: ${error.message}`)
+    // Nobody gives a signal again because a disk was full when it came.
+    const by = { by: 'signal', waits: true }
     runtime
-      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
+      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, by)
       .then(() => asking.abort())
       .catch((error: unknown) => {
         if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))

@@ -13,10 +13,11 @@ import { TenutoError } from '../errors.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
+import type { StorageShape } from '../views/shapes.ts'
 import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
-import { counted, duration } from './words.ts'
+import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
 export type UpFlags = Globals &
@@ -48,6 +49,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
     command: DAEMON,
     ...(maxParallel === undefined ? {} : { maxParallel }),
   })
+  runtime.onStorage((storage) => on.talk(storageInWords(storage)))
   try {
     const served = await serve(runtime)
     try {
@@ -229,6 +231,7 @@ export const status = async (flags: Globals): Promise<number> => {
     on.answer(`plans     ${inWords(counts.plans)}`)
     on.answer(`jobs      ${inWords(counts.jobs)}`)
     on.answer(`attempts  ${counts.attempts_live} live`)
+    for (const line of storageLines(state.sections.journal)) on.answer(line)
     if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
     if (counts.sweep_repairs > 0)
       on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
@@ -246,6 +249,17 @@ export const status = async (flags: Globals): Promise<number> => {
     on.talk(remedy)
   }
   return 5
+}
+
+/** What a journal that cannot be written keeps waiting; nothing where it can. */
+const storageLines = ({ status, error, data }: StorageShape): readonly string[] => {
+  if (status === 'ok' || error === null || data.since === null) return []
+  const ago = (at: string): string => duration(Math.max(0, systemClock.now() - Date.parse(at)))
+  const next = data.next_try_at === null ? 0 : Math.max(0, Date.parse(data.next_try_at) - systemClock.now())
+  return [
+    `journal   unavailable for ${ago(data.since)}: ${error.message}`,
+    `          tried ${counted(data.tries, 'time')}, again in ${duration(next)}; requests are refused, attempts run on`,
+  ]
 }
 
 const inWords = (counts: Readonly<Record<string, number>>): string => {
