@@ -16,9 +16,9 @@ import {
   attemptKey,
   type Found,
   LOG_LIMITS,
+  type RunnerLimit,
   type Spec,
   type StopOrder,
-  type TimeLimit,
 } from '../../src/attempt.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { TenutoError } from '../../src/errors.ts'
@@ -48,7 +48,7 @@ export type Driven = ProcessExecutor &
     /** What it was told of attempts that it had asked for as `recovered`, in order. */
     finds: readonly Readonly<{ key: string; how: Found; pid: number | null }>[]
     /** What the runner said it stops by itself, in order. */
-    stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
+    stops: readonly Readonly<{ key: string; why: RunnerLimit }>[]
     logs: readonly string[]
     /** Why it gave up. */
     failures: readonly TenutoError[]
@@ -57,7 +57,7 @@ export type Driven = ProcessExecutor &
     /** The next time it is told what this attempt was found to be. */
     found: (key: string) => Promise<Readonly<{ how: Found; pid: number | null }>>
     /** The next time it is told that this attempt is being stopped. */
-    stopping: (key: string) => Promise<TimeLimit>
+    stopping: (key: string) => Promise<RunnerLimit>
     /** Ensures, and waits for the end. */
     run: (spec: Spec) => Promise<AttemptReport>
   }>
@@ -91,7 +91,7 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
 
   const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
-    const stops: { key: string; why: TimeLimit }[] = []
+    const stops: { key: string; why: RunnerLimit }[] = []
     const finds: { key: string; how: Found; pid: number | null }[] = []
     const logs: string[] = []
     const taken = new Map<unknown, Map<string, number>>()
