@@ -20,7 +20,7 @@ import { readBuild } from './build.ts'
 import type { Clock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
-import { type CopyFacts, copyJournal, putInPlace } from './journal/copy.ts'
+import { type CopyFacts, copyJournal, putInPlace, readCopy } from './journal/copy.ts'
 import { storeError } from './journal/driver.ts'
 import { holdHome } from './journal/lock.ts'
 import { SCHEMA } from './journal/schema.ts'
@@ -112,6 +112,8 @@ export const restoreHome = async (
 ): Promise<Restored> => {
   const path = resolve(from)
   checkReadable(path)
+  // No home is made for a file that is no backup.
+  if (!existsSync(home)) readCopy(path)
   const { journal } = homePaths(home)
   const hold = holdHome(home, {
     pid: process.pid,

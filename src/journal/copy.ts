@@ -48,6 +48,12 @@ const copyThrough = (driver: Driver, to: string): CopyFacts =>
   writeCopy(driver, to, (draft) => using(draft, 'read', (copy) => factsOf(copy, draft)))
 
 /**
+ * What the copy at a path holds, looked over.
+ * @throws {TenutoError} as `copyJournal`, but for the mark.
+ */
+export const readCopy = (path: string): CopyFacts => using(path, 'read', (driver) => factsOf(driver, path))
+
+/**
  * Puts a copy of the journal at `from` in the place of the one at `file`, which is kept beside it, whatever state it is in. The epoch goes
  * on above both, so that whoever obeyed the one obeys the other. `from` may be `file` itself, which accepts it as it is. The caller holds
  * the lock of the home.

@@ -126,7 +126,9 @@ test('a home whose socket is gone is held all the same: status and down say by w
   await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)
 })
 
-test('whoever meets a foreground run is told who it is and what leads on, and not back to where it came from', async () => {
+test('whoever meets a foreground run is told who it is and what leads on, and not back to where it came from', {
+  timeout: 60_000,
+}, async () => {
   const { start, run, file, folder } = openFolder()
   file('g.yaml', GATED)
   file('q.yaml', QUICK)

@@ -176,7 +176,9 @@ test('12: a journal that is damaged, in its structure or in a row, is never take
   expect(again.code).toBe(0)
 })
 
-test('a journal of another schema is called so by whoever meets it, and a number that is wrong is damage', async () => {
+test('a journal of another schema is called so by whoever meets it, and a number that is wrong is damage', {
+  timeout: 60_000,
+}, async () => {
   const { file, run, home } = openFolder()
   file('p.yaml', PLAN)
   await run('run', 'p.yaml', '-q')

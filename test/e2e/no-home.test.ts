@@ -19,6 +19,7 @@ test.each([
   [['backup'], 2],
   [['backup', 'x.db'], 2],
   [['restore', 'none.db'], 2],
+  [['restore', 'q.yaml'], 12],
   [['doctor', '--audit'], null],
   [['run', 'q.yaml', '--detach'], 5],
 ] as const)('a home that is not there is not made by %j', async (args, code) => {
