@@ -10,11 +10,12 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { DAEMON, homeHeld, noAnswer } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
-import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration, storageInWords } from './words.ts'
@@ -95,9 +96,9 @@ const signalled = (): Promise<null> =>
 const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number> => {
   const there = await holderOf(home)
   if (there) {
-    const { pid, command } = there.holder
+    const { holder } = there
     there.close()
-    throw new TenutoError('HOME_HELD', { home, holder: `pid ${pid} (${command})`, pid })
+    throw homeHeld(home, holder)
   }
   makeHome(home)
   const path = join(home, 'daemon.out')
@@ -182,9 +183,8 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
   const began = systemClock.monotonic()
-  while (await isHeldBy(home, pid)) {
-    if (systemClock.monotonic() - began > STOPS_WITHIN_MS)
-      throw new TenutoError('NO_ANSWER', { home, holder: ` (pid ${pid})` })
+  while (isHeldBy(home, pid)) {
+    if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw noAnswer(home)
     await pause(LOOK_MS)
   }
   on.answer(
@@ -206,9 +206,7 @@ const liveAttempts = async (holder: HomeClient): Promise<number> => {
 
 /** The lock is the truth: a home that is held by somebody whose socket cannot be reached is not one that nobody serves. */
 const refuseUnserved = (home: string): void => {
-  const { held, says } = lookAtHolder(home)
-  if (held)
-    throw new TenutoError('NO_ANSWER', { home, holder: says ? ` (pid ${says.pid}, ${says.command})` : '' })
+  if (lookAtHolder(home).held) throw noAnswer(home)
 }
 
 /** Says who serves a home and what is in it; answers the exit code. */

@@ -87,6 +87,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'stop-timeout': 'its time is up; it is being stopped',
   'stop-stall': 'fell silent; it is being stopped',
   'stop-deadline': 'its deadline has passed; it is being stopped',
+  'stop-log-limit': 'wrote more than its log may hold; it is being stopped',
   exit: 'non-zero exit',
   signal: 'ended by a signal',
   timeout: 'its time was up',

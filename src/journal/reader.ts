@@ -41,6 +41,7 @@ import {
 } from './rows.ts'
 import { SCHEMA } from './schema.ts'
 import { inspectFile, openingError, readHead } from './structure.ts'
+import { refuseGone } from './traces.ts'
 
 /** What a home without a journal reads as. */
 export const emptyReader: JournalReader = {
@@ -70,8 +71,8 @@ export const emptyReader: JournalReader = {
 
 /**
  * Opens a journal's file read-only. A file that is not there reads as empty, and nothing is made.
- * @throws {TenutoError} `SCHEMA_NEWER`; `STORE_CORRUPT`; `STORE_FULL` when it has a write-ahead log, which cannot be read without
- * room for an index; `STORE_BROKEN`, also when the schema is older, which only a holder mends.
+ * @throws {TenutoError} `SCHEMA_NEWER`; `STORE_CORRUPT`; `STORE_GONE`; `STORE_FULL` when it has a write-ahead log, which cannot be read
+ * without room for an index; `STORE_BROKEN`, also when the schema is older, which only a holder mends.
  */
 export const sqliteReader = async (
   file: string,
@@ -80,8 +81,8 @@ export const sqliteReader = async (
   // Read before the file, which is never behind it.
   const mark = readMark(file)
   if (!existsSync(file)) {
-    if (mark === undefined) return emptyReader
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it is gone' })
+    refuseGone(file)
+    return emptyReader
   }
   const begin = (driver: Driver): JournalReader => {
     try {

@@ -64,10 +64,11 @@ export const inspectFile = (driver: Driver, file: string, schema: Schema): numbe
   if (id !== APPLICATION_ID) throw corrupt(file, 'it is a database, but not a journal of tenuto')
   const found = Number(driver.prepare('PRAGMA user_version').get()?.[0])
   if (found === schema.version) return found
-  // What the file says of itself is sealed under the number of its schema.
-  if (sealedUnder(driver, schema.version)) throw corrupt(file, `its schema is not ${found}, as it says`)
+  // The number alone counts, as for whoever knows less of the file.
   if (found > schema.version)
     throw new TenutoError('SCHEMA_NEWER', { path: file, found, known: schema.version })
+  // What the file says of itself is sealed under the number of its schema.
+  if (sealedUnder(driver, schema.version)) throw corrupt(file, `its schema is not ${found}, as it says`)
   return found
 }
 
