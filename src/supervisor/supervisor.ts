@@ -172,7 +172,7 @@ export const supervisor = <Args = unknown>(
       if (child === null) children.delete(id)
       else children.set(id, child)
       const timer = timers.get(id)
-      if (timer && (timer.incarnation !== child?.incarnation || timer.state !== child.state)) disarm(id)
+      if (timer && (timer.fence !== child?.fence || timer.state !== child.state)) disarm(id)
     }
   }
 
@@ -202,21 +202,21 @@ export const supervisor = <Args = unknown>(
   const perform = (ask: Ask): void => {
     switch (ask.do) {
       case 'startChild': {
-        const { id, incarnation, withinMs } = ask
+        const { id, incarnation, fence, withinMs } = ask
         const maker = makers.get(id) as Maker
-        const body = newBody(id, incarnation)
+        const body = newBody(id, incarnation, fence)
         bodies.set(id, body)
         // It is never started again, and what it was started with may be large.
         if (children.get(id)?.terms.restart === 'temporary') makers.delete(id)
         startBody(body, maker.start, maker.args, tell)
-        if (body.ref === null && !body.isOver) arm(id, incarnation, 'starting', withinMs)
+        if (body.ref === null && !body.isOver) arm(id, fence, 'starting', withinMs)
         return
       }
       case 'stopChild': {
-        const { id, incarnation, withinMs } = ask
+        const { id, fence, withinMs } = ask
         const body = bodyOf(ask)
         if (body) stopBody(body, tell)
-        if (withinMs !== null && body?.isOver !== true) arm(id, incarnation, 'stopping', withinMs)
+        if (withinMs !== null && body?.isOver !== true) arm(id, fence, 'stopping', withinMs)
         return
       }
       case 'killChild': {
@@ -225,7 +225,7 @@ export const supervisor = <Args = unknown>(
         return
       }
       case 'wakeChild':
-        return arm(ask.id, ask.incarnation, 'restarting', ask.afterMs)
+        return arm(ask.id, ask.fence, 'restarting', ask.afterMs)
       case 'tellWatchers':
         return watching.tell({ id: ask.id, incarnation: ask.incarnation, reason: ask.reason })
       case 'answer':
@@ -236,17 +236,17 @@ export const supervisor = <Args = unknown>(
         return finish(ask.reason)
     }
   }
-  const bodyOf = ({ id, incarnation }: Readonly<{ id: string; incarnation: number }>): Body | undefined => {
+  const bodyOf = ({ id, fence }: Readonly<{ id: string; fence: number }>): Body | undefined => {
     const body = bodies.get(id)
-    return body?.incarnation === incarnation ? body : undefined
+    return body?.fence === fence ? body : undefined
   }
-  const arm = (id: string, incarnation: number, current: ChildState, afterMs: number): void => {
+  const arm = (id: string, fence: number, current: ChildState, afterMs: number): void => {
     disarm(id)
     const wake = (): void => {
       timers.delete(id)
-      post({ type: 'time.over', id, incarnation, state: current })
+      post({ type: 'time.over', id, fence, state: current })
     }
-    timers.set(id, { incarnation, state: current, cancel: clock.setTimeout(wake, afterMs) })
+    timers.set(id, { fence, state: current, cancel: clock.setTimeout(wake, afterMs) })
   }
   const disarm = (id: string): void => {
     timers.get(id)?.cancel()
@@ -348,7 +348,7 @@ export const supervisor = <Args = unknown>(
 }
 
 type Message = Readonly<{ event: Event; maker: Maker | undefined }>
-type Timer = Readonly<{ incarnation: number; state: ChildState; cancel: () => void }>
+type Timer = Readonly<{ fence: number; state: ChildState; cancel: () => void }>
 
 const isAtRest = ({ state }: Child): boolean => state === 'stopped' || state === 'given-up'
 
