@@ -4,7 +4,7 @@
  */
 import type { Tally } from './judge.ts'
 import { CLEAN } from './judge.ts'
-import type { ChildState, SupervisorState } from './machines.ts'
+import type { ChildMove, ChildState, SupervisorMove, SupervisorState } from './machines.ts'
 import type { Reason } from './reason.ts'
 import type { Policy, Terms } from './spec.ts'
 
@@ -131,6 +131,8 @@ export type Ask =
   | Readonly<{ do: 'tellWatchers'; id: string; incarnation: number; reason: Reason }>
   | Readonly<{ do: 'answer'; call: number; outcome: Outcome }>
   | Readonly<{ do: 'record'; record: LifeRecord }>
+  /** A machine made a move: a child's, or with `id` null the supervisor's own. */
+  | Readonly<{ do: 'show'; id: string | null; by: ChildMove | SupervisorMove }>
   | Readonly<{ do: 'end'; reason: Reason }>
 
 /** Something that happened to a child, or with `child` null to the supervisor, in the order in which it happened. */

@@ -13,6 +13,7 @@ import { TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { type Body, killBody, newBody, startBody, stopBody } from './body.ts'
 import { decide } from './decide.ts'
+import { drawing, type Inspector } from './drawing.ts'
 import type { ChildState } from './machines.ts'
 import { failure, type Reason, reasonText } from './reason.ts'
 import type { Context, Ref, Started, Tree } from './ref.ts'
@@ -46,6 +47,8 @@ export type SupervisorPorts = Readonly<{
   random: Random
   /** Told everything that happens, in order. What it throws is not heard. */
   report?: (record: LifeRecord) => void
+  /** Shown the lives of the supervisor and its children as live XState actors. */
+  inspect?: Inspector
   /** What it is called in its tree; default `root`. */
   name?: string
 }>
@@ -120,7 +123,7 @@ export const supervisor = <Args = unknown>(
   ports: SupervisorPorts,
 ): Supervisor<Args> => {
   checkSupervisor(flags, specs)
-  const { clock, random, report, name = 'root' } = ports
+  const { clock, random, report, inspect, name = 'root' } = ports
   const policy = policyOf(flags)
   const [template] = policy.strategy === 'dynamic' ? specs : []
   const templateTerms = template && termsOf(policy.strategy, template)
@@ -136,6 +139,7 @@ export const supervisor = <Args = unknown>(
   const bodies = new Map<string, Body>()
   const timers = new Map<string, Timer>()
   const watching = watches(clock.soon)
+  const drawn = inspect && drawing(name, inspect)
 
   // The mailbox: one message at a time, to its end.
 
@@ -180,7 +184,10 @@ export const supervisor = <Args = unknown>(
   const tidy = ({ changed }: Decision): void => {
     for (const id of changed.keys()) {
       const child = children.get(id)
-      if (child === undefined) makers.delete(id)
+      if (child === undefined) {
+        makers.delete(id)
+        drawn?.forget(id)
+      }
       if (child === undefined || !isLive(child)) bodies.delete(id)
     }
   }
@@ -194,6 +201,7 @@ export const supervisor = <Args = unknown>(
     const reason = failure(error)
     life = { ...newState(policy, [], clock.monotonic()).life, state: 'ended', reason }
     for (const call of [...calls.keys()]) settle(call, { ok: false, why: 'not-up', cause: reason })
+    drawn?.end()
     finish(reason)
   }
 
@@ -232,7 +240,10 @@ export const supervisor = <Args = unknown>(
         return settle(ask.call, ask.outcome)
       case 'record':
         return tellReport(ask.record)
+      case 'show':
+        return drawn?.show(ask.id, ask.by)
       case 'end':
+        drawn?.end()
         return finish(ask.reason)
     }
   }

@@ -59,6 +59,20 @@ test('a name that is taken is refused, and what runs under it is not touched', a
   expect([a.starts(), other.starts()]).toEqual([2, 0])
 })
 
+test('a name that is used again is another child: what the first still says reaches nobody', async () => {
+  const { child, up } = rig()
+  const [first, second] = [child('a', { shutdown: 'brutal' }), child('a')]
+  const sup = await up({}, [first])
+  await sup.stopChild('a')
+  await sup.deleteChild('a')
+  await sup.startChild(second.spec)
+
+  await first.exitOf(1, new Error('I am not dead'))
+
+  expect(sup.list()).toMatchObject([{ id: 'a', state: 'running', incarnation: 1 }])
+  expect(second.alive()).toEqual([1])
+})
+
 test('dynamic: counts are exact with a thousand and with two thousand children, and when all have gone', async () => {
   const { child, up } = rig()
   const sup = await up({ strategy: 'dynamic' }, [child('t')])
