@@ -180,6 +180,18 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  SUPERVISION_INVALID: {
+    message: 'the supervisor refuses what it was told: {wrong}',
+    hint: 'mend what is named; nothing was started',
+    exit: 12,
+    http: 500,
+  },
+  CHILD_NOT_STARTED: {
+    message: '{child} could not be started: {why}',
+    hint: 'the cause says more; what its supervisor had started before it was stopped again',
+    exit: 12,
+    http: 500,
+  },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
   FENCED: {
     message: 'this process has been replaced ({what})',
