@@ -28,10 +28,10 @@ export type Outcome = (typeof OUTCOMES)[number]
 /** Why an attempt is stopped; also the outcome it then has. */
 export type StopWhy = Extract<Outcome, 'cancelled' | 'timeout' | 'stall' | 'deadline' | 'log-limit'>
 
-/** Limits of time: an attempt that passes one is stopped by its runner, which says so when it begins. */
-export const TIME_LIMITS = ['timeout', 'stall', 'deadline'] as const
-/** Which limit of time an attempt has passed. */
-export type TimeLimit = (typeof TIME_LIMITS)[number]
+/** Limits that a runner enforces: an attempt that passes one is stopped by its runner, which says so when it begins. */
+export const RUNNER_LIMITS = ['timeout', 'stall', 'deadline', 'log-limit'] as const
+/** Which limit an attempt has passed. */
+export type RunnerLimit = (typeof RUNNER_LIMITS)[number]
 
 /** Versions of the records on disk and of the protocol on the socket. */
 export const RECORD_VERSION = 1
@@ -263,7 +263,7 @@ export type FromRunner =
       build?: string
     }>
   /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
-  | Readonly<{ type: 'stopping'; key: string; why: TimeLimit }>
+  | Readonly<{ type: 'stopping'; key: string; why: RunnerLimit }>
   | Readonly<{ type: 'ended'; record: ExitRecord }>
   /** Its process has lived for a second. Said once, and again when it is ensured as one of which that is not known. */
   | Readonly<{ type: 'begun'; key: string; pid: number }>
@@ -319,7 +319,7 @@ export const readFromRunner = (line: string): FromRunner | undefined =>
           ? (message as FromRunner)
           : undefined
       case 'stopping':
-        return isString(message['key']) && isTimeLimit(message['why']) ? (message as FromRunner) : undefined
+        return isString(message['key']) && isRunnerLimit(message['why']) ? (message as FromRunner) : undefined
       case 'ended':
         return isExitRecord(message['record']) ? (message as FromRunner) : undefined
       case 'begun':
@@ -438,7 +438,7 @@ const parse = <T>(text: string, read: (object: Loose) => T | undefined): T | und
 const isObject = (value: unknown): value is Loose =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isString = (value: unknown): value is string => typeof value === 'string'
-const isTimeLimit = (value: unknown): boolean => (TIME_LIMITS as readonly unknown[]).includes(value)
+const isRunnerLimit = (value: unknown): boolean => (RUNNER_LIMITS as readonly unknown[]).includes(value)
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 const isOptionalNumber = (value: unknown): boolean => value === undefined || isNumber(value)
 const isRecord = (value: Loose): boolean => value['v'] === RECORD_VERSION && isString(value['key'])

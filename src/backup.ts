@@ -2,16 +2,29 @@
  * Backup and restore of a home. Only the journal is copied: what ended since a backup stands in the attempt folders, and is taken in
  * again from there.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { lookBeside } from './audit/home.ts'
 import { readBuild } from './build.ts'
 import type { Clock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
-import { type CopyFacts, copyJournal, putInPlace } from './journal/copy.ts'
+import { type CopyFacts, copyJournal, putInPlace, readCopy } from './journal/copy.ts'
+import { storeError } from './journal/driver.ts'
 import { holdHome } from './journal/lock.ts'
 import { SCHEMA } from './journal/schema.ts'
+import { refuseGone } from './journal/traces.ts'
 import { bootId } from './process.ts'
 
 /** A backup that was made. */
@@ -40,18 +53,46 @@ const stamp = (clock: Clock): string => new Date(clock.now()).toISOString().repl
 
 /**
  * Copies the journal of a home, beside whoever holds it: to a new file, or to `backups/` in the home, where the seven newest are kept.
- * @throws {TenutoError} `FILE_MISSING` when there is no journal; `FILE_EXISTS`; what makes a journal unusable.
+ * @throws {TenutoError} `JOURNAL_MISSING`; `FILE_EXISTS`, `FILE_UNWRITABLE`; what makes a journal unusable.
  */
 export const backupHome = (home: string, to: string | undefined, clock: Clock): Backup => {
   const { journal, backups } = homePaths(home)
-  if (!existsSync(journal) && !existsSync(`${journal}-mark`))
-    throw new TenutoError('FILE_MISSING', { path: journal })
+  if (!existsSync(journal)) {
+    refuseGone(journal)
+    throw new TenutoError('JOURNAL_MISSING', { path: journal })
+  }
   const path = to === undefined ? join(backups, `journal-${stamp(clock)}.db`) : resolve(to)
+  if (to !== undefined) checkWritable(path)
   if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
   if (to === undefined) mkdirSync(backups, { recursive: true, mode: 0o700 })
   const { plans, position, bytes } = copyJournal(journal, path)
   if (to === undefined) dropOld(backups)
   return { path, plans, position, bytes }
+}
+
+/** A place where nothing can be written is told from a journal that cannot be read, which says the same of itself. */
+const checkWritable = (path: string): void => {
+  const draft = `${path}.new`
+  try {
+    closeSync(openSync(draft, 'a', 0o600))
+    rmSync(draft)
+  } catch (error) {
+    const { code, message: why } = error as NodeJS.ErrnoException
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EIO') throw storeError(path, error)
+    throw new TenutoError('FILE_UNWRITABLE', { path, why }, error)
+  }
+}
+
+const checkReadable = (path: string): void => {
+  try {
+    if (statSync(path).isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+    accessSync(path, constants.R_OK)
+  } catch (error) {
+    if (isTenutoError(error)) throw error
+    const { code, message: why } = error as NodeJS.ErrnoException
+    const isMissing = code === 'ENOENT' || code === 'ENOTDIR'
+    throw new TenutoError(isMissing ? 'FILE_MISSING' : 'FILE_UNREADABLE', { path, why }, error)
+  }
 }
 
 const dropOld = (folder: string): void => {
@@ -62,7 +103,7 @@ const dropOld = (folder: string): void => {
 /**
  * Puts a backup in the place of the journal of a home that nobody holds, makes the home if there is none, and starts nothing. `force`
  * takes another home's.
- * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`; `STORE_CORRUPT`, `SCHEMA_NEWER`: nothing was
+ * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`, `FILE_UNREADABLE`; `STORE_CORRUPT`, `SCHEMA_NEWER`: nothing was
  * changed.
  */
 export const restoreHome = async (
@@ -72,9 +113,9 @@ export const restoreHome = async (
   clock: Clock,
 ): Promise<Restored> => {
   const path = resolve(from)
-  const found = lstatSync(path, { throwIfNoEntry: false })
-  if (!found) throw new TenutoError('FILE_MISSING', { path })
-  if (found.isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+  checkReadable(path)
+  // No home is made for a file that is no backup.
+  if (!existsSync(home)) readCopy(path)
   const { journal } = homePaths(home)
   const hold = holdHome(home, {
     pid: process.pid,

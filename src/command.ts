@@ -6,7 +6,12 @@ import { TenutoError } from './errors.ts'
 import { isJobEnd } from './states.ts'
 
 /** Who asked for something, and why; kept with the step. */
-export type CommandOptions = Readonly<{ by?: string; why?: string }>
+export type CommandOptions = Readonly<{
+  by?: string
+  why?: string
+  /** Whether it waits for a store that is away, in its turn, instead of being refused: nobody is there to ask again. */
+  waits?: boolean
+}>
 
 /** What an operator may ask of a plan or a job. */
 export type Command =

@@ -19,7 +19,7 @@ export const ERRORS = {
   USAGE: { message: '{what}', hint: 'see `tenuto --help`', exit: 2, http: 400 },
   NOT_YET: { message: '{what} is not in this version', hint: '{remedy}', exit: 2, http: 501 },
   FILE_MISSING: { message: 'there is no file {path}', hint: 'check the path', exit: 2, http: 400 },
-  FILE_IS_FOLDER: { message: '{path} is a folder', hint: 'name the plan file in it', exit: 2, http: 400 },
+  FILE_IS_FOLDER: { message: '{path} is a folder', hint: 'name a file in it', exit: 2, http: 400 },
   FILE_UNREADABLE: {
     message: '{path} cannot be read: {why}',
     hint: 'check its permissions',
@@ -43,6 +43,18 @@ export const ERRORS = {
     hint: 'name a file that is not there; nothing was written',
     exit: 2,
     http: 409,
+  },
+  FILE_UNWRITABLE: {
+    message: '{path} cannot be written: {why}',
+    hint: 'name a file in a folder that is there and that you may write to; nothing was written',
+    exit: 2,
+    http: 400,
+  },
+  JOURNAL_MISSING: {
+    message: 'there is no journal {path}',
+    hint: 'name the home that has one with `--home DIR`; the first plan makes it',
+    exit: 2,
+    http: 400,
   },
   PLAN_INVALID: {
     message: 'the plan has {errors_in_words}: {first}',
@@ -77,7 +89,7 @@ export const ERRORS = {
   },
   HOME_HELD: {
     message: 'the home {home} is held by {holder}',
-    hint: 'use its daemon (`tenuto up` once for many plans), or another home with `--home DIR`',
+    hint: '{remedy}',
     exit: 5,
     http: 409,
   },
@@ -88,8 +100,8 @@ export const ERRORS = {
     http: 503,
   },
   NO_ANSWER: {
-    message: 'whoever holds the home {home}{holder} does not answer',
-    hint: 'try again; `daemon.json` in it names the process to look at',
+    message: 'the home {home} is held by {holder}, which does not answer',
+    hint: '{remedy}',
     exit: 5,
     http: 504,
   },
@@ -195,7 +207,7 @@ export const ERRORS = {
   },
   STORE_FULL: {
     message: '{path} cannot be written: {why}',
-    hint: 'free disk space, or make it writable; nothing is lost',
+    hint: 'free disk space, or make it writable, then ask again: this was not done; nothing else is lost',
     exit: 12,
     http: 503,
   },
@@ -214,6 +226,12 @@ export const ERRORS = {
   STORE_CORRUPT: {
     message: 'the journal {path} is damaged: {why}',
     hint: 'restore a backup (`tenuto restore FILE`; `backups` in the home has the last ones); it was not changed and is never made anew',
+    exit: 12,
+    http: 503,
+  },
+  STORE_GONE: {
+    message: 'the journal {path} is gone, and attempts of its plans are there',
+    hint: 'restore a backup (`tenuto restore FILE`; `backups` in the home has the last ones), or, to begin anew, move {attempts} away; none is made anew beside them',
     exit: 12,
     http: 503,
   },

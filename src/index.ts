@@ -21,4 +21,12 @@ export {
   type Settled,
   type SubmitOptions,
 } from './runtime.ts'
-export type { AttemptShape, BuildShape, EventShape, GcShape, JobShape, PlanShape } from './views/shapes.ts'
+export type {
+  AttemptShape,
+  BuildShape,
+  EventShape,
+  GcShape,
+  JobShape,
+  PlanShape,
+  StorageShape,
+} from './views/shapes.ts'

@@ -8,6 +8,7 @@ import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
 import type { HostCounts } from './actors/memory.ts'
 import { readNeeds } from './actors/needs.ts'
+import type { StorageState } from './actors/outage.ts'
 import { type Faults, type Part, part } from './actors/part.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { NO_PROJECTOR, type Projector, projector } from './actors/projector.ts'
@@ -30,12 +31,13 @@ import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
+import type { HolderRecord } from './holder.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
 import type { Journal, Opening, PlanHead } from './journal/journal.ts'
-import { type Hold, type HolderRecord, holdHome } from './journal/lock.ts'
+import { type Hold, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
@@ -55,8 +57,10 @@ import {
   type EventShape,
   eventShape,
   type GcShape,
+  iso,
   type JobShape,
   type StateShape,
+  type StorageShape,
   type SweepShape,
   type TreeShape,
 } from './views/shapes.ts'
@@ -64,7 +68,6 @@ import {
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
 export type { Command, CommandOptions, CommandReceipt } from './command.ts'
-export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
 export type { GcOptions, RetentionOptions } from './retention.ts'
 
@@ -147,7 +150,10 @@ export type EventsQuery = Readonly<{
 /** A home that is held, and its plans. It keeps the process alive while a plan is open or somebody waits, until `stop`. */
 export type Runtime = Readonly<{
   home: string
-  /** Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up. */
+  /**
+   * Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up.
+   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`; `STORE_FULL`: there is no such plan, and will be none.
+   */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
   /**
    * A plan of this home, by id, name or prefix, or by the key it was submitted with.
@@ -158,7 +164,7 @@ export type Runtime = Readonly<{
   events: (query?: EventsQuery) => AsyncIterable<EventShape>
   /**
    * Asks something of a plan, or of one of its jobs. Resolves after the commit that took it. Idempotent.
-   * @throws {TenutoError} `WRONG_STATE`, `REF_NOT_FOUND`.
+   * @throws {TenutoError} `WRONG_STATE`, `REF_NOT_FOUND`; `STORE_FULL`: it was not done, and is not later.
    */
   command: (
     plan: string,
@@ -185,6 +191,10 @@ export type Runtime = Readonly<{
   calledAs: string
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
+  /** Whether commits can be made, and since when not. */
+  storage: () => StorageShape
+  /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */
+  onStorage: (told: (storage: StorageShape) => void) => () => void
   counts: () => HostCounts
   /** The supervision tree: every part, what has happened to it, and the actors that are in memory. */
   tree: () => TreeShape
@@ -358,6 +368,19 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     steps.close()
     staying.because('plans', false)
   }
+  const listeners = new Set<(storage: StorageShape) => void>()
+  const stored = (): void => {
+    for (const told of listeners) {
+      try {
+        told(storage())
+      } catch (error) {
+        listeners.delete(told)
+        log.warn({ error: String(error) }, 'a listener threw and was dropped')
+      }
+    }
+  }
+  const storage = (): StorageShape =>
+    storageShape(actors.storage(), actors.counts().failedCommits, clock.now())
   const actors = host({
     journal,
     clock,
@@ -370,6 +393,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     log,
     show: shown.show,
     occupied: (some) => staying.because('plans', some),
+    stored,
     fail: broken,
     failed: (actor) => tree.failed(actor),
     forgotten: (address) => tree.forget(address),
@@ -511,11 +535,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     plan: string,
     job: string | null,
     asked: Command,
-    by: CommandOptions = {},
+    { waits = false, ...by }: CommandOptions = {},
   ): Promise<CommandReceipt> => {
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const { address, event } = commandMessage(plan, job, asked, before.state)
-    const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }))
+    const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }, waits))
     if (receipt.taken) return { position: receipt.position, changed: true }
     const aside = (await journal.plan(plan))?.aside
     if (typeof aside === 'string') throw new TenutoError('PLAN_DAMAGED', { plan, why: aside })
@@ -610,11 +634,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     calledAs,
     state: async () => {
       const { plans, jobs, deadLetters } = await journal.totals()
+      const journalNow = storage()
       return {
         schema_version: STATE_SCHEMA,
         generated_at: new Date(clock.now()).toISOString(),
         position: (await journal.head()).position,
-        degraded: false,
+        degraded: journalNow.status !== 'ok',
         build: buildShape(running.build, running.comparison().stale),
         daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
         counts: {
@@ -624,7 +649,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           sweep_repairs: actors.counts().repairs,
           dead_letters: deadLetters,
         },
+        sections: { journal: journalNow },
       }
+    },
+    storage,
+    onStorage: (told) => {
+      listeners.add(told)
+      return () => void listeners.delete(told)
     },
     counts: actors.counts,
     tree: () => treeShape(tree.show(), actors, clock.now()),
@@ -663,6 +694,23 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   }
   net.ready()
   return runtime
+}
+
+const storageShape = (state: StorageState, failedCommits: number, now: number): StorageShape => {
+  const outage = state.status === 'ok' ? null : state
+  const error = outage?.error ?? null
+  return {
+    status: state.status,
+    as_of: iso(now),
+    age_ms: 0,
+    error: error && { code: error.code, message: error.message, hint: error.hint },
+    data: {
+      since: outage && iso(outage.since),
+      tries: outage?.tries ?? 0,
+      next_try_at: outage && iso(outage.nextTryAt),
+      failed_commits: failedCommits,
+    },
+  }
 }
 
 /** Attempts that are only ever stopped, where nothing may start. */

@@ -49,7 +49,7 @@ export type WaitReason =
   | 'lost'
   | 'quarantined'
 /** Why something is being stopped. */
-export type StopReason = 'stop-cancel' | 'stop-timeout' | 'stop-stall' | 'stop-deadline'
+export type StopReason = 'stop-cancel' | 'stop-timeout' | 'stop-stall' | 'stop-deadline' | 'stop-log-limit'
 /** Why something ended. */
 export type EndReason =
   | Exclude<Outcome, 'succeeded'>

@@ -130,8 +130,8 @@ test('records of another version or shape are none', () => {
   expect(readProcessRecord('[]')).toBeUndefined()
 })
 
-test('a runner says that it stops for a limit of time, and for nothing else', () => {
-  for (const why of ['cancelled', 'log-limit', 'lost', undefined]) {
+test('a runner says that it stops for a limit of its own, and for nothing else', () => {
+  for (const why of ['cancelled', 'lost', undefined]) {
     expect(readFromRunner(JSON.stringify({ type: 'stopping', key: 'h/p/j/1', why }))).toBeUndefined()
   }
 })

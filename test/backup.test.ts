@@ -189,7 +189,7 @@ const ended = async (home: string): Promise<string> => {
 test('a backup is closed to others, never written over a file, and the seven newest are kept', async () => {
   const { folder, home } = openFolder()
   expect(() => backupHome(home, undefined, systemClock)).toThrow(
-    expect.objectContaining({ code: 'FILE_MISSING' }),
+    expect.objectContaining({ code: 'JOURNAL_MISSING' }),
   )
   await ended(home)
   const moment = systemClock.now()

@@ -5,8 +5,7 @@
  * Mutations that were planted once, and each found: effects before the commit; a failed commit that keeps what it had decided; a stop
  * that fails because the store is full; a log whose line cannot be written ends the process.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -17,7 +16,8 @@ import { type Batch, EMPTY_BATCH, type StepRow } from '../src/journal/journal.ts
 import { sqliteReader } from '../src/journal/reader.ts'
 import { sqliteJournal } from '../src/journal/sqlite.ts'
 import { definePlan, type JobSource } from '../src/plans/define-plan.ts'
-import { createRuntime, type RuntimeOptions } from '../src/runtime.ts'
+import { createRuntime, type RuntimeOptions, readHome } from '../src/runtime.ts'
+import { smallDisk } from './support/small-disk.ts'
 
 const openHome = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-storage-'))
@@ -111,10 +111,13 @@ const live = async (home: string, open: OpenDriver) => {
     },
   })
   const failed = runtime.failed.then((error) => ({ error }))
-  const run = async () => {
-    const plan = await runtime.submit(definition, { key: 'k' })
-    return plan.settled()
-  }
+  /** As any client does that is refused. */
+  const submit = (): ReturnType<typeof runtime.submit> =>
+    runtime.submit(definition, { key: 'k' }).catch((error: unknown) => {
+      if (!isTenutoError(error, 'STORE_FULL')) throw error
+      return new Promise<void>((resolve) => void setImmediate(resolve)).then(submit)
+    })
+  const run = async () => (await submit()).settled()
   const end = await Promise.race([run(), failed]).catch((error: unknown) => ({ error }))
   const { failedCommits } = runtime.counts()
   await runtime.stop()
@@ -153,7 +156,7 @@ test.each([
   ['full', FULL, ['write', 'commit']],
   ['write-protected', READ_ONLY, ['begin']],
 ] as const)(
-  'a store that is %s at any moment loses nothing and is waited for',
+  'a store that is %s at any moment loses nothing; what runs waits for it, and what is refused can be asked again',
   async (_, errcode, places) => {
     const undisturbed = await live(homeFor(), openNodeSqlite)
 
@@ -243,37 +246,13 @@ test('an I/O error while the log is folded back ends the runtime at its next com
   await reader.close()
 })
 
-/** A file system of one megabyte, where this user may make one. */
-const smallDisk = (): string | null => {
-  const folder = openHome()
-  mkdirSync(folder, { mode: 0o700 })
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tenuto', folder], { stdio: 'ignore' })
-  } catch {
-    return null
-  }
-  onTestFinished(() => {
-    execFileSync('umount', ['-l', folder], { stdio: 'ignore' })
-  })
-  return folder
-}
-
-let fillers = 0
-const makeRoom = (disk: string): void => {
-  for (; fillers > 0; fillers -= 1) rmSync(join(disk, `filler-${fillers}`))
-}
-const fill = (disk: string): void => {
-  const { bavail, bsize } = statfsSync(disk)
-  fillers += 1
-  writeFileSync(join(disk, `filler-${fillers}`), Buffer.alloc(bavail * bsize))
-}
-
 test('on a disk that is really full a plan waits, says so, and goes on when there is room', async ({
   skip,
 }) => {
-  const disk = smallDisk()
+  const folder = openHome()
+  const disk = smallDisk(folder, 1)
   if (disk === null) return skip('this user may not mount a file system')
-  const home = join(disk, 'home')
+  const home = join(folder, 'home')
   let go = (): void => {}
   const full = new Promise<void>((resolve) => {
     go = resolve
@@ -297,29 +276,73 @@ test('on a disk that is really full a plan waits, says so, and goes on when ther
   )
   const runtime = await createRuntime(options)
   const plan = await runtime.submit(definePlan({ name: 'p', jobs }))
-  fill(disk)
+  disk.fill()
   go()
 
   await expect.poll(() => runtime.counts().failedCommits, { timeout: 10_000 }).toBeGreaterThan(2)
   const during = await runtime.catalog.plan(plan.id)
-  makeRoom(disk)
+  await expect(runtime.command(plan.id, null, { do: 'cancel' })).rejects.toMatchObject({ code: 'STORE_FULL' })
+  await expect(runtime.submit(definePlan({ name: 'q', jobs }))).rejects.toMatchObject({ code: 'STORE_FULL' })
+  disk.makeRoom()
   const end = await plan.settled()
   await runtime.stop()
 
   expect(during.state).toBe('running')
   expect(end.state).toBe('succeeded')
   expect(calls).toHaveLength(30)
+  expect(runtime.storage().status).toBe('ok')
   const again = await createRuntime(options)
   expect((await again.catalog.job(plan.id, 'job-29')).outputs).toEqual({ text: 'job-29'.repeat(500) })
   const log = readFileSync(join(home, 'daemon.log'), 'utf8')
-  expect(log).toContain('commit failed; nothing of it has happened')
-  expect(log).toContain('commits work again')
+  expect(log.split('the store cannot be written')).toHaveLength(2)
+  expect(log.split('the store can be written again')).toHaveLength(2)
 
   // Nor does a full disk keep anybody from stopping.
-  fill(disk)
+  disk.fill()
   await again.stop()
-  fill(disk)
+  disk.fill()
   await expect(createRuntime(options)).rejects.toMatchObject({ code: 'STORE_FULL' })
-  makeRoom(disk)
+  disk.makeRoom()
   await (await createRuntime(options)).stop()
+})
+
+test('a full disk keeps nobody from reading a home that was left in order, nor from trying a write when nothing is pending', async ({
+  skip,
+}) => {
+  const folder = openHome()
+  const disk = smallDisk(folder, 1)
+  if (disk === null) return skip('this user may not mount a file system')
+  const home = join(folder, 'home')
+  const runtime = await createRuntime({ home, handlers: { give: () => ({}), fail: () => ({}) } })
+  const plan = await runtime.submit(definition)
+  await plan.settled()
+  disk.fill()
+  for (let refused = false; !refused; )
+    refused = await runtime.submit(definition).then(
+      () => false,
+      (error: unknown) => isTenutoError(error, 'STORE_FULL'),
+    )
+  await runtime.idle()
+  expect((await runtime.state()).degraded).toBe(true)
+  // What is tried while nothing waits really writes: it fails as long as there is no room.
+  await expect.poll(() => runtime.storage().data.tries, { timeout: 10_000 }).toBeGreaterThan(5)
+  disk.makeRoom()
+  await expect.poll(() => runtime.storage().status, { timeout: 10_000 }).toBe('ok')
+  const before = (await runtime.catalog.plans()).map(({ id, state }) => [id, state])
+  await runtime.stop()
+
+  rmSync(join(home, 'journal.db-shm'), { force: true })
+  disk.fill()
+  const reading = await readHome(home)
+  expect((await reading.plans()).map(({ id, state }) => [id, state])).toEqual(before)
+  expect((await reading.jobs(plan.id)).map(({ state }) => state)).toEqual(
+    Array.from({ length: 5 }, () => 'succeeded'),
+  )
+  // Once somebody writes, nothing that is read as if it stood still counts any more.
+  disk.makeRoom()
+  const next = await createRuntime({ home, handlers: { give: () => ({}), fail: () => ({}) } })
+  await (await next.submit(definition)).settled()
+  await expect(reading.plans()).rejects.toMatchObject({ code: 'STORE_BROKEN' })
+  await reading.close()
+  await next.stop()
 })

@@ -44,6 +44,7 @@ const OUTCOME_OF: Readonly<Record<StopReason, AttemptEnded['outcome']>> = {
   'stop-timeout': 'timeout',
   'stop-stall': 'stall',
   'stop-deadline': 'deadline',
+  'stop-log-limit': 'log-limit',
 }
 
 type Flight = {

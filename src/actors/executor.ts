@@ -21,10 +21,10 @@ import {
   parseAttemptKey,
   parseOutputs,
   planKeyPrefix,
+  type RunnerLimit,
   readFromRunner,
   type Spec,
   type StopOrder,
-  type TimeLimit,
   type ToRunner,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
@@ -64,8 +64,8 @@ export type Ports = Readonly<{
   program: string
   /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
   report: (end: AttemptReport) => void
-  /** Called when the runner begins to stop an attempt that has passed a limit of time; perhaps several times. Must not throw. */
-  stopping: (attempt: AttemptRef, why: TimeLimit) => void
+  /** Called when the runner begins to stop an attempt that has passed a limit; perhaps several times. Must not throw. */
+  stopping: (attempt: AttemptRef, why: RunnerLimit) => void
   /**
    * Called once for each attempt that was asked for as `recovered` and had not ended, before its end. `pid` is null when it could not be
    * started. Must not throw.

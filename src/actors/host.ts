@@ -89,8 +89,8 @@ export type HostPorts = Readonly<{
 export type Host = Readonly<{
   /** Takes a plan in; resolves when it is durable. The id must be new. */
   submit: (submission: Submission) => Promise<void>
-  /** Offers a message from outside; resolves after the commit that took it. */
-  offer: (address: Address, event: Message['event']) => Promise<Receipt>
+  /** Offers a message from outside; resolves after the commit that took it. One that `waits` is not refused in an outage. */
+  offer: (address: Address, event: Message['event'], waits?: boolean) => Promise<Receipt>
   /** Takes up a plan of the journal: loads it and lets its actors ask again. False when there is no such plan. */
   takeUp: (plan: string) => Promise<boolean>
   /**
@@ -124,7 +124,7 @@ const DRAIN_STEPS = 4096
 /** Between two tries to read what must be read. */
 const READ_AGAIN_MS = 250
 
-const SILENT = { settle: () => {}, fail: () => {} }
+const SILENT = { settle: () => {}, fail: () => {}, waits: true }
 type Sweep = Readonly<{
   minAgeMs: number
   missed: readonly Missed[]
@@ -617,7 +617,7 @@ export const host = (ports: HostPorts): Host => {
     for (const address of [...boxes.addresses()]) {
       for (const message of boxes.clear(address)) {
         const { offer, id } = message
-        if (offer === null || offer === SILENT || id !== null) boxes.put(address, message)
+        if (offer === null || offer.waits || id !== null) boxes.put(address, message)
         else offer.fail(error)
       }
       // Nor is a plan read later for what was refused.
@@ -681,11 +681,11 @@ export const host = (ports: HostPorts): Host => {
         submissions.push({ ...submission, done, fail })
         wake()
       }),
-    offer: (address, event) =>
+    offer: (address, event, waits = false) =>
       new Promise((settle, fail) => {
         const no = refusal()
-        if (no) return fail(no)
-        route(address, messageOf(event, { offer: { settle, fail } }))
+        if (no && (stopped || !waits)) return fail(no)
+        route(address, messageOf(event, { offer: { settle, fail, waits } }))
       }),
     takeUp: (plan) =>
       new Promise((done, fail) => {

@@ -60,7 +60,12 @@ export type Receipt = Readonly<{
 }>
 
 /** Who offered a message, and waits to hear of it. */
-export type Offer = Readonly<{ settle: (receipt: Receipt) => void; fail: (error: unknown) => void }>
+export type Offer = Readonly<{
+  settle: (receipt: Receipt) => void
+  fail: (error: unknown) => void
+  /** Whether it waits for a store that is away; one that does not is refused, and can ask again. */
+  waits: boolean
+}>
 
 /** The mailboxes of a host. */
 export type Mailboxes = Readonly<{

@@ -10,9 +10,9 @@ import {
   attemptKey,
   FILES,
   LOG_LIMITS,
+  type RunnerLimit,
   type Spec,
   type StopWhy,
-  type TimeLimit,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
@@ -41,11 +41,13 @@ const WHY: Readonly<Record<StopReason, StopWhy>> = {
   'stop-timeout': 'timeout',
   'stop-stall': 'stall',
   'stop-deadline': 'deadline',
+  'stop-log-limit': 'log-limit',
 }
-const REASON: Readonly<Record<TimeLimit, StopReason>> = {
+const REASON: Readonly<Record<RunnerLimit, StopReason>> = {
   timeout: 'stop-timeout',
   stall: 'stop-stall',
   deadline: 'stop-deadline',
+  'log-limit': 'stop-log-limit',
 }
 
 /** What a job runs. */

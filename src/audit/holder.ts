@@ -11,7 +11,7 @@ export type HolderLook = Readonly<{
   /** Whether somebody has the lock, which is the truth. */
   held: boolean
   /** What the file beside it says, which is a hint; undefined when there is none that can be read. */
-  says: Readonly<{ pid: number; command: string; since: string; boot: string; build: string }> | undefined
+  says: Readonly<{ pid: number } & Record<'command' | 'since' | 'boot' | 'build', string | null>> | undefined
   /** Whether a process with the pid of the hint lives. */
   lives: boolean
 }>
@@ -51,13 +51,16 @@ const readHint = (path: string): HolderLook['says'] => {
     if (!Number.isSafeInteger(pid) || (pid as number) <= 0) return undefined
     return {
       pid: pid as number,
-      command: String(command),
-      since: String(since),
-      boot: String(boot),
-      build: String(build),
+      command: textOf(command),
+      since: textOf(since),
+      boot: textOf(boot),
+      build: textOf(build),
     }
   } catch {
     // It is a hint: one that is missing or cut off says nothing.
     return undefined
   }
 }
+
+/** What is not there, or no text, is not said. */
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)

@@ -2,7 +2,8 @@
  * The journal's file as the auditor reads it: with the driver alone, read-only, everything of one look from one moment, also while
  * a holder writes. No code of the journal is used, so that no mistake of it is repeated here.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { crc32 } from 'node:zlib'
@@ -45,14 +46,17 @@ const PATIENCE_MS = 5_000
 /**
  * Reads the journal at `path`, in one transaction; undefined when there is none. Nothing is written: where no holder has left a
  * log, the file is read as it stands.
- * @throws {TenutoError} `STORE_CORRUPT`; `SCHEMA_NEWER`; `STORE_BROKEN`, also for an older schema.
+ * @throws {TenutoError} `STORE_CORRUPT`; `STORE_GONE`; `SCHEMA_NEWER`; `STORE_BROKEN`, also for an older schema.
  */
 export const readJournalFile = <T>(path: string, use: (file: JournalFile) => T): T | undefined => {
   // Before the journal, which is never behind it.
   const mark = readMark(path)
   if (!existsSync(path)) {
     if (existsSync(`${path}-wal`)) throw corrupt(path, 'it is gone, but its write-ahead log is there')
-    if (mark !== undefined) throw corrupt(path, 'it is gone')
+    if (existsSync(`${path}-mark`)) throw corrupt(path, 'it is gone')
+    const attempts = join(dirname(path), 'attempts')
+    const isLeft = existsSync(attempts) && readdirSync(attempts).some((name) => !name.startsWith('.'))
+    if (isLeft) throw new TenutoError('STORE_GONE', { path, attempts })
     return undefined
   }
   if (logBytes(path) > 0) return readVia(path, path, use, mark)
@@ -127,6 +131,7 @@ const fileOf = (database: DatabaseSync, path: string): JournalFile => {
   const found = Number(one('PRAGMA user_version')?.[0])
   if (found > AUDITED_SCHEMA) throw new TenutoError('SCHEMA_NEWER', { path, found, known: AUDITED_SCHEMA })
   if (found < AUDITED_SCHEMA) {
+    if (isSealed(one)) throw corrupt(path, `its schema is not ${found}, as it says`)
     const why = `its schema ${found} is older than ${AUDITED_SCHEMA}; the next command that changes something migrates it`
     throw new TenutoError('STORE_BROKEN', { path, why })
   }
@@ -134,6 +139,15 @@ const fileOf = (database: DatabaseSync, path: string): JournalFile => {
   if (meta === undefined) throw corrupt(path, 'it does not say whose it is')
   const [homeId, epoch, position, mail, dead] = meta as [string, number, number, number, number]
   return { head: { homeId, epoch, position, mail, dead }, rows }
+}
+
+/** Whether what the file says of itself is sealed under the present schema; one of an older has no seal, or another. */
+const isSealed = (one: (sql: string) => Cells | undefined): boolean => {
+  const hasSeal = one(`SELECT 1 FROM pragma_table_info('meta') WHERE name = 'crc'`) !== undefined
+  const row = hasSeal
+    ? one('SELECT home, epoch, position, mail, dead, crc FROM meta WHERE id = 1')
+    : undefined
+  return row !== undefined && isWhole([...row.slice(0, -1), AUDITED_SCHEMA, row.at(-1) ?? null])
 }
 
 /** What SQLite's own look at the structure says: nothing, or what is damaged. Reads the whole file. */

@@ -5,7 +5,7 @@ import { TenutoError } from '../errors.ts'
 import { type Command, command, homeFlag, homeOf, sweepOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
 import { attemptsAlive, running } from './unheld.ts'
-import { counted, duration } from './words.ts'
+import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of the acting commands. */
 export type ActFlags = Globals & Readonly<{ reason?: string; downstream?: boolean; failed?: boolean }>
@@ -39,7 +39,9 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
           ...(flags.downstream ? { downstream: true } : {}),
         }
       : { do: what }
-  const done = await command(homeOf(flags), ref, asked, flags.reason)
+  const done = await command(homeOf(flags), ref, asked, flags.reason, (storage) =>
+    on.talk(storageInWords(storage)),
+  )
   const name = done.job === null ? done.plan : `${done.plan}/${done.job}`
   if (on.json) on.answer(JSON.stringify({ ref: name, ...done.receipt }))
   else {

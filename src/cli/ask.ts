@@ -2,7 +2,9 @@
  * Asking a person what nobody else can decide.
  */
 import { createInterface } from 'node:readline/promises'
+import { isTenutoError } from '../errors.ts'
 import type { Source } from './home.ts'
+import { complain } from './screen.ts'
 
 const CHOICES = ['retry', 'skip', 'cancel', 'leave'] as const
 type Choice = (typeof CHOICES)[number]
@@ -31,6 +33,18 @@ const read = async (question: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
+/** Whether an answer was taken: a person whose answer a full disk does not take is asked again. */
+const isTaken = async (asked: Promise<unknown>): Promise<boolean> => {
+  try {
+    await asked
+    return true
+  } catch (error) {
+    if (!isTenutoError(error, 'STORE_FULL')) throw error
+    complain(`${error.message}; ${error.hint}`)
+    return false
+  }
+}
+
 /**
  * Asks what to do about each job that waits because an attempt was lost, and does it. False when everything was left as it is. With
  * the signal it stops asking, and what was asked last is open.
@@ -43,14 +57,16 @@ export const decideLost = async (
 ): Promise<boolean> => {
   let decided = false
   for (const job of jobs) {
-    const choice = await read(
-      `${plan}/${job}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it? `,
-      signal,
-    )
-    if (choice === undefined) return decided || signal?.aborted === true
-    if (choice === 'leave') continue
-    await source.command(plan, job, { do: choice }, { by: 'terminal' })
-    decided = true
+    for (let taken = false; !taken; ) {
+      const choice = await read(
+        `${plan}/${job}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it? `,
+        signal,
+      )
+      if (choice === undefined) return decided || signal?.aborted === true
+      taken =
+        choice === 'leave' || (await isTaken(source.command(plan, job, { do: choice }, { by: 'terminal' })))
+      decided ||= choice !== 'leave'
+    }
   }
   return decided
 }

@@ -94,7 +94,7 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
 
 /** Whatever keeps the store from being used ends with 12; another version of tenuto may use it. */
 const exitOf = ({ code }: TenutoError): number =>
-  code === 'STORE_CORRUPT' || code === 'STORE_BROKEN' || code === 'STORE_FULL' ? 12 : 1
+  ['STORE_CORRUPT', 'STORE_GONE', 'STORE_BROKEN', 'STORE_FULL'].includes(code) ? 12 : 1
 
 /** What has a line of its own, with an audit and without. */
 const BESIDE: ReadonlySet<Finding['kind']> = new Set([

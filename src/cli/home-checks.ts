@@ -129,7 +129,7 @@ export const tryLock = (home: string): HolderLook | string => {
 /** Whether whoever holds the home is there and answers. */
 export const holderCheck = async (home: string, holder: HolderLook): Promise<Check> => {
   const { held, says, lives } = holder
-  const who = says === undefined ? '' : `${says.command}, pid ${says.pid}, since ${says.since.slice(0, 19)}Z`
+  const who = says === undefined ? '' : holderInWords(says)
   if (!held) {
     return says === undefined
       ? ok('holder', 'nobody')
@@ -154,10 +154,17 @@ export const holderCheck = async (home: string, holder: HolderLook): Promise<Che
     const { message, hint } = isTenutoError(error) ? error : { message: String(error), hint: 'try again' }
     return warn('holder', `${who}; ${message}`, hint)
   }
+  if (says.command === null || says.since === null || says.build === null)
+    return warn('holder', `${who}; daemon.json does not say all that a holder writes`, 'start it again')
   return says.build === (readBuild().sourceHash ?? 'unknown')
     ? ok('holder', who)
     : warn('holder', `${who}; it is another build than this`, 'start it again with this build')
 }
+
+const holderInWords = ({ command, pid, since }: NonNullable<HolderLook['says']>): string =>
+  [command, `pid ${pid}`, since === null ? null : `since ${since.slice(0, 19)}Z`]
+    .filter((part) => part !== null)
+    .join(', ')
 
 const LOG_BYTES_WARN = 100_000_000
 const WAL_BYTES_WARN = 64 * 2 ** 20

@@ -4,9 +4,11 @@
  */
 import { existsSync } from 'node:fs'
 import { lookAtHolder } from '../audit/holder.ts'
+import { readJournalFile } from '../audit/journal-file.ts'
 import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
+import { readHolder } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type { Catalog, Command, CommandReceipt, GcOptions, Runtime, RuntimeOptions } from '../runtime.ts'
@@ -15,8 +17,6 @@ import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, Runtime } from '../runtime.ts'
 
-/** What the daemon calls itself: who holds a home under this name takes plans in. */
-export const DAEMON = 'tenuto up'
 const PATIENCE_MS = 5_000
 const LOOK_MS = 50
 
@@ -71,8 +71,7 @@ export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>):
 }
 
 /** Whether that very process still is there and holds the home. */
-export const isHeldBy = async (home: string, pid: number): Promise<boolean> => {
-  const { readHolder } = await import('../runtime.ts')
+export const isHeldBy = (home: string, pid: number): boolean => {
   try {
     process.kill(pid, 0)
   } catch {
@@ -96,13 +95,14 @@ export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: s
 
 /**
  * Asks something of what a ref names: of the holder if there is one, else by taking the home for as long as it takes. What is
- * stopped is seen to its end; nothing is started.
+ * stopped is seen to its end; nothing is started. `waits` is told when that must wait for the journal, and when no more.
  */
 export const command = async (
   home: string,
   ref: string,
   asked: Command,
   why: string | undefined,
+  waits: Parameters<Runtime['onStorage']>[0],
 ): Promise<Commanded> => {
   const by = why === undefined ? {} : { why }
   const holder = await awaitHolder(home)
@@ -118,6 +118,7 @@ export const command = async (
   const { plan, job } = await reading.resolve(ref)
   await reading.close()
   const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
+  runtime.onStorage(waits)
   try {
     const receipt = await runtime.command(plan, job, asked, by)
     if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)
@@ -127,6 +128,15 @@ export const command = async (
   } finally {
     await runtime.stop()
   }
+}
+
+/**
+ * Whether a home has a journal.
+ * @throws {TenutoError} as whoever would take it, when it had one that is gone.
+ */
+const hasJournal = (home: string): boolean => {
+  const { journal } = homePaths(home)
+  return existsSync(journal) || readJournalFile(journal, () => true) !== undefined
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
@@ -139,9 +149,7 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
       holder.close()
     }
   }
-  // A home without a journal that once had one is refused by whoever takes it.
-  const { journal } = homePaths(home)
-  if (!['', '-wal', '-mark'].some((end) => existsSync(journal + end))) return { plans: 0, repaired: [] }
+  if (!hasJournal(home)) return { plans: 0, repaired: [] }
   const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
   try {
     return await runtime.sweep()
@@ -174,7 +182,7 @@ export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
       holder.close()
     }
   }
-  if (!existsSync(homePaths(home).journal)) return nothingGone(asked.dryRun === true)
+  if (!hasJournal(home)) return nothingGone(asked.dryRun === true)
   const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto gc' })
   try {
     return await runtime.gc(asked)

@@ -1,18 +1,20 @@
 /**
  * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
  */
+import { existsSync } from 'node:fs'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { DAEMON, homeHeld } from '../holder.ts'
 import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
-import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, type Runtime, sourceOf } from './home.ts'
+import { awaitHolder, hold, holderOf, homeFlag, homeOf, type Runtime, readingOf, sourceOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
 import { named, running, unsettled } from './unheld.ts'
 import { loadTable } from './views.ts'
-import { counted } from './words.ts'
+import { counted, storageInWords } from './words.ts'
 
 /** The flags of `run`. */
 export type RunFlags = Globals &
@@ -36,6 +38,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     try {
       if (holder.holder.command === DAEMON)
         return await runThere(holder, definition, read.base, on, flags, timeoutMs)
+      if (flags.detach) throw homeHeld(home, holder.holder)
     } finally {
       holder.close()
     }
@@ -100,6 +103,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       holder.close()
     }
   }
+  if (!existsSync(home)) return await nothingThere(home, ref, on)
   const serve = await loadServing(on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
@@ -141,6 +145,12 @@ const takeUpAll = async (
   return taken
 }
 
+/** A home that is not there has no plan of this name, and is not made to say so. */
+const nothingThere = async (home: string, ref: string | undefined, on: Screen): Promise<number> => {
+  if (ref !== undefined) await (await readingOf(home)).resolve(ref)
+  return nothingToDo(on)
+}
+
 const nothingToDo = (on: Screen): number => {
   on.talk('nothing to resume: every plan of this home has ended')
   return 0
@@ -178,6 +188,7 @@ const holding = async (
   const broken = runtime.failed.then((error) => {
     throw error
   })
+  runtime.onStorage((storage) => on.talk(storageInWords(storage)))
   try {
     return worst(await Promise.race([act(), broken]))
   } finally {
@@ -203,8 +214,12 @@ const followHere = async (
 ): Promise<Followed> => {
   const asking = new AbortController()
   signals.cancels((urgent) => {
+    const { error } = runtime.storage()
+    if (error !== null) on.talk(`${plan} is cancelled as soon as there is room: ${error.message}`)
+    // Nobody gives a signal again because a disk was full when it came.
+    const by = { by: 'signal', waits: true }
     runtime
-      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, { by: 'signal' })
+      .command(plan, null, { do: 'cancel', ...(urgent ? { now: true } : {}) }, by)
       .then(() => asking.abort())
       .catch((error: unknown) => {
         if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))

@@ -10,13 +10,15 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { DAEMON, homeHeld, noAnswer } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
-import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import type { StorageShape } from '../views/shapes.ts'
+import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
-import { counted, duration } from './words.ts'
+import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
 export type UpFlags = Globals &
@@ -48,6 +50,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
     command: DAEMON,
     ...(maxParallel === undefined ? {} : { maxParallel }),
   })
+  runtime.onStorage((storage) => on.talk(storageInWords(storage)))
   try {
     const served = await serve(runtime)
     try {
@@ -93,9 +96,9 @@ const signalled = (): Promise<null> =>
 const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number> => {
   const there = await holderOf(home)
   if (there) {
-    const { pid, command } = there.holder
+    const { holder } = there
     there.close()
-    throw new TenutoError('HOME_HELD', { home, holder: `pid ${pid} (${command})`, pid })
+    throw homeHeld(home, holder)
   }
   makeHome(home)
   const path = join(home, 'daemon.out')
@@ -180,9 +183,8 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
   const began = systemClock.monotonic()
-  while (await isHeldBy(home, pid)) {
-    if (systemClock.monotonic() - began > STOPS_WITHIN_MS)
-      throw new TenutoError('NO_ANSWER', { home, holder: ` (pid ${pid})` })
+  while (isHeldBy(home, pid)) {
+    if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw noAnswer(home)
     await pause(LOOK_MS)
   }
   on.answer(
@@ -204,9 +206,7 @@ const liveAttempts = async (holder: HomeClient): Promise<number> => {
 
 /** The lock is the truth: a home that is held by somebody whose socket cannot be reached is not one that nobody serves. */
 const refuseUnserved = (home: string): void => {
-  const { held, says } = lookAtHolder(home)
-  if (held)
-    throw new TenutoError('NO_ANSWER', { home, holder: says ? ` (pid ${says.pid}, ${says.command})` : '' })
+  if (lookAtHolder(home).held) throw noAnswer(home)
 }
 
 /** Says who serves a home and what is in it; answers the exit code. */
@@ -229,6 +229,7 @@ export const status = async (flags: Globals): Promise<number> => {
     on.answer(`plans     ${inWords(counts.plans)}`)
     on.answer(`jobs      ${inWords(counts.jobs)}`)
     on.answer(`attempts  ${counts.attempts_live} live`)
+    for (const line of storageLines(state.sections.journal)) on.answer(line)
     if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
     if (counts.sweep_repairs > 0)
       on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
@@ -246,6 +247,17 @@ export const status = async (flags: Globals): Promise<number> => {
     on.talk(remedy)
   }
   return 5
+}
+
+/** What a journal that cannot be written keeps waiting; nothing where it can. */
+const storageLines = ({ status, error, data }: StorageShape): readonly string[] => {
+  if (status === 'ok' || error === null || data.since === null) return []
+  const ago = (at: string): string => duration(Math.max(0, systemClock.now() - Date.parse(at)))
+  const next = data.next_try_at === null ? 0 : Math.max(0, Date.parse(data.next_try_at) - systemClock.now())
+  return [
+    `journal   unavailable for ${ago(data.since)}: ${error.message}`,
+    `          tried ${counted(data.tries, 'time')}, again in ${duration(next)}; requests are refused, attempts run on`,
+  ]
 }
 
 const inWords = (counts: Readonly<Record<string, number>>): string => {

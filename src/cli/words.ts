@@ -1,7 +1,7 @@
 /**
  * States, reasons and times in words, the same in every command.
  */
-import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import type { AttemptShape, JobShape, PlanShape, StorageShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
 import type { Marks, Page } from './screen.ts'
 
@@ -27,6 +27,12 @@ const twoDigits = (value: number): string => String(value).padStart(2, '0')
 /** A number of things: `1 attempt`, `2 attempts`. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`
+
+/** What it means for plans that commits can be made no more, or again. */
+export const storageInWords = ({ error }: Pick<StorageShape, 'error'>): string =>
+  error === null
+    ? 'the journal can be written again; all goes on'
+    : `waiting: ${error.message}. What runs goes on, nothing new starts; with room again all goes on by itself`
 
 /** The mark of a state. */
 export const mark = (state: string, marks: Marks): string => {
@@ -81,6 +87,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'stop-timeout': 'its time is up; it is being stopped',
   'stop-stall': 'fell silent; it is being stopped',
   'stop-deadline': 'its deadline has passed; it is being stopped',
+  'stop-log-limit': 'wrote more than its log may hold; it is being stopped',
   exit: 'non-zero exit',
   signal: 'ended by a signal',
   timeout: 'its time was up',

@@ -9,6 +9,7 @@ import { pause } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { noAnswer } from '../holder.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
@@ -134,7 +135,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
         ...more,
       })
       sent.once('response', resolve)
-      sent.once('timeout', () => sent.destroy(new TenutoError('NO_ANSWER', { home, holder: '' })))
+      sent.once('timeout', () => sent.destroy(noAnswer(home)))
       sent.on('error', (error) => {
         // The holder had closed this idle connection; it did not hear the question.
         const again =

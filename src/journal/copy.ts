@@ -10,6 +10,7 @@ import { checkMark, markPath, openMark, readMark } from './mark.ts'
 import { sealMeta } from './migrate.ts'
 import { SCHEMA } from './schema.ts'
 import { checkStructure, type FileHead, inspectFile, readHead } from './structure.ts'
+import { hasAttempts } from './traces.ts'
 
 /** What a copy holds. */
 export type CopyFacts = FileHead &
@@ -47,6 +48,12 @@ export const copyJournal = (from: string, to: string): CopyFacts => {
 
 const copyThrough = (driver: Driver, to: string): CopyFacts =>
   writeCopy(driver, to, (draft) => using(draft, 'read', (copy) => factsOf(copy, draft)))
+
+/**
+ * What the copy at a path holds, looked over.
+ * @throws {TenutoError} as `copyJournal`, but for the mark.
+ */
+export const readCopy = (path: string): CopyFacts => using(path, 'read', (driver) => factsOf(driver, path))
 
 /**
  * Puts a copy of the journal at `from` in the place of the one at `file`, which is kept beside it, whatever state it is in. The epoch goes
@@ -91,7 +98,8 @@ export const putInPlace = (
 /** Whose journal is in place, and how often it was begun, as far as anything still says so. */
 const identityOf = (file: string): Readonly<{ home?: string; epoch?: number }> => {
   const mark = readMark(file)
-  if (!existsSync(file)) return mark === undefined ? { epoch: 0 } : mark
+  // Attempts show that one was begun, and nothing how often.
+  if (!existsSync(file)) return mark ?? (hasAttempts(file) ? {} : { epoch: 0 })
   try {
     const { home, epoch } = using(file, 'read', (driver) => soundHead(driver, file))
     return { home: mark?.home ?? home, epoch: Math.max(epoch, mark?.epoch ?? 0) }

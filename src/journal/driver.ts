@@ -2,6 +2,7 @@
  * The database driver as the journal needs it: a few methods over one connection. Another driver is another `OpenDriver`.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { TenutoError } from '../errors.ts'
 
 /** A value of a column or of a parameter. */
@@ -26,14 +27,15 @@ export type Driver = Readonly<{
   close: () => void
 }>
 
-/** Opens a connection to a file; read-only ones need the file to be there. */
-export type OpenDriver = (file: string, access: 'write' | 'read') => Driver
+/** Opens a connection to a file; read-only ones need the file to be there. `still`: read-only, and nobody may write meanwhile. */
+export type OpenDriver = (file: string, access: 'write' | 'read' | 'still') => Driver
 
 const BUSY_TIMEOUT_MS = 5_000
 
 /** The driver that comes with Node. */
 export const openNodeSqlite: OpenDriver = (file, access) => {
-  const database = new DatabaseSync(file, { readOnly: access === 'read', timeout: BUSY_TIMEOUT_MS })
+  const at = access === 'still' ? new URL(`${pathToFileURL(file).href}?immutable=1`) : file
+  const database = new DatabaseSync(at, { readOnly: access !== 'write', timeout: BUSY_TIMEOUT_MS })
   return {
     exec: (sql) => database.exec(sql),
     prepare: (sql) => statementOf(database.prepare(sql)),
@@ -64,6 +66,8 @@ const CODES = {
   notadb: 26,
 } as const
 const READONLY_MOVED = 1032
+/** The index of a write-ahead log could not be made or grown. */
+const INDEX: readonly number[] = [4618, 4874, 5386]
 /** A primary key, a unique index, a rowid: the row is there already. */
 const TAKEN: readonly number[] = [1555, 2067, 2579]
 
@@ -72,6 +76,12 @@ export const resultCode = (error: unknown): number | undefined =>
   error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
     ? error.errcode
     : undefined
+
+/**
+ * Whether a file could not be opened because there is no room for the index of its write-ahead log. (What it means later
+ * is another matter: the log may hold a commit then that the index does not know.)
+ */
+export const lacksIndex = (error: unknown): boolean => INDEX.includes(resultCode(error) ?? 0)
 
 /**
  * What an error of the driver means to whoever uses the journal at `path`. Any other error is given back as it is: it is a bug.

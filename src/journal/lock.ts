@@ -2,33 +2,13 @@
  * Who may hold a home: one process at a time, by an exclusive transaction held open on a lock database. The kernel gives the lock
  * back when the process ends, however it ends. `daemon.json` says who it is; it is a hint, the lock is the truth.
  */
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { TenutoError } from '../errors.ts'
+import { type HolderRecord, homeHeld } from '../holder.ts'
 import { type HomePaths, makeHome } from '../home.ts'
 import { type HomePlace, homePlace } from '../home-place.ts'
 import { resultCode, storeError } from './driver.ts'
-
-/** What `daemon.json` says. */
-export type HolderRecord = Readonly<{
-  /** The process that holds the lock. */
-  pid: number
-  /** The process that starts it again when it dies; null when there is none. */
-  parent_pid: number | null
-  /** What it does: `tenuto run`, `tenuto up`. */
-  command: string
-  /** ISO 8601 UTC. */
-  started_at: string
-  boot_id: string
-  /** Scheme, host and port; null without TCP. */
-  url: string | null
-  /** The path of its socket; null until it listens. */
-  sock: string | null
-  /** The source hash of its build. */
-  build: string
-  /** Why its build was stale when it took the home; absent when it was not. */
-  stale?: string
-}>
 
 /** A home that is held. */
 export type Hold = Readonly<{
@@ -56,10 +36,7 @@ const held = new Set<DatabaseSync>()
  */
 export const holdHome = (home: string, holder: HolderRecord): Hold => {
   const paths = makeHome(home)
-  const lock = take(
-    paths.lock,
-    () => new TenutoError('HOME_HELD', { home: paths.home, ...holderOf(paths.daemon) }),
-  )
+  const lock = take(paths.lock, () => homeHeld(paths.home))
   held.add(lock)
   const place = placeOf(paths, lock)
   let record = holder
@@ -113,17 +90,6 @@ const placeOf = ({ home, lock: file }: HomePaths, lock: DatabaseSync): HomePlace
   }
 }
 
-/** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
-export const readHolder = (daemonFile: string): HolderRecord | undefined => {
-  try {
-    const record: unknown = JSON.parse(readFileSync(daemonFile, 'utf8'))
-    return isRecord(record) ? record : undefined
-  } catch {
-    // A hint that cannot be read is no hint.
-    return undefined
-  }
-}
-
 const take = (file: string, refuse: () => TenutoError): DatabaseSync => {
   const database = new DatabaseSync(file, { timeout: PATIENCE_MS })
   try {
@@ -134,22 +100,5 @@ const take = (file: string, refuse: () => TenutoError): DatabaseSync => {
     database.close()
     const code = resultCode(error)
     throw code !== undefined && (code & 0xff) === BUSY ? refuse() : storeError(file, error)
-  }
-}
-
-const holderOf = (daemonFile: string): Readonly<{ holder: string; pid?: number }> => {
-  const record = readHolder(daemonFile)
-  if (!record || !lives(record.pid)) return { holder: 'another process' }
-  return { holder: `pid ${record.pid} (${record.command}, since ${record.started_at})`, pid: record.pid }
-}
-
-const isRecord = (value: unknown): value is HolderRecord =>
-  typeof value === 'object' && value !== null && 'pid' in value && Number.isSafeInteger(value.pid)
-
-const lives = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -6,9 +6,9 @@ import { chmodSync, existsSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
 import { removeDraft, settleDraft, writeCopy } from './draft.ts'
 import type { Driver, OpenDriver } from './driver.ts'
-import { hasMark } from './mark.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
+import { refuseGone } from './traces.ts'
 
 /** Seals what the file says of itself, under the number of its schema. */
 export const sealMeta = (driver: Driver, version: number): void => {
@@ -19,12 +19,11 @@ export const sealMeta = (driver: Driver, version: number): void => {
 /**
  * Makes the file with its schema if there is none. It is made beside its place and renamed, so that a file in its place was once
  * whole, and an empty one is damage.
- * @throws {TenutoError} `STORE_CORRUPT` when there is none, but the write-ahead log or the mark of one.
+ * @throws {TenutoError} as `refuseGone`, when there is none.
  */
 export const makeFile = (open: OpenDriver, file: string, home: string, schema: Schema): void => {
   if (existsSync(file)) return
-  if (existsSync(`${file}-wal`)) throw corrupt(file, 'it is gone, but its write-ahead log is there')
-  if (hasMark(file)) throw corrupt(file, 'it is gone')
+  refuseGone(file)
   const draft = `${file}.new`
   removeDraft(draft)
   const driver = open(draft, 'write')
@@ -63,5 +62,3 @@ export const migrate = (driver: Driver, file: string, found: number, schema: Sch
     throw error
   }
 }
-
-const corrupt = (path: string, why: string): TenutoError => new TenutoError('STORE_CORRUPT', { path, why })

@@ -2,16 +2,18 @@
  * Reading a journal's file. A reader takes no lock and holds no transaction between two calls, so that it never keeps the
  * write-ahead log from being folded back; it works beside a holder, and after a dead one.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { noteAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { bootId } from '../process.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import {
   type Driver,
+  lacksIndex,
   type OpenDriver,
   openNodeSqlite,
   type Row,
+  resultCode,
   type Statement,
   storeError,
   type Value,
@@ -38,7 +40,8 @@ import {
   stepOf,
 } from './rows.ts'
 import { SCHEMA } from './schema.ts'
-import { inspectFile, readHead } from './structure.ts'
+import { inspectFile, openingError, readHead } from './structure.ts'
+import { refuseGone } from './traces.ts'
 
 /** What a home without a journal reads as. */
 export const emptyReader: JournalReader = {
@@ -68,7 +71,8 @@ export const emptyReader: JournalReader = {
 
 /**
  * Opens a journal's file read-only. A file that is not there reads as empty, and nothing is made.
- * @throws {TenutoError} `SCHEMA_NEWER`; `STORE_CORRUPT`; `STORE_BROKEN`, also when the schema is older, which only a holder mends.
+ * @throws {TenutoError} `SCHEMA_NEWER`; `STORE_CORRUPT`; `STORE_GONE`; `STORE_FULL` when it has a write-ahead log, which cannot be read
+ * without room for an index; `STORE_BROKEN`, also when the schema is older, which only a holder mends.
  */
 export const sqliteReader = async (
   file: string,
@@ -77,22 +81,62 @@ export const sqliteReader = async (
   // Read before the file, which is never behind it.
   const mark = readMark(file)
   if (!existsSync(file)) {
-    if (mark === undefined) return emptyReader
-    throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it is gone' })
+    refuseGone(file)
+    return emptyReader
   }
-  let driver: Driver | undefined
-  try {
-    driver = open(file, 'read')
-    const found = inspectFile(driver, file, SCHEMA)
-    if (found < SCHEMA.version) {
-      const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
-      throw new TenutoError('STORE_BROKEN', { path: file, why })
+  const begin = (driver: Driver): JournalReader => {
+    try {
+      const found = inspectFile(driver, file, SCHEMA)
+      if (found < SCHEMA.version) {
+        const why = `its schema ${found} is older than ${SCHEMA.version}; the next command that changes something migrates it`
+        throw new TenutoError('STORE_BROKEN', { path: file, why })
+      }
+      checkMark(file, mark, readHead(driver, file, true, SCHEMA), bootId())
+      return readerOn(driver, file)
+    } catch (error) {
+      driver.close()
+      throw error
     }
-    checkMark(file, mark, readHead(driver, file, true, SCHEMA), bootId())
-    return readerOn(driver, file)
+  }
+  try {
+    return begin(open(file, 'read'))
   } catch (error) {
-    driver?.close()
+    // Where no log was left none is needed, and the file can be read as it stands, also on a disk that is full or write-protected.
+    if ((!lacksIndex(error) && resultCode(error) !== CANTOPEN) || logBytes(file) > 0)
+      throw storeError(file, openingError(file, error))
+  }
+  try {
+    return begin(whileStill(open(file, 'still'), file))
+  } catch (error) {
     throw storeError(file, error)
+  }
+}
+
+/** What SQLite says where it has no leave to make a write-ahead log. */
+const CANTOPEN = 14
+const logBytes = (file: string): number => statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
+
+/** A connection on which nothing counts that was read after somebody had begun to write. */
+const whileStill = (driver: Driver, file: string): Driver => {
+  const stamp = (): string => `${logBytes(file)} ${statSync(file).size} ${statSync(file).mtimeMs}`
+  const before = stamp()
+  const checked = <R>(read: R): R => {
+    if (stamp() === before) return read
+    throw new TenutoError('STORE_BROKEN', {
+      path: file,
+      why: 'somebody has begun to write it; read it again',
+    })
+  }
+  return {
+    ...driver,
+    prepare: (sql) => {
+      const { get, all, ...statement } = driver.prepare(sql)
+      return {
+        ...statement,
+        get: (...values) => checked(get(...values)),
+        all: (...values) => checked(all(...values)),
+      }
+    },
   }
 }
 

@@ -2,10 +2,10 @@
  * Whether a journal's file is sound: its head, its tables, and its structure. Rows carry checksums of their own; this finds what
  * they cannot tell: rows that are gone, that stand where nobody looks for them, or that an index no longer knows.
  */
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
 import type { Head } from './batch.ts'
-import { type Driver, type OpenDriver, resultCode } from './driver.ts'
+import { type Driver, lacksIndex, type OpenDriver, resultCode } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
 
@@ -36,10 +36,15 @@ const corrupt = (path: string, why: string): TenutoError => new TenutoError('STO
 const READ_ONLY = 8
 
 /**
- * What an error at the opening of a file means where the file itself says that it may not be written, and nothing else does: to wait
- * would not help. The file is not opened for that: closing any handle on it would give up the locks that this process has on it.
+ * What an error at the opening of a file means. Where there is no room for the index of its log, to wait helps; where the file itself
+ * says that it may not be written, and nothing else does, it does not. The file is not opened to find out: closing any handle on it
+ * would give up the locks that this process has on it.
  */
 export const openingError = (file: string, error: unknown): unknown => {
+  if (lacksIndex(error) && existsSync(file)) {
+    const why = `${(error as Error).message}: the index of its write-ahead log, without which it cannot be read either, has no room`
+    return new TenutoError('STORE_FULL', { path: file, why }, error)
+  }
   if (resultCode(error) !== READ_ONLY) return error
   try {
     accessSync(file, constants.W_OK)
@@ -59,10 +64,11 @@ export const inspectFile = (driver: Driver, file: string, schema: Schema): numbe
   if (id !== APPLICATION_ID) throw corrupt(file, 'it is a database, but not a journal of tenuto')
   const found = Number(driver.prepare('PRAGMA user_version').get()?.[0])
   if (found === schema.version) return found
-  // What the file says of itself is sealed under the number of its schema.
-  if (sealedUnder(driver, schema.version)) throw corrupt(file, `its schema is not ${found}, as it says`)
+  // The number alone counts, as for whoever knows less of the file.
   if (found > schema.version)
     throw new TenutoError('SCHEMA_NEWER', { path: file, found, known: schema.version })
+  // What the file says of itself is sealed under the number of its schema.
+  if (sealedUnder(driver, schema.version)) throw corrupt(file, `its schema is not ${found}, as it says`)
   return found
 }
 

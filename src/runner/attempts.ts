@@ -24,11 +24,11 @@ import {
   type Outcome,
   parseAttemptKey,
   RECORD_VERSION,
+  RUNNER_LIMITS,
+  type RunnerLimit,
   type Spec,
   type StopOrder,
   type StopWhy,
-  TIME_LIMITS,
-  type TimeLimit,
 } from '../attempt.ts'
 import type { Later } from './clock.ts'
 import { type Child, type Machine, thisMachine } from './machine.ts'
@@ -58,8 +58,8 @@ export type Ports = Readonly<{
   self: Identity
   /** The epoch of the daemon in command. */
   epoch: () => number
-  /** Called when an attempt that has passed a limit of time begins to be stopped, and again each time it is ensured before its end. */
-  stopping: (key: string, why: TimeLimit) => void
+  /** Called when an attempt that has passed a limit begins to be stopped, and again each time it is ensured before its end. */
+  stopping: (key: string, why: RunnerLimit) => void
   /** Called once for each time an attempt was asked for as `recovered`, unless it has ended. */
   found: (key: string, how: Found, pid: number | null) => void
   /** Called once when an attempt has lived for a second, and again when it is ensured and its `begun` is not known. */
@@ -382,7 +382,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     live.limitTimer = later(() => armLimits(live), Math.min(Math.ceil(left), TIMER_MS_MAX))
   }
 
-  const stopOverdue = (live: Live, why: TimeLimit): void => {
+  const stopOverdue = (live: Live, why: RunnerLimit): void => {
     stopLive(live, why, live.limits.graceMs)
     tellStopping(live)
   }
@@ -400,7 +400,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
 
   /** What somebody ordered is not told: they know, and their reason is the one that counts. */
   const tellStopping = ({ ref, decided }: Live): void => {
-    const why = TIME_LIMITS.find((limit) => limit === decided)
+    const why = RUNNER_LIMITS.find((limit) => limit === decided)
     if (why !== undefined) ports.stopping(ref.key, why)
   }
 
@@ -557,7 +557,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
         live.punching = undefined
         if (why === undefined) return
         if (live.decided === undefined) live.warnings.push(why)
-        stopLive(live, 'log-limit', live.limits.graceMs)
+        if (live.phase === 'running') stopOverdue(live, 'log-limit')
       })
       .catch((error: unknown) => ports.log(`${live.ref.key}: ${messageOf(error)}`))
   }

@@ -10,6 +10,7 @@ import type { Event } from './state.ts'
 export type Body = {
   readonly id: string
   readonly incarnation: number
+  readonly fence: number
   /** Null until its start has settled. */
   ref: Ref | null
   /** What its start answered beside the reference. */
@@ -24,9 +25,10 @@ type Start = (context: Context<never>) => Started | PromiseLike<Started>
 type Tell = (event: Event) => void
 
 /** An incarnation that was not started yet. */
-export const newBody = (id: string, incarnation: number): Body => ({
+export const newBody = (id: string, incarnation: number, fence: number): Body => ({
   id,
   incarnation,
+  fence,
   ref: null,
   info: undefined,
   isStopping: false,
@@ -86,13 +88,13 @@ const aborterOf = ({ isStopping, isOver }: Body): AbortController => {
 const end = (body: Body, given: unknown, tell: Tell): void => {
   if (body.isOver) return
   body.isOver = true
-  const { id, incarnation, ref } = body
-  tell({ type: ref === null ? 'child.failed' : 'child.ended', id, incarnation, reason: reasonOf(given) })
+  const { id, fence, ref } = body
+  tell({ type: ref === null ? 'child.failed' : 'child.ended', id, fence, reason: reasonOf(given) })
 }
 
 /** Its start has settled. */
 const arrive = (body: Body, made: Started, tell: Tell): void => {
-  const { id, incarnation } = body
+  const { id, fence } = body
   const parts = partsOf(made)
   if (body.isOver) {
     if (parts !== null) quietly(parts.ref.kill ?? parts.ref.stop, parts.ref)
@@ -100,14 +102,14 @@ const arrive = (body: Body, made: Started, tell: Tell): void => {
     body.ref = parts.ref
     body.info = parts.info
     if (body.isStopping) stopRef(body, parts.ref, tell)
-    else tell({ type: 'child.started', id, incarnation })
+    else tell({ type: 'child.started', id, fence })
   } else if (made !== 'ignore') {
     miss(body, new TypeError(`its start answered ${typeof made}, which is no reference to anything`), tell)
   } else if (body.isStopping) {
     end(body, SHUTDOWN, tell)
   } else {
     body.isOver = true
-    tell({ type: 'child.ignored', id, incarnation })
+    tell({ type: 'child.ignored', id, fence })
   }
 }
 

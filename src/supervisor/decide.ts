@@ -71,8 +71,8 @@ const take = (draft: Draft, event: Event): void => {
     case 'child.ended':
     case 'time.over': {
       const child = find(draft, event.id)
-      // What is left to say of an incarnation that is no more concerns nobody.
-      if (child?.incarnation === event.incarnation) hear(draft, child, event)
+      // What is left to say of a start that is no more concerns nobody.
+      if (child?.fence === event.fence) hear(draft, child, event)
     }
   }
 }
@@ -210,8 +210,6 @@ const stopOne = (draft: Draft, child: Child, call: number): void => {
 const startAgain = (draft: Draft, child: Child, call: number, origin: Child['origin']): void => {
   if (isOver(draft)) return refuse(draft, call, 'not-up')
   const tally = child.state === 'given-up' ? CLEAN : child.tally
-  const givenUp = draft.life.givenUp.filter(({ id }) => id !== child.id)
-  draft.life = { ...draft.life, givenUp }
   const due = move(draft, child, 'again', { origin, tally, waiting: [{ call, for: 'start' }] })
   startInTurn(draft, due)
 }
@@ -248,10 +246,12 @@ const hear = (
 }
 
 const start = (draft: Draft, child: Child): void => {
-  const incarnation = child.incarnation + 1
-  const { id } = move(draft, child, 'begin', { incarnation, then: 'rest' })
-  record(draft, 'starting', { ...child, incarnation })
-  draft.asks.push({ do: 'startChild', id, incarnation, withinMs: draft.policy.startTimeoutMs })
+  const fence = draft.life.fence + 1
+  draft.life = { ...draft.life, fence }
+  const starting = move(draft, child, 'begin', { incarnation: child.incarnation + 1, fence, then: 'rest' })
+  record(draft, 'starting', starting)
+  const { id, incarnation } = starting
+  draft.asks.push({ do: 'startChild', id, incarnation, fence, withinMs: draft.policy.startTimeoutMs })
 }
 
 const started = (draft: Draft, child: Child): void => {
@@ -313,10 +313,10 @@ const over = (draft: Draft, child: Child, reason: Reason): void => {
 
 /** Its start or its stop took too long, or its pause is over. */
 const late = (draft: Draft, child: Child): void => {
-  const { id, incarnation, state } = child
+  const { id, fence, state } = child
   switch (state) {
     case 'starting': {
-      draft.asks.push({ do: 'killChild', id, incarnation })
+      draft.asks.push({ do: 'killChild', id, fence })
       return failed(
         draft,
         child,
@@ -342,10 +342,10 @@ const fail = (draft: Draft, child: Child, reason: Reason, ranMs: number): void =
   const history = endings(draft, child, reason)
   if (verdict.do === 'giveUp') return giveUp(draft, move(draft, child, 'giveUp', { history }), reason)
   const { afterMs, tally } = verdict
-  const { id, incarnation } = move(draft, child, 'retry', { origin: 'restart', history, tally })
+  const { id, fence } = move(draft, child, 'retry', { origin: 'restart', history, tally })
   draft.life = { ...draft.life, restarts: draft.life.restarts + 1 }
   record(draft, 'restarting', child, reason, afterMs)
-  draft.asks.push({ do: 'wakeChild', id, incarnation, afterMs })
+  draft.asks.push({ do: 'wakeChild', id, fence, afterMs })
   if (cycles(draft)) cycle(draft, child)
 }
 
@@ -390,17 +390,17 @@ const unpause = (draft: Draft, id: string): void => {
 /** Asks a child that is up to stop, in its time. */
 const halt = (draft: Draft, child: Child, then: Child['then']): void => {
   if (child.state === 'stopping') return
-  const { id, incarnation, terms } = move(draft, child, 'halt', { then })
+  const { id, fence, terms } = move(draft, child, 'halt', { then })
   record(draft, 'stopping', child)
   if (terms.shutdown === 'brutal') return kill(draft, find(draft, id) ?? child)
   const withinMs = terms.shutdown === 'infinity' ? null : terms.shutdown
-  draft.asks.push({ do: 'stopChild', id, incarnation, withinMs })
+  draft.asks.push({ do: 'stopChild', id, fence, withinMs })
 }
 
 /** Ends a child without asking. */
 const kill = (draft: Draft, child: Child): void => {
-  const { id, incarnation } = child
-  draft.asks.push({ do: 'killChild', id, incarnation })
+  const { id, fence } = child
+  draft.asks.push({ do: 'killChild', id, fence })
   over(draft, child.state === 'stopping' ? child : move(draft, child, 'halt', { then: 'rest' }), KILLED)
 }
 

@@ -61,6 +61,7 @@ export const enter = (draft: Draft, child: Child): Child => {
 /** Lets a child be what the move leads to. */
 export const move = (draft: Draft, child: Child, by: ChildMove, changes: Partial<Child> = {}): Child => {
   const state = childAfter(child.state, by)
+  draft.asks.push({ do: 'show', id: child.id, by })
   const { counts } = draft.life
   draft.life = {
     ...draft.life,
@@ -87,6 +88,7 @@ const count = (draft: Draft, { state, terms }: Child, by: 1 | -1): void => {
 /** Lets the supervisor be what the move leads to. */
 export const live = (draft: Draft, by: SupervisorMove, changes: Partial<Life> = {}): void => {
   const state = supervisorAfter(draft.life.state, by)
+  draft.asks.push({ do: 'show', id: null, by })
   draft.life = { ...draft.life, ...changes, state, since: draft.moment.at }
 }
 

@@ -2,7 +2,9 @@
  * Supervision with the semantics and the words of Erlang/OTP, for anything that can be started and stopped.
  */
 
+export { startActor } from './actor.ts'
 export { decide } from './decide.ts'
+export type { Inspector } from './drawing.ts'
 export { type Moment, pauseMs } from './judge.ts'
 export { type ChildState, childMachine, type SupervisorState, supervisorMachine } from './machines.ts'
 export { supervisorChild } from './nested.ts'

@@ -4,7 +4,7 @@
  */
 import type { Tally } from './judge.ts'
 import { CLEAN } from './judge.ts'
-import type { ChildState, SupervisorState } from './machines.ts'
+import type { ChildMove, ChildState, SupervisorMove, SupervisorState } from './machines.ts'
 import type { Reason } from './reason.ts'
 import type { Policy, Terms } from './spec.ts'
 
@@ -28,8 +28,13 @@ export type Child = Readonly<{
   state: ChildState
   /** Since when it is in its state, in monotonic ms. */
   since: number
-  /** Of the start that was asked for last; 0 before the first. What older ones say is ignored. */
+  /** How often a start was asked for. */
   incarnation: number
+  /**
+   * The number of its last start among all there were. What was started before is not heard, also if it had the same name and was
+   * forgotten since.
+   */
+  fence: number
   /** Why it was started last: with its supervisor, because it was added, because somebody asked again, or after a failure. */
   origin: 'first' | 'added' | 'asked' | 'restart'
   /** What follows when it has stopped. */
@@ -64,6 +69,8 @@ export type Life = Readonly<{
   work: Work | null
   /** The order given last. */
   order: number
+  /** The fence given last. */
+  fence: number
   /** Children by state. */
   counts: Readonly<Record<ChildState, number>>
   /** How many of the children are supervisors. */
@@ -91,12 +98,12 @@ export type Event =
       call: number
       id: string
     }>
-  | Readonly<{ type: 'child.started' | 'child.ignored'; id: string; incarnation: number }>
+  | Readonly<{ type: 'child.started' | 'child.ignored'; id: string; fence: number }>
   /** It could not be started. */
-  | Readonly<{ type: 'child.failed'; id: string; incarnation: number; reason: Reason }>
-  | Readonly<{ type: 'child.ended'; id: string; incarnation: number; reason: Reason }>
+  | Readonly<{ type: 'child.failed'; id: string; fence: number; reason: Reason }>
+  | Readonly<{ type: 'child.ended'; id: string; fence: number; reason: Reason }>
   /** The time is over that its start, its pause or its stop was given. */
-  | Readonly<{ type: 'time.over'; id: string; incarnation: number; state: ChildState }>
+  | Readonly<{ type: 'time.over'; id: string; fence: number; state: ChildState }>
 
 /** Why a request was refused: a state is that of the child. */
 export type Refusal =
@@ -114,16 +121,18 @@ export type Outcome = Readonly<{ ok: true }> | Readonly<{ ok: false; why: Refusa
 
 /** What a supervisor does not do itself but asks for. */
 export type Ask =
-  | Readonly<{ do: 'startChild'; id: string; incarnation: number; withinMs: number }>
+  | Readonly<{ do: 'startChild'; id: string; incarnation: number; fence: number; withinMs: number }>
   /** `withinMs` null: it may take for ever. */
-  | Readonly<{ do: 'stopChild'; id: string; incarnation: number; withinMs: number | null }>
-  /** Nothing this incarnation does is heard from now on. */
-  | Readonly<{ do: 'killChild'; id: string; incarnation: number }>
-  | Readonly<{ do: 'wakeChild'; id: string; incarnation: number; afterMs: number }>
+  | Readonly<{ do: 'stopChild'; id: string; fence: number; withinMs: number | null }>
+  /** Nothing it does is heard from now on. */
+  | Readonly<{ do: 'killChild'; id: string; fence: number }>
+  | Readonly<{ do: 'wakeChild'; id: string; fence: number; afterMs: number }>
   /** Its watchers are told that it has ended and is not restarted. */
   | Readonly<{ do: 'tellWatchers'; id: string; incarnation: number; reason: Reason }>
   | Readonly<{ do: 'answer'; call: number; outcome: Outcome }>
   | Readonly<{ do: 'record'; record: LifeRecord }>
+  /** A machine made a move: a child's, or with `id` null the supervisor's own. */
+  | Readonly<{ do: 'show'; id: string | null; by: ChildMove | SupervisorMove }>
   | Readonly<{ do: 'end'; reason: Reason }>
 
 /** Something that happened to a child, or with `child` null to the supervisor, in the order in which it happened. */
@@ -184,6 +193,7 @@ export const newChild = (id: string, order: number, terms: Terms, at: number): C
   state: 'waiting',
   since: at,
   incarnation: 0,
+  fence: 0,
   origin: 'first',
   then: 'rest',
   tally: CLEAN,
@@ -204,6 +214,7 @@ export const newState = (
     reason: null,
     work: null,
     order: specs.length,
+    fence: 0,
     counts: { ...NOBODY, waiting: specs.length },
     supervisors: specs.filter(({ terms }) => terms.type === 'supervisor').length,
     restarts: 0,

@@ -13,6 +13,7 @@ import { TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { type Body, killBody, newBody, startBody, stopBody } from './body.ts'
 import { decide } from './decide.ts'
+import { drawing, type Inspector } from './drawing.ts'
 import type { ChildState } from './machines.ts'
 import { failure, type Reason, reasonText } from './reason.ts'
 import type { Context, Ref, Started, Tree } from './ref.ts'
@@ -46,6 +47,8 @@ export type SupervisorPorts = Readonly<{
   random: Random
   /** Told everything that happens, in order. What it throws is not heard. */
   report?: (record: LifeRecord) => void
+  /** Shown the lives of the supervisor and its children as live XState actors. */
+  inspect?: Inspector
   /** What it is called in its tree; default `root`. */
   name?: string
 }>
@@ -120,7 +123,7 @@ export const supervisor = <Args = unknown>(
   ports: SupervisorPorts,
 ): Supervisor<Args> => {
   checkSupervisor(flags, specs)
-  const { clock, random, report, name = 'root' } = ports
+  const { clock, random, report, inspect, name = 'root' } = ports
   const policy = policyOf(flags)
   const [template] = policy.strategy === 'dynamic' ? specs : []
   const templateTerms = template && termsOf(policy.strategy, template)
@@ -136,6 +139,7 @@ export const supervisor = <Args = unknown>(
   const bodies = new Map<string, Body>()
   const timers = new Map<string, Timer>()
   const watching = watches(clock.soon)
+  const drawn = inspect && drawing(name, inspect)
 
   // The mailbox: one message at a time, to its end.
 
@@ -172,7 +176,7 @@ export const supervisor = <Args = unknown>(
       if (child === null) children.delete(id)
       else children.set(id, child)
       const timer = timers.get(id)
-      if (timer && (timer.incarnation !== child?.incarnation || timer.state !== child.state)) disarm(id)
+      if (timer && (timer.fence !== child?.fence || timer.state !== child.state)) disarm(id)
     }
   }
 
@@ -180,7 +184,10 @@ export const supervisor = <Args = unknown>(
   const tidy = ({ changed }: Decision): void => {
     for (const id of changed.keys()) {
       const child = children.get(id)
-      if (child === undefined) makers.delete(id)
+      if (child === undefined) {
+        makers.delete(id)
+        drawn?.forget(id)
+      }
       if (child === undefined || !isLive(child)) bodies.delete(id)
     }
   }
@@ -194,6 +201,7 @@ export const supervisor = <Args = unknown>(
     const reason = failure(error)
     life = { ...newState(policy, [], clock.monotonic()).life, state: 'ended', reason }
     for (const call of [...calls.keys()]) settle(call, { ok: false, why: 'not-up', cause: reason })
+    drawn?.end()
     finish(reason)
   }
 
@@ -202,21 +210,21 @@ export const supervisor = <Args = unknown>(
   const perform = (ask: Ask): void => {
     switch (ask.do) {
       case 'startChild': {
-        const { id, incarnation, withinMs } = ask
+        const { id, incarnation, fence, withinMs } = ask
         const maker = makers.get(id) as Maker
-        const body = newBody(id, incarnation)
+        const body = newBody(id, incarnation, fence)
         bodies.set(id, body)
         // It is never started again, and what it was started with may be large.
         if (children.get(id)?.terms.restart === 'temporary') makers.delete(id)
         startBody(body, maker.start, maker.args, tell)
-        if (body.ref === null && !body.isOver) arm(id, incarnation, 'starting', withinMs)
+        if (body.ref === null && !body.isOver) arm(id, fence, 'starting', withinMs)
         return
       }
       case 'stopChild': {
-        const { id, incarnation, withinMs } = ask
+        const { id, fence, withinMs } = ask
         const body = bodyOf(ask)
         if (body) stopBody(body, tell)
-        if (withinMs !== null && body?.isOver !== true) arm(id, incarnation, 'stopping', withinMs)
+        if (withinMs !== null && body?.isOver !== true) arm(id, fence, 'stopping', withinMs)
         return
       }
       case 'killChild': {
@@ -225,28 +233,31 @@ export const supervisor = <Args = unknown>(
         return
       }
       case 'wakeChild':
-        return arm(ask.id, ask.incarnation, 'restarting', ask.afterMs)
+        return arm(ask.id, ask.fence, 'restarting', ask.afterMs)
       case 'tellWatchers':
         return watching.tell({ id: ask.id, incarnation: ask.incarnation, reason: ask.reason })
       case 'answer':
         return settle(ask.call, ask.outcome)
       case 'record':
         return tellReport(ask.record)
+      case 'show':
+        return drawn?.show(ask.id, ask.by)
       case 'end':
+        drawn?.end()
         return finish(ask.reason)
     }
   }
-  const bodyOf = ({ id, incarnation }: Readonly<{ id: string; incarnation: number }>): Body | undefined => {
+  const bodyOf = ({ id, fence }: Readonly<{ id: string; fence: number }>): Body | undefined => {
     const body = bodies.get(id)
-    return body?.incarnation === incarnation ? body : undefined
+    return body?.fence === fence ? body : undefined
   }
-  const arm = (id: string, incarnation: number, current: ChildState, afterMs: number): void => {
+  const arm = (id: string, fence: number, current: ChildState, afterMs: number): void => {
     disarm(id)
     const wake = (): void => {
       timers.delete(id)
-      post({ type: 'time.over', id, incarnation, state: current })
+      post({ type: 'time.over', id, fence, state: current })
     }
-    timers.set(id, { incarnation, state: current, cancel: clock.setTimeout(wake, afterMs) })
+    timers.set(id, { fence, state: current, cancel: clock.setTimeout(wake, afterMs) })
   }
   const disarm = (id: string): void => {
     timers.get(id)?.cancel()
@@ -348,7 +359,7 @@ export const supervisor = <Args = unknown>(
 }
 
 type Message = Readonly<{ event: Event; maker: Maker | undefined }>
-type Timer = Readonly<{ incarnation: number; state: ChildState; cancel: () => void }>
+type Timer = Readonly<{ fence: number; state: ChildState; cancel: () => void }>
 
 const isAtRest = ({ state }: Child): boolean => state === 'stopped' || state === 'given-up'
 

@@ -76,6 +76,28 @@ export type GcShape = Readonly<{
   journal: Readonly<{ bytes: number; free_bytes: number }>
 }>
 
+/** One part of what a holder says, which may fail alone. */
+export type SectionShape<Data> = Readonly<{
+  status: 'ok' | 'stale' | 'unavailable' | 'disabled'
+  as_of: string
+  age_ms: number
+  error: Readonly<{ code: string; message: string; hint: string }> | null
+  data: Data
+}>
+
+/** Whether commits can be made. While not, requests are refused and what was begun goes on. */
+export type StorageShape = SectionShape<
+  Readonly<{
+    /** When the first commit of this outage failed; null where there is none. */
+    since: string | null
+    /** How often a commit was tried since. */
+    tries: number
+    next_try_at: string | null
+    /** Of all commits since the holder began. */
+    failed_commits: number
+  }>
+>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string
@@ -97,6 +119,7 @@ export type StateShape = Readonly<{
     sweep_repairs: number
     dead_letters: number
   }>
+  sections: Readonly<{ journal: StorageShape }>
 }>
 
 /** A job. `needs` says of each need what is asked of it. */

@@ -77,6 +77,23 @@ test('whoever takes the plan up knows which attempts had begun, and of the next 
   expect(begunOf(life, 'a').map(([attempt]) => attempt)).toEqual([1, 2])
 })
 
+test('of an attempt that is over, or was never made, it is not noted', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: { onLost: 'hold' }, b: { onLost: 'retry' } }))
+  life.attempts.end('a', 'lost')
+  life.attempts.end('b', 'lost')
+  await life.quiet()
+  const steps = life.disk.tables.position
+
+  life.attempts.begun('a')
+  life.attempts.begun('b', 1)
+  life.attempts.begun('b', 3)
+  await life.quiet()
+
+  expect((await life.job('a')).state).toBe('waiting')
+  expect(life.disk.tables.position).toBe(steps)
+})
+
 test('one that is being stopped is noted too', async () => {
   const life = await openLife()
   await life.submit(planOf({ a: {} }))

@@ -241,6 +241,7 @@ test.each([
   ['timeout', 'stop-timeout'],
   ['stall', 'stop-stall'],
   ['deadline', 'stop-deadline'],
+  ['log-limit', 'stop-log-limit'],
 ] as const)('an attempt that the runner stops for its %s makes its job say so', (limit, why) => {
   const { stopping, told } = made({ a: {} })
 

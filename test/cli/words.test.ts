@@ -38,7 +38,7 @@ test('one is one, and nothing is many', () => {
 
 test('every reason that a job can have is said in words', () => {
   const waits = ['needs', 'slot', 'paused', 'lost', 'quarantined']
-  const stops = ['stop-cancel', 'stop-timeout', 'stop-stall', 'stop-deadline']
+  const stops = ['stop-cancel', 'stop-timeout', 'stop-stall', 'stop-deadline', 'stop-log-limit']
   const ends = ['exit', 'signal', 'timeout', 'stall', 'deadline', 'spawn-error', 'log-limit', 'never-started']
   const others = ['need-failed', 'on-failure-stop', 'operator', 'fault', 'lost']
 

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openFolder } from './tenuto.ts'
@@ -74,25 +74,73 @@ test('a backup of a run, restored where its folders are not, says so; its attemp
   expect(await elsewhere.unsound()).toMatchObject([{ kind: 'exit-lost', grade: 'note', place: { job: 'a' } }])
 })
 
-test('backup and restore say what they cannot do, and what to do', async () => {
+test('backup and restore say what they cannot do, and what to do', { timeout: 90_000 }, async () => {
   const { file, run, home } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
   const nothing = await run('backup')
   await run('run', 'p.yaml', '-q')
   const there = await run('backup', 'p.yaml')
   const none = await run('restore', 'none.db')
+  const noFolder = await run('restore', 'p.yaml/none.db')
   const noBackup = await run('restore', 'p.yaml')
+  const folder = await run('restore', '.')
+  const nowhere = await run('backup', 'no/such/folder.db')
+  const inFile = await run('backup', 'p.yaml/in.db')
   const json = await run('backup', 'mine.db', '--json')
   writeFileSync(join(home, 'journal.db'), 'this is no database')
   const damaged = await run('ls')
   const restored = await run('restore', 'mine.db', '--json')
 
-  expect(nothing).toMatchObject({ code: 2, err: expect.stringContaining('journal.db') as string })
+  expect(nothing).toMatchObject({ code: 2, err: expect.stringContaining('there is no journal') as string })
   expect(there).toMatchObject({ code: 2, err: expect.stringContaining('is there already') as string })
-  expect(none.code).toBe(2)
+  for (const said of [none, noFolder])
+    expect(said).toMatchObject({ code: 2, err: expect.stringContaining('there is no file') as string })
   expect(noBackup.code).toBe(12)
+  expect(folder).toMatchObject({ code: 2, err: expect.stringContaining('name a file in it') as string })
+  for (const said of [nowhere, inFile]) {
+    expect(said).toMatchObject({ code: 2, err: expect.stringContaining('cannot be written') as string })
+    expect(said.err).not.toContain('the journal')
+  }
   expect(JSON.parse(json.out)).toMatchObject({ plans: 1 })
   expect(damaged).toMatchObject({ code: 12, err: expect.stringContaining('tenuto restore FILE') as string })
   expect(JSON.parse(restored.out)).toMatchObject({ plans: 1, newer: 0, missing: 0, unknown: [], strays: 0 })
   expect((await run('show', 'p')).code).toBe(0)
+})
+
+test('12: a journal that is gone with all that is its own is not made anew beside its attempts', {
+  timeout: 90_000,
+}, async () => {
+  const { file, run, home, read } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: echo ran >> ledger }\n')
+  await run('run', 'p.yaml', '-q', '--key', 'k')
+  const made = (await run('backup', 'mine.db')).out.trim()
+  const remove = (ends: readonly string[]): void => {
+    for (const end of ends) rmSync(join(home, `journal.db${end}`), { force: true })
+  }
+
+  remove(['', '-wal', '-shm'])
+  const marked = await run('backup', 'other.db')
+  remove(['-mark'])
+  const refused = []
+  for (const args of [['run', 'p.yaml', '--key', 'k'], ['ls'], ['sweep'], ['backup']])
+    refused.push(await run(...args))
+  const doctor = await run('doctor')
+  const restored = await run('restore', made)
+  const again = await run('run', 'p.yaml', '--key', 'k')
+  remove(['', '-wal', '-shm', '-mark'])
+  renameSync(join(home, 'attempts'), join(home, 'attempts-before'))
+  const anew = await run('run', 'p.yaml', '--key', 'k')
+
+  expect(marked).toMatchObject({ code: 12, err: expect.stringContaining('it is gone') as string })
+  for (const said of [...refused, { ...doctor, err: doctor.out.replace(/\s+/g, ' ') }]) {
+    expect(said.code).toBe(12)
+    expect(said.err).toContain('is gone, and attempts of its plans are there')
+    expect(said.err).toContain('restore a backup')
+    expect(said.err).toContain(`move ${join(home, 'attempts')} away`)
+  }
+  expect(restored.code).toBe(0)
+  expect(again.code).toBe(0)
+  expect(anew.code).toBe(0)
+  expect(read('ledger')).toBe('ran\nran\n')
+  expect(readdirSync(home)).toContain('journal.db')
 })

@@ -119,10 +119,31 @@ test('a home whose socket is gone is held all the same: status and down say by w
   for (const command of ['status', 'down']) {
     const said = await run(command)
     expect(said.code).toBe(5)
-    expect(said.err).toContain(`pid ${pid}, tenuto up`)
+    expect(said.err).toContain(`is held by pid ${pid} (tenuto up, since 2`)
+    expect(said.err).toContain(`kill -CONT ${pid}`)
   }
   process.kill(pid, 'SIGTERM')
   await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)
+})
+
+test('whoever meets a foreground run is told who it is and what leads on, and not back to where it came from', {
+  timeout: 60_000,
+}, async () => {
+  const { start, run, file, folder } = openFolder()
+  file('g.yaml', GATED)
+  file('q.yaml', QUICK)
+  const holder = start('run', 'g.yaml')
+  await there(join(folder, 'up'))
+
+  for (const args of [['up'], ['up', '--detach'], ['run', 'q.yaml'], ['run', 'q.yaml', '--detach']]) {
+    const said = await run(...args)
+    expect(said.code).toBe(5)
+    expect(said.err).toContain(`is held by pid ${holder.child.pid} (tenuto run`)
+    expect(said.err).toMatch(/wait until it has ended, or stop that \(`tenuto cancel REF`\)/)
+    expect(said.err).not.toContain('--detach')
+  }
+  file('open', '')
+  expect((await holder.said).code).toBe(0)
 })
 
 test('ten daemons started at once: one serves, and the others say who', { timeout: 60_000 }, async () => {

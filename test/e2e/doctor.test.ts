@@ -176,6 +176,52 @@ test('12: a journal that is damaged, in its structure or in a row, is never take
   expect(again.code).toBe(0)
 })
 
+test('a journal of another schema is called so by whoever meets it, and a number that is wrong is damage', {
+  timeout: 60_000,
+}, async () => {
+  const { file, run, home } = openFolder()
+  file('p.yaml', PLAN)
+  await run('run', 'p.yaml', '-q')
+  const number = (version: number): void => {
+    const journal = new DatabaseSync(join(home, 'journal.db'))
+    journal.exec(`PRAGMA user_version = ${version}`)
+    journal.close()
+  }
+
+  number(99)
+  const newer = [await run('run', 'p.yaml'), await run('ls'), await run('doctor')]
+  number(2)
+  const older = [await run('run', 'p.yaml'), await run('ls'), await run('doctor')]
+
+  const text = ({ out, err }: Said): string => (out + err).replace(/\s+/g, ' ')
+  for (const said of newer) expect(text(said)).toMatch(/has schema 99; this version knows up to \d/)
+  expect(newer.map(({ code }) => code)).toEqual([5, 5, 1])
+  for (const said of older) expect(text(said)).toContain('its schema is not 2, as it says')
+  expect(older.map(({ code }) => code)).toEqual([12, 12, 12])
+})
+
+test('a daemon.json that lacks what a holder writes is called so, and nothing is made up', async () => {
+  const { start, run, home } = openFolder()
+  const holder = start('up')
+  await holder.heard('serving')
+  writeFileSync(join(home, 'daemon.json'), JSON.stringify({ pid: holder.child.pid }))
+
+  const beside = await run('doctor', '--json')
+  const refused = await run('up')
+  holder.child.kill('SIGKILL')
+  await once(holder.child, 'close')
+  const after = await run('doctor', '--json')
+
+  expect(checkOf(beside, 'holder')).toMatchObject({
+    status: 'warn',
+    what: `pid ${holder.child.pid}; daemon.json does not say all that a holder writes`,
+  })
+  expect(refused).toMatchObject({ code: 5 })
+  expect(refused.err).toContain(`is held by pid ${holder.child.pid}\n`)
+  expect(checkOf(after, 'holder')?.what).toContain(`(pid ${holder.child.pid})`)
+  expect(beside.out + refused.err + after.out).not.toContain('undefined')
+})
+
 test('an audit beside a holder that works finds nothing, however often', { timeout: 60_000 }, async () => {
   const { file, start, home } = openFolder()
   const jobs = Array.from({ length: 150 }, (_, at) => {

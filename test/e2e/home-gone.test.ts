@@ -33,24 +33,30 @@ const opened = () => {
 test.each([
   ['a daemon', 'up'],
   ['a foreground run', 'run'],
-] as const)('12: the home of %s is removed: it says so and ends, and what runs is ended', async (_, what) => {
-  const { start, run, job, remove, home } = opened()
-  const holder = what === 'up' ? start('up') : start('run', 'g.yaml')
-  if (what === 'up') {
-    await holder.heard('serving')
-    await run('run', 'g.yaml', '--detach')
-  }
-  const pid = await job()
+] as const)(
+  '12: the home of %s is removed: it says so and ends, and what runs is ended',
+  {
+    timeout: 60_000,
+  },
+  async (_, what) => {
+    const { start, run, job, remove, home } = opened()
+    const holder = what === 'up' ? start('up') : start('run', 'g.yaml')
+    if (what === 'up') {
+      await holder.heard('serving')
+      await run('run', 'g.yaml', '--detach')
+    }
+    const pid = await job()
 
-  remove()
-  const { code, out, err } = await holder.said
-  await processGone(pid)
+    remove()
+    const { code, out, err } = await holder.said
+    await processGone(pid)
 
-  expect(code).toBe(12)
-  expect(err).toContain(`the home ${home} has been removed`)
-  expect(out + err).not.toContain('cancelled')
-  expect(existsSync(home)).toBe(false)
-})
+    expect(code).toBe(12)
+    expect(err).toContain(`the home ${home} has been removed`)
+    expect(out + err).not.toContain('cancelled')
+    expect(existsSync(home)).toBe(false)
+  },
+)
 
 test('a home that is moved away and back goes on where it was: nothing was cancelled, what ran is adopted', {
   timeout: 60_000,
@@ -85,7 +91,9 @@ test('a home that is moved away and back goes on where it was: nothing was cance
   expect(await unsound()).toEqual([])
 })
 
-test('who takes the place of a removed home at once is not disturbed by the holder before', async () => {
+test('who takes the place of a removed home at once is not disturbed by the holder before', {
+  timeout: 60_000,
+}, async () => {
   const { start, run, remove, home } = opened()
   onTestFinished(async () => {
     await run('down')

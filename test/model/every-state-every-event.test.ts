@@ -227,7 +227,7 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
   attemptEnded(c, 'exit', { code: 75 } as Partial<JobEvent>),
   attemptEnded(c, 'succeeded', { attempt: c.attempt - 1 } as Partial<JobEvent>),
   attemptEnded(c, 'succeeded', { generation: c.generation - 1 } as Partial<JobEvent>),
-  ...(['stop-timeout', 'stop-stall', 'stop-deadline'] as const).map(
+  ...(['stop-timeout', 'stop-stall', 'stop-deadline', 'stop-log-limit'] as const).map(
     (why): JobEvent => ({
       type: 'attempt.stopping',
       at: AT,

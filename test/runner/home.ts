@@ -16,9 +16,9 @@ import {
   attemptKey,
   type Found,
   LOG_LIMITS,
+  type RunnerLimit,
   type Spec,
   type StopOrder,
-  type TimeLimit,
 } from '../../src/attempt.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { TenutoError } from '../../src/errors.ts'
@@ -50,7 +50,7 @@ export type Driven = ProcessExecutor &
     /** What it was told to have begun, in order. */
     begins: readonly Readonly<{ key: string; pid: number }>[]
     /** What the runner said it stops by itself, in order. */
-    stops: readonly Readonly<{ key: string; why: TimeLimit }>[]
+    stops: readonly Readonly<{ key: string; why: RunnerLimit }>[]
     logs: readonly string[]
     /** Why it gave up. */
     failures: readonly TenutoError[]
@@ -61,7 +61,7 @@ export type Driven = ProcessExecutor &
     /** The next time it is told that this attempt has begun. */
     begun: (key: string) => Promise<number>
     /** The next time it is told that this attempt is being stopped. */
-    stopping: (key: string) => Promise<TimeLimit>
+    stopping: (key: string) => Promise<RunnerLimit>
     /** Ensures, and waits for the end. */
     run: (spec: Spec) => Promise<AttemptReport>
   }>
@@ -95,7 +95,7 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
 
   const executor = (epoch = 1, clock = systemClock, build = 'test'): Driven => {
     const reports: AttemptReport[] = []
-    const stops: { key: string; why: TimeLimit }[] = []
+    const stops: { key: string; why: RunnerLimit }[] = []
     const finds: { key: string; how: Found; pid: number | null }[] = []
     const begins: { key: string; pid: number }[] = []
     const logs: string[] = []

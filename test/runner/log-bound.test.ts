@@ -73,7 +73,7 @@ test('a job that floods its log and ends before anybody looks leaves a bounded l
   expectTrue(await readAll(join(spec.dir, FILES.log)))
 })
 
-test('where the middle cannot be punched out the attempt ends with `log-limit`', async () => {
+test('where the middle cannot be punched out the attempt is being stopped for that, and ends with `log-limit`', async () => {
   const { shell, executor, home, runnerPid } = openHome()
   const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
   const socket = socketPath(home, 'runner.sock')
@@ -84,11 +84,25 @@ test('where the middle cannot be punched out the attempt ends with `log-limit`',
   })
   expect(await runnerPid()).toBe(runner.pid)
 
-  const { record } = await executor().run(shell(`${lines}; exec sleep 100`, limits))
+  const { ensure, stopping, ended } = executor()
+  const spec = shell(
+    `trap ': > asked; until test -e go; do sleep 0.02; done; exit 1' TERM; ${lines}; while :; do sleep 0.05; done`,
+    limits,
+  )
+  ensure(spec)
+  expect(await stopping(spec.key)).toBe('log-limit')
+  await fileThere(join(home, 'asked'))
+  // Who asks during the grace is told again.
+  ensure(spec)
+  expect(await stopping(spec.key)).toBe('log-limit')
+  writeFileSync(join(home, 'go'), '')
+  const { record } = await ended(spec.key)
 
   expect(record.outcome).toBe('log-limit')
   expect(record.warnings?.join()).toContain('could not be punched out')
-  expect(record.log).toEqual({ bytes: 10_000_000 })
+  // All of it, and what the shell says of its child.
+  expect(record.log).toEqual({ bytes: expect.any(Number) as number })
+  expect(record.log.bytes).toBeGreaterThanOrEqual(10_000_000)
   runner.kill('SIGKILL')
   await once(runner, 'exit')
 })

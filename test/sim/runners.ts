@@ -11,9 +11,9 @@ import {
   type ExitRecord,
   type Found,
   planKeyPrefix,
+  type RunnerLimit,
   type Spec,
   type StopOrder,
-  type TimeLimit,
 } from '../../src/attempt.ts'
 import { type Attempts, watchAttempts } from '../../src/runner/attempts.ts'
 import type { Choices } from './choices.ts'
@@ -49,7 +49,7 @@ export type Runners = Readonly<{
 /** What the daemon hears. */
 type Ears = Readonly<{
   ended: (record: ExitRecord) => void
-  stopping: (key: string, why: TimeLimit) => void
+  stopping: (key: string, why: RunnerLimit) => void
   found: (key: string, how: Found, pid: number | null) => void
   begun: (key: string, pid: number) => void
   gone: () => void

@@ -297,14 +297,17 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     const [address, event] = commandOf(how, plans)
     asks += 1
     const why = `ask ${asks}`
+    // As a signal, which nobody gives again.
+    const waits = asks % 4 === 0
     tell(`${event.type} to ${address}, ${why}`)
-    current?.offer(address as Address, { ...event, at: time.wall(), why }).then(
+    current?.offer(address as Address, { ...event, at: time.wall(), why }, waits).then(
       ({ taken, position }) => {
         if (taken && position > disk.tables.position) wrong.push(`${why} was acknowledged before its commit`)
       },
       (error: unknown) => {
         if (!isTenutoError(error, 'STORE_FULL')) return
         counts.refused += 1
+        if (waits) wrong.push(`${why} was to wait, and is refused`)
         refused.add(why)
         tell(`${why} is refused`)
       },

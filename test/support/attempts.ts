@@ -41,8 +41,8 @@ export type PlayedAttempts = Readonly<{
   forget: () => void
   /** Tells what the latest attempt of a job was found to be after an interruption. */
   found: (job: string, how: 'adopted' | 'requeued') => void
-  /** Tells that the latest attempt of a job has lived for a second. */
-  begun: (job: string) => void
+  /** Tells that the latest attempt of a job, or the one given, has lived for a second. */
+  begun: (job: string, attempt?: number) => void
 }>
 
 /** Nothing asked yet. `plan` is the one plan it plays. */
@@ -99,6 +99,7 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
     stopping: (job, why) => tell(plan, job, { type: 'attempt.stopping', ...latest(job), why }),
     forget: () => watched.clear(),
     found: (job, how) => tell(plan, job, { type: 'attempt.found', ...latest(job), how, pid: 42 }),
-    begun: (job) => tell(plan, job, { type: 'attempt.begun', attempt: latest(job).attempt, pid: 42 }),
+    begun: (job, attempt = latest(job).attempt) =>
+      tell(plan, job, { type: 'attempt.begun', attempt, pid: 42 }),
   }
 }

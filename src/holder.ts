@@ -1,0 +1,97 @@
+/**
+ * Who holds a home, as `daemon.json` says: a hint, since the lock is the truth. And what is said to whoever meets a holder.
+ */
+import { readFileSync } from 'node:fs'
+import { TenutoError } from './errors.ts'
+import { homePaths } from './home.ts'
+import { sendSignal } from './process.ts'
+
+/** What a holder writes to `daemon.json`. */
+export type HolderRecord = Readonly<{
+  /** The process that holds the lock. */
+  pid: number
+  /** The process that starts it again when it dies; null when there is none. */
+  parent_pid: number | null
+  /** What it does: `tenuto run`, `tenuto up`. */
+  command: string
+  /** ISO 8601 UTC. */
+  started_at: string
+  boot_id: string
+  /** Scheme, host and port; null without TCP. */
+  url: string | null
+  /** The path of its socket; null until it listens. */
+  sock: string | null
+  /** The source hash of its build. */
+  build: string
+  /** Why its build was stale when it took the home; absent when it was not. */
+  stale?: string
+}>
+
+/** What is known of a holder; the file may be older, or cut short. */
+export type HolderHint = Readonly<{ pid: number }> & Partial<HolderRecord>
+
+type Named = Pick<HolderHint, 'pid' | 'command' | 'started_at'>
+
+/** What the daemon calls itself: who holds a home under this name takes plans in. */
+export const DAEMON = 'tenuto up'
+
+/** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
+export const readHolder = (daemonFile: string): HolderHint | undefined => {
+  try {
+    const record: unknown = JSON.parse(readFileSync(daemonFile, 'utf8'))
+    return isHint(record) ? record : undefined
+  } catch {
+    // A hint that cannot be read is no hint.
+    return undefined
+  }
+}
+
+/** That a home is held, by whom, and what to do then. Without a hint `daemon.json` is asked. */
+export const homeHeld = (home: string, known?: Named): TenutoError => {
+  const holder = known ?? livingHolder(home)
+  const another = 'or use another home with `--home DIR`'
+  const remedy =
+    holder === undefined
+      ? `try again; ${fuser(home)}; ${another}`
+      : holder.command === DAEMON
+        ? `it takes plans: \`tenuto run FILE\`; \`tenuto down\` stops it; ${another}`
+        : `it takes no plan besides its own: wait until it has ended, or stop that (\`tenuto cancel REF\`), and start a daemon for many plans (\`tenuto up\`); ${another}`
+  const pid = holder === undefined ? {} : { pid: holder.pid }
+  return new TenutoError('HOME_HELD', { home, holder: inWords(holder), remedy, ...pid })
+}
+
+/** That whoever holds a home does not answer: who that is, and what to do about it. */
+export const noAnswer = (home: string): TenutoError => {
+  const holder = livingHolder(home)
+  const remedy =
+    holder === undefined
+      ? `try again; ${fuser(home)}`
+      : `try again; \`kill -CONT ${holder.pid}\` lets it go on if it was stopped, and \`kill -9 ${holder.pid}\` ends it if it hangs: what is committed stays, what runs goes on, and the next \`tenuto up\` or \`tenuto resume\` adopts it`
+  return new TenutoError('NO_ANSWER', { home, holder: inWords(holder), remedy })
+}
+
+const livingHolder = (home: string): HolderHint | undefined => {
+  const holder = readHolder(homePaths(home).daemon)
+  return holder !== undefined && sendSignal(holder.pid, 0) ? holder : undefined
+}
+
+const inWords = (holder: Named | undefined): string => {
+  if (holder === undefined) return 'another process'
+  const { pid, command, started_at: since } = holder
+  const more = [command, since === undefined ? undefined : `since ${since}`].filter(
+    (part) => part !== undefined,
+  )
+  return more.length === 0 ? `pid ${pid}` : `pid ${pid} (${more.join(', ')})`
+}
+
+const fuser = (home: string): string => `\`fuser ${homePaths(home).lock}\` names the process`
+
+const TEXTS = ['command', 'started_at', 'boot_id', 'build'] as const
+
+const isHint = (value: unknown): value is HolderHint =>
+  typeof value === 'object' &&
+  value !== null &&
+  'pid' in value &&
+  Number.isSafeInteger(value.pid) &&
+  Number(value.pid) > 0 &&
+  TEXTS.every((name) => ['string', 'undefined'].includes(typeof (value as Record<string, unknown>)[name]))

@@ -1,0 +1,114 @@
+/**
+ * A full disk as a user meets it: told at once, and gone on from when there is room.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { type SmallDisk, smallDisk } from '../support/small-disk.ts'
+import { openFolder } from './tenuto.ts'
+
+const GATED = `plan: v1
+name: gated
+jobs:
+  gate: { run: ': > begun; while [ ! -e open ]; do sleep 0.02; done' }
+  after: { run: ': > after', needs: [gate] }
+`
+const MB = 4
+const there = async (path: string): Promise<void> => {
+  await expect.poll(() => existsSync(path), { timeout: 30_000, interval: 20 }).toBe(true)
+}
+/** A folder whose home lies on a small disk, with a plan in it; null where this user may not make one. */
+const withDisk = (): (ReturnType<typeof openFolder> & Readonly<{ disk: SmallDisk }>) | null => {
+  const made = openFolder()
+  const disk = smallDisk(made.home, MB)
+  if (disk === null) return null
+  onTestFinished(async () => {
+    disk.makeRoom()
+    await made.run('down')
+  })
+  made.file('g.yaml', GATED)
+  return { ...made, disk }
+}
+const NO_DISK = 'this user may not mount a file system'
+
+test('beside a daemon: a request is refused with 12, nothing of it happens, status says why; with room all goes on', {
+  timeout: 120_000,
+}, async ({ skip }) => {
+  const made = withDisk()
+  if (made === null) return skip(NO_DISK)
+  const { run, file, folder, disk, unsound } = made
+  await run('up', '--detach')
+  const id = (await run('run', 'g.yaml', '--detach')).out.trim()
+  await there(join(folder, 'begun'))
+  disk.fill()
+
+  const submitted = await run('run', 'g.yaml', '--detach', '--json')
+  expect(submitted.code).toBe(12)
+  expect(JSON.parse(submitted.err)).toMatchObject({ error: { code: 'STORE_FULL' } })
+  const cancelled = await run('cancel', id)
+  expect([cancelled.code, cancelled.out]).toEqual([12, ''])
+  expect(cancelled.err).toContain('ask again')
+  const status = await run('status')
+  expect(status.code).toBe(0)
+  expect(status.out).toMatch(
+    /\njournal {3}unavailable for .*cannot be written: .*\n +tried \d+ times, again in /,
+  )
+  expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({ degraded: true })
+  expect((await run('show', id)).out).toContain('running')
+
+  disk.makeRoom()
+  await expect
+    .poll(async () => (JSON.parse((await run('status', '--json')).out) as { degraded: boolean }).degraded, {
+      timeout: 30_000,
+    })
+    .toBe(false)
+  expect((await run('status')).out).not.toContain('journal')
+  file('open', '')
+  expect(await run('resume', id)).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  expect((JSON.parse((await run('ls', '--json')).out) as { id: string }[]).map((plan) => plan.id)).toEqual([
+    id,
+  ])
+  await run('down')
+  expect(await unsound()).toEqual([])
+})
+
+test('a foreground run says what it waits for, and goes on by itself', { timeout: 120_000 }, async ({
+  skip,
+}) => {
+  const made = withDisk()
+  if (made === null) return skip(NO_DISK)
+  const { start, file, folder, disk } = made
+  const running = start('run', 'g.yaml')
+  await there(join(folder, 'begun'))
+  disk.fill()
+  file('open', '')
+
+  await running.heard('waiting: ')
+  expect(existsSync(join(folder, 'after'))).toBe(false)
+  disk.makeRoom()
+
+  const { code, out, err } = await running.said
+  expect([code, out]).toEqual([0, expect.stringMatching(/^gated-\w{6} succeeded\n$/)])
+  expect(err.split('waiting: ')).toHaveLength(2)
+  expect(err.split('the journal can be written again')).toHaveLength(2)
+})
+
+test('a signal that comes while the disk is full cancels the run once there is room, before anything new starts', {
+  timeout: 120_000,
+}, async ({ skip }) => {
+  const made = withDisk()
+  if (made === null) return skip(NO_DISK)
+  const { start, file, folder, disk } = made
+  const running = start('run', 'g.yaml')
+  await there(join(folder, 'begun'))
+  disk.fill()
+  running.child.kill('SIGINT')
+  await running.heard('waiting: ')
+  file('open', '')
+  disk.makeRoom()
+
+  const { code, out } = await running.said
+
+  expect([code, out]).toEqual([9, expect.stringMatching(/^gated-\w{6} cancelled\n$/)])
+  expect(existsSync(join(folder, 'after'))).toBe(false)
+})

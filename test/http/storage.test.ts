@@ -1,0 +1,150 @@
+/**
+ * A holder whose store is away, over its socket: requests are refused at once in the envelope, what is told of it is true, and what was
+ * acknowledged is exactly what is in the journal.
+ */
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { TenutoError } from '../../src/errors.ts'
+import { seededRandom } from '../../src/ids.ts'
+import type { Journal } from '../../src/journal/journal.ts'
+import { sqliteReader } from '../../src/journal/reader.ts'
+import { sqliteJournal } from '../../src/journal/sqlite.ts'
+import { definePlan } from '../../src/plans/define-plan.ts'
+import type { StorageShape } from '../../src/views/shapes.ts'
+import { ask, folder, gates, hold } from './served.ts'
+
+const BOOT = { bootId: 'boot', pid: 1, build: 'test', at: 0 }
+const failing = (file: string, fails: () => boolean) => async (): Promise<Journal> => {
+  const journal = await sqliteJournal({ file, boot: BOOT, durability: 'normal' })
+  return {
+    ...journal,
+    commit: async (batch) => {
+      if (fails()) throw new TenutoError('STORE_FULL', { path: file, why: 'the test says so' })
+      await journal.commit(batch)
+    },
+  }
+}
+/** Resolves when the runtime says so. */
+const storageIs = (runtime: Awaited<ReturnType<typeof hold>>['runtime'], status: string): Promise<void> =>
+  new Promise((resolve) => {
+    const look = (storage: StorageShape): void => {
+      if (storage.status === status) resolve()
+    }
+    onTestFinished(runtime.onStorage(look))
+    look(runtime.storage())
+  })
+const bodyOf = (plan: unknown, base: string, key: string) => ({ body: { plan, base, key } })
+
+test('while the store is away each request is refused with 503 and a hint, readers are answered, and the state says degraded', async () => {
+  const home = folder()
+  const gate = gates()
+  let away = false
+  const journal = failing(join(home, 'journal.db'), () => away)
+  const { runtime, served, submit } = await hold({
+    home,
+    handlers: { wait: gate.handler, give: () => ({}) },
+    ports: { journal },
+  })
+  const definition = definePlan({
+    name: 'p',
+    jobs: { a: { call: 'wait' }, b: { call: 'wait', needs: ['a'] } },
+  })
+  const ended = await submit(definePlan({ name: 'ended', jobs: { a: { call: 'give' } } }))
+  await (await runtime.plan(ended)).settled()
+  await runtime.idle()
+  const id = await submit(definition)
+  await gate.begun('a')
+  const stateOf = async () => (await ask(served.path, 'GET /api/v1/state')).json
+  expect(await stateOf()).toMatchObject({
+    degraded: false,
+    sections: { journal: { status: 'ok', error: null, data: { since: null, tries: 0, next_try_at: null } } },
+  })
+
+  away = true
+  const requests = [
+    ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, 'k')),
+    ask(served.path, `POST /api/v1/plans/${id}/cancel`),
+    ask(served.path, `POST /api/v1/plans/${id}/pause`),
+    ask(served.path, `POST /api/v1/plans/${id}/jobs/b/skip`),
+  ]
+  const first = await Promise.all(requests)
+  await storageIs(runtime, 'unavailable')
+  const later = await Promise.all([
+    ask(served.path, `POST /api/v1/plans/${id}/cancel`),
+    ask(served.path, `POST /api/v1/plans/${id}/jobs/a/cancel`),
+    ask(served.path, 'POST /api/v1/sweep'),
+    ask(served.path, 'POST /api/v1/gc', { body: { older_than_ms: 0, keep: 0 } }),
+  ])
+  for (const { status, json } of [...first, ...later]) {
+    expect(status).toBe(503)
+    expect(json).toMatchObject({ error: { code: 'STORE_FULL', hint: expect.stringContaining('ask again') } })
+  }
+  expect(await stateOf()).toMatchObject({
+    degraded: true,
+    sections: {
+      journal: {
+        status: 'unavailable',
+        error: { code: 'STORE_FULL', message: expect.stringContaining('the test says so') },
+        data: { since: expect.any(String), next_try_at: expect.any(String) },
+      },
+    },
+  })
+  // What nobody will tell again waits; and who asked under a key that is known is answered.
+  gate.open('a')
+  expect((await ask(served.path, `GET /api/v1/plans/${id}`)).json).toMatchObject({ state: 'running' })
+  const plans = { items: [{ id }, { id: ended }] }
+  expect((await ask(served.path, 'GET /api/v1/plans')).json).toMatchObject(plans)
+
+  away = false
+  await storageIs(runtime, 'ok')
+  expect(await stateOf()).toMatchObject({
+    degraded: false,
+    sections: { journal: { status: 'ok', error: null } },
+  })
+  await gate.begun('b')
+  gate.open('b')
+  expect((await (await runtime.plan(id)).settled()).state).toBe('succeeded')
+  expect((await ask(served.path, 'GET /api/v1/plans')).json).toMatchObject(plans)
+  const again = await ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, 'k'))
+  expect(again.status).toBe(201)
+})
+
+test('bursts of submissions while the store fails at random for two seconds: each 2xx is in the journal, nothing else is', async () => {
+  const home = folder()
+  const file = join(home, 'journal.db')
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  const random = seededRandom(seed)
+  let until = Number.POSITIVE_INFINITY
+  let bad = false
+  const journal = failing(file, () => {
+    if (performance.now() > until) return false
+    // It goes away for a while, and comes back for a while.
+    if (random() < 0.15) bad = !bad
+    return bad || random() < 0.1
+  })
+  const { runtime, served } = await hold({ home, handlers: { give: () => ({}) }, ports: { journal } })
+  const definition = definePlan({ name: 'p', jobs: { a: { call: 'give' } } })
+  const answers = new Map<string, number>()
+  until = performance.now() + 2_000
+
+  for (let burst = 0; performance.now() < until; burst += 1) {
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, at) => {
+        const key = `${burst}-${at}`
+        const { status } = await ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, key))
+        answers.set(key, status)
+      }),
+    )
+  }
+  await storageIs(runtime, 'ok')
+  await runtime.idle()
+  await served.close()
+  await runtime.stop()
+
+  const statuses = [...new Set(answers.values())].toSorted((a, b) => a - b)
+  expect({ seed, statuses }).toEqual({ seed, statuses: [201, 503] })
+  const reader = await sqliteReader(file)
+  onTestFinished(() => reader.close())
+  for (const [key, status] of answers)
+    expect([seed, key, (await reader.planByKey(key)) !== undefined]).toEqual([seed, key, status === 201])
+})

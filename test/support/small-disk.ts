@@ -1,0 +1,41 @@
+/**
+ * A disk that a test can fill: a file system in memory, where this user may make one.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+/** A disk of a few megabytes. */
+export type SmallDisk = Readonly<{
+  /** Leaves no byte free. */
+  fill: () => void
+  /** Takes all that filled it away again. */
+  makeRoom: () => void
+}>
+
+/** Mounts a disk of so many megabytes on a folder, which is made, until the test ends; null where this user may not. */
+export const smallDisk = (folder: string, megabytes: number): SmallDisk | null => {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  try {
+    const options = `size=${megabytes}m,mode=0700`
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tenuto', folder], { stdio: 'ignore' })
+  } catch {
+    return null
+  }
+  onTestFinished(() => {
+    execFileSync('umount', ['-l', folder], { stdio: 'ignore' })
+  })
+  let fillers = 0
+  const filler = (): string => join(folder, `filler-${fillers}`)
+  return {
+    fill: () => {
+      const { bavail, bsize } = statfsSync(folder)
+      fillers += 1
+      writeFileSync(filler(), Buffer.alloc(bavail * bsize))
+    },
+    makeRoom: () => {
+      for (; fillers > 0; fillers -= 1) rmSync(filler())
+    },
+  }
+}
