@@ -11,7 +11,9 @@ jobs:
   c: { needs: [b], run: echo c >> ledger }
 `
 
-test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', async () => {
+test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', {
+  timeout: 90_000,
+}, async () => {
   const { file, start, run, read, folder, home } = openFolder()
   file('p.yaml', PLAN)
   const running = start('run', 'p.yaml')
