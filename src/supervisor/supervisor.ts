@@ -146,8 +146,9 @@ export const supervisor = <Args = unknown>(
 
   const take = ({ event, maker }: Message): void => {
     try {
+      const isKnown = 'id' in event && children.has(event.id)
       const decision = decide({ policy, life, children }, event, { at: clock.monotonic(), chance: random() })
-      if (maker && event.type === 'child.added' && decision.changed.has(event.id)) makers.set(event.id, maker)
+      if (maker && 'id' in event && !isKnown && decision.changed.has(event.id)) makers.set(event.id, maker)
       keep(decision)
       for (const ask of decision.asks) perform(ask)
       tidy(decision)
