@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openFolder } from './e2e/tenuto.ts'
@@ -41,6 +42,26 @@ test('word-count: a plan made by a program counts the words of the manual', asyn
   expect(code).toBe(0)
   expect(out).toMatch(/^\d{3,} words on \d+ pages\n$/)
   expect(await unsound()).toEqual([])
+})
+
+test('supervisor: a desk that breaks is restarted with what stands on it, and the manual shows this very example', () => {
+  const source = readFileSync(example('supervisor.ts'), 'utf8')
+  const manual = readFileSync(join(import.meta.dirname, '../docs/supervisor.md'), 'utf8')
+
+  const out = execFileSync(process.execPath, [example('supervisor.ts')], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+
+  expect(out.trim().split('\n')).toEqual([
+    'a clerk answers the letter of Anna',
+    'desk is restarted: a leg broke',
+    'the lamp is out',
+    'the lamp is out',
+    'the desk is cleared',
+    "[ 'desk stopped 2', 'lamp stopped 2', 'clerks stopped 2' ]",
+  ])
+  expect(manual).toContain(`\`\`\`ts\n${source}\`\`\``)
 })
 
 const npmAnswers = (): boolean => {

@@ -39,6 +39,9 @@ export const find = ({ before, changed }: Draft, id: string): Child | undefined 
   return now === undefined ? before.get(id) : (now ?? undefined)
 }
 
+/** Whether the supervisor is to start nothing more. */
+export const isOver = ({ life: { state } }: Draft): boolean => state === 'stopping' || state === 'ended'
+
 /** All children in start order. As dear as there are many. */
 export const everyChild = (draft: Draft): Child[] =>
   [...new Set([...draft.before.keys(), ...draft.changed.keys()])]

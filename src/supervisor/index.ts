@@ -3,11 +3,10 @@
  */
 
 export { startActor } from './actor.ts'
-export { decide } from './decide.ts'
 export type { Inspector } from './drawing.ts'
-export { type Moment, pauseMs } from './judge.ts'
 export { type ChildState, childMachine, type SupervisorState, supervisorMachine } from './machines.ts'
-export { supervisorChild } from './nested.ts'
+export { type Nested, supervisorChild } from './nested.ts'
+export { type SupervisorPorts, systemPorts } from './ports.ts'
 export { failure, isAbnormal, KILLED, NORMAL, type Reason, reasonText, SHUTDOWN } from './reason.ts'
 export type { Context, Ref, Started, Tree } from './ref.ts'
 export type { ChildSpec, Flags, Instance, Restart, Shutdown, Strategy, Terms } from './spec.ts'
@@ -16,7 +15,6 @@ export {
   type Listed,
   type StartOutcome,
   type Supervisor,
-  type SupervisorPorts,
   supervisor,
 } from './supervisor.ts'
 export type { Ended, Watcher } from './watches.ts'

@@ -185,6 +185,9 @@ export const sizeOf = ({ counts: c }: Life): number =>
 export const isLive = ({ state }: Child): boolean =>
   state === 'starting' || state === 'running' || state === 'stopping'
 
+/** Whether its start is to come without anybody asking. */
+export const isDue = ({ state }: Child): boolean => state === 'waiting' || state === 'restarting'
+
 /** A row that was never started. */
 export const newChild = (id: string, order: number, terms: Terms, at: number): Child => ({
   id,

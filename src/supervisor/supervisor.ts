@@ -8,13 +8,12 @@
  *
  * One message at a time, to its end. What a child does while it is being started or stopped is a message like any other.
  */
-import type { Clock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
-import type { Random } from '../ids.ts'
 import { type Body, killBody, newBody, startBody, stopBody } from './body.ts'
 import { decide } from './decide.ts'
-import { drawing, type Inspector } from './drawing.ts'
+import { drawing } from './drawing.ts'
 import type { ChildState } from './machines.ts'
+import type { SupervisorPorts } from './ports.ts'
 import { failure, type Reason, reasonText } from './reason.ts'
 import type { Context, Ref, Started, Tree } from './ref.ts'
 import {
@@ -39,19 +38,6 @@ import {
 } from './state.ts'
 import { CHILDREN_SHOWN, treeOf } from './tree.ts'
 import { type Watcher, watches } from './watches.ts'
-
-/** What a supervisor needs. */
-export type SupervisorPorts = Readonly<{
-  clock: Pick<Clock, 'monotonic' | 'setTimeout' | 'soon'>
-  /** For the jitter of pauses. */
-  random: Random
-  /** Told everything that happens, in order. What it throws is not heard. */
-  report?: (record: LifeRecord) => void
-  /** Shown the lives of the supervisor and its children as live XState actors. */
-  inspect?: Inspector
-  /** What it is called in its tree; default `root`. */
-  name?: string
-}>
 
 /** A child as it is listed. */
 export type Listed = Pick<Child, 'id' | 'state' | 'incarnation' | 'terms'>
@@ -160,8 +146,9 @@ export const supervisor = <Args = unknown>(
 
   const take = ({ event, maker }: Message): void => {
     try {
+      const isKnown = 'id' in event && children.has(event.id)
       const decision = decide({ policy, life, children }, event, { at: clock.monotonic(), chance: random() })
-      if (maker && event.type === 'child.added' && decision.changed.has(event.id)) makers.set(event.id, maker)
+      if (maker && 'id' in event && !isKnown && decision.changed.has(event.id)) makers.set(event.id, maker)
       keep(decision)
       for (const ask of decision.asks) perform(ask)
       tidy(decision)

@@ -401,7 +401,8 @@ test('a program waits for what it asked for, also while its runner is being repl
     const report = ({ record }) => process.stdout.write(record.outcome)
     import { runnerProgram } from ${source('actors/runner-program.ts')}
     const program = runnerProgram('')
-    processExecutor({ ${ports}, program, report, begun: () => {}, fail: () => {}, log: () => {} }).ensure(${JSON.stringify(spec)})`
+    const nothing = () => {}
+    processExecutor({ ${ports}, program, report, begun: nothing, fail: nothing, log: nothing }).ensure(${JSON.stringify(spec)})`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

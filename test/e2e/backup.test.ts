@@ -11,7 +11,9 @@ jobs:
   c: { needs: [b], run: echo c >> ledger }
 `
 
-test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', async () => {
+test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', {
+  timeout: 90_000,
+}, async () => {
   const { file, start, run, read, folder, home } = openFolder()
   file('p.yaml', PLAN)
   const running = start('run', 'p.yaml')
@@ -67,7 +69,8 @@ test('a backup of a run, restored where its folders are not, says so; its attemp
   expect(restored.err).toContain('the folder of 1 attempt under way then is not there')
   expect(resumed.code).toBe(10)
   expect(explained.out).toContain('its end was not seen')
-  expect(explained.out).toContain('a backup restored')
+  // On a slow machine it had lived for a second when the backup was made.
+  expect(explained.out).toMatch(/a backup restored|an attempt that had begun is gone/)
   expect(before).toBe('a\nb\nc\n')
   expect(again.code).toBe(0)
   expect(read('ledger')).toBe('a\nb\nc\nb\nc\n')

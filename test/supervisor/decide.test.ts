@@ -9,7 +9,8 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decide, failure, NORMAL, SHUTDOWN } from '../../src/supervisor/index.ts'
+import { decide } from '../../src/supervisor/decide.ts'
+import { failure, NORMAL, SHUTDOWN } from '../../src/supervisor/reason.ts'
 import {
   checkSupervisor,
   type Flags,

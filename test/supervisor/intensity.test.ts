@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/ids.ts'
-import { pauseMs } from '../../src/supervisor/index.ts'
+import { pauseMs } from '../../src/supervisor/judge.ts'
 import { rig, type Scripted } from './rig.ts'
 
 const AT_ONCE = { backoff: { minMs: 0, maxMs: 0 } }
