@@ -23,7 +23,7 @@ const open = async (options: RuntimeOptions = {}) => {
   })
   onTestFinished(async () => {
     await runtime.stop()
-    await removeFolder(folder)
+    removeFolder(folder)
   })
   return { runtime, faults, folder }
 }
