@@ -192,6 +192,12 @@ export const ERRORS = {
     exit: 12,
     http: 500,
   },
+  RUNTIME_GIVEN_UP: {
+    message: 'a part without which nothing goes on failed too often: {why}',
+    hint: 'nothing is lost: start it again; `daemon.log` says what failed',
+    exit: 12,
+    http: 503,
+  },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
   FENCED: {
     message: 'this process has been replaced ({what})',
@@ -202,6 +208,12 @@ export const ERRORS = {
   STORE_FULL: {
     message: '{path} cannot be written: {why}',
     hint: 'free disk space, or make it writable, then ask again: this was not done; nothing else is lost',
+    exit: 12,
+    http: 503,
+  },
+  STORE_RESTARTED: {
+    message: 'the writer of the journal failed and is started again: {why}',
+    hint: 'nothing of this commit has happened; ask again',
     exit: 12,
     http: 503,
   },

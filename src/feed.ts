@@ -28,6 +28,8 @@ export type Feed = Readonly<{
     matters: (step: StepRow) => boolean,
     look: () => Promise<T | undefined>,
   ) => Promise<T | undefined>
+  /** Follows again after the projector was replaced: everybody reads from the journal what was not shown to them. */
+  again: () => void
   /** Ends what is followed. Idempotent. */
   close: () => void
 }>
@@ -45,7 +47,7 @@ const isOf = (plan: string): ((step: StepRow) => boolean) => {
 
 /** The feed of a journal and of what is shown of it from now on. */
 export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): Feed => {
-  const wakes = new Set<() => void>()
+  const tails = new Set<Readonly<{ wake: () => void; again: () => void }>>()
   let closed = false
 
   /** What is shown from now on and matters, until it is taken. */
@@ -53,17 +55,28 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
     let held: StepRow[] = []
     let overflowed = false
     let rouse = (): void => {}
-    const unlisten = shown.listen((steps) => {
-      if (overflowed) return
-      for (const step of steps) if (matters(step)) held.push(step)
-      if (held.length > TAIL_MAX) {
-        overflowed = true
-        held = []
-      }
-      if (overflowed || held.length > 0) rouse()
-    })
+    const lose = (): void => {
+      overflowed = true
+      held = []
+    }
+    const listen = (): (() => void) =>
+      shown.listen((steps) => {
+        if (overflowed) return
+        for (const step of steps) if (matters(step)) held.push(step)
+        if (held.length > TAIL_MAX) lose()
+        if (overflowed || held.length > 0) rouse()
+      })
+    let unlisten = listen()
     const wake = (): void => rouse()
-    wakes.add(wake)
+    const tail = {
+      wake,
+      again: (): void => {
+        unlisten = listen()
+        lose()
+        rouse()
+      },
+    }
+    tails.add(tail)
     return {
       /** Null when there were too many to keep; what comes after this call is kept again. */
       take: (): readonly StepRow[] | null => {
@@ -81,7 +94,7 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
       wake,
       end: (): void => {
         unlisten()
-        wakes.delete(wake)
+        tails.delete(tail)
       },
     }
   }
@@ -137,9 +150,12 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
         tail.end()
       }
     },
+    again: () => {
+      for (const { again } of tails) again()
+    },
     close: () => {
       closed = true
-      for (const wake of wakes) wake()
+      for (const { wake } of tails) wake()
     },
   }
 }

@@ -2,7 +2,8 @@
  * Retention as a runtime has it: passes that it makes by itself, and those that somebody asks for.
  */
 import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
-import { TenutoError } from './errors.ts'
+import { isTenutoError, TenutoError } from './errors.ts'
+import { type Rounds, rounds } from './rounds.ts'
 import type { GcShape } from './views/shapes.ts'
 
 /** What a home keeps of plans that have ended; what is left out is as by default, and `Infinity` keeps all. */
@@ -24,14 +25,13 @@ export type GcOptions = Readonly<{
   shrink?: boolean
 }>
 
-/** Retention of a home that is held. */
-export type Retention = Readonly<{
-  gc: (options?: GcOptions) => Promise<GcShape>
-  /** Whether a new plan may not have this id. */
-  isUsed: (plan: string) => boolean
-  /** Makes no more passes by itself. Idempotent. */
-  stop: () => void
-}>
+/** Retention of a home that is held, for whoever asks for it, and for whoever supervises the passes it makes by itself. */
+export type Retention = Rounds &
+  Readonly<{
+    gc: (options?: GcOptions) => Promise<GcShape>
+    /** Whether a new plan may not have this id. */
+    isUsed: (plan: string) => boolean
+  }>
 
 const EVERY_MS = 300_000
 /** So soon after the start the first pass comes. */
@@ -51,36 +51,31 @@ export const retentionLimits = ({ everyMs = EVERY_MS, ...given }: RetentionOptio
   return limits
 }
 
-/** Retention on a journal. Without `alone` it makes no passes by itself. */
+/** Retention on a journal. Without `isAlone` it makes no passes by itself. */
 export const retention = async (
   ports: RetainingPorts,
   options: RetentionOptions,
-  alone: boolean,
+  isAlone: boolean,
 ): Promise<Retention> => {
-  const { journal, clock, log } = ports
+  const { journal, clock } = ports
   const limits = retentionLimits(options)
   const { everyMs = EVERY_MS } = options
   const retain = retaining(ports, await journal.pruning.leaving())
-  let stopped = false
-  let cancel = (): void => {}
-  const later = (ms: number): void => {
-    if (!alone || everyMs <= 0 || stopped) return
-    cancel = clock.setTimeout(() => {
-      retain
-        .pass({ limits, spareMs: SPARE_MS, dryRun: false })
-        .catch((error: unknown) => {
-          if (!stopped)
-            log.warn(
-              { error: String(error) },
-              'what is kept no longer could not be removed; it is tried again',
-            )
-        })
-        .finally(() => later(everyMs))
-    }, ms)
-  }
-  later(Math.min(everyMs, FIRST_MS))
+  const alone = rounds({
+    clock,
+    firstMs: Math.min(everyMs, FIRST_MS),
+    everyMs: isAlone ? everyMs : 0,
+    round: async () => {
+      try {
+        await retain.pass({ limits, spareMs: SPARE_MS, dryRun: false })
+      } catch (error) {
+        if (!isTenutoError(error, 'STORE_FULL')) throw error
+      }
+    },
+  })
 
   return {
+    ...alone,
     gc: async ({ dryRun = false, olderThanMs, keep, shrink = false } = {}) => {
       const wanted: RetentionLimits = {
         ...limits,
@@ -112,9 +107,5 @@ export const retention = async (
       }
     },
     isUsed: retain.isUsed,
-    stop: () => {
-      stopped = true
-      cancel()
-    },
   }
 }

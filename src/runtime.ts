@@ -2,15 +2,16 @@
  * The runtime: the one place that puts the parts together. It holds a home, takes plans in, and follows them to their end.
  */
 import { isAbsolute, resolve } from 'node:path'
-import type { AttemptNews, Attempts } from './actors/attempts.ts'
+import { type AttemptNews, type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
 import type { HostCounts } from './actors/memory.ts'
 import { readNeeds } from './actors/needs.ts'
 import type { StorageState } from './actors/outage.ts'
+import { type Faults, type Part, part } from './actors/part.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
-import { projector } from './actors/projector.ts'
+import { NO_PROJECTOR, type Projector, projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
 import { runnerProgram } from './actors/runner-program.ts'
 import { parseAddress, planAddress } from './address.ts'
@@ -35,9 +36,10 @@ import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
-import type { Journal, PlanHead } from './journal/journal.ts'
+import type { Journal, Opening, PlanHead } from './journal/journal.ts'
 import { type Hold, holdHome } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
+import { restartingJournal } from './journal/restarting.ts'
 import { type Durability, sqliteJournal } from './journal/sqlite.ts'
 import { type OpenLog, openLog } from './log.ts'
 import { meets } from './machines/board.ts'
@@ -46,7 +48,9 @@ import { bootId } from './process.ts'
 import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
+import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
+import { runtimeTree, treeShape } from './tree.ts'
 import {
   type BuildShape,
   buildShape,
@@ -58,6 +62,7 @@ import {
   type StateShape,
   type StorageShape,
   type SweepShape,
+  type TreeShape,
 } from './views/shapes.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -101,6 +106,8 @@ export type Ports = Readonly<{
   random: Random
   journal: () => Promise<Journal>
   attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
+  /** Makes an actor or a part fail. */
+  faults: Faults
 }>
 
 /** How a plan is submitted. */
@@ -189,6 +196,8 @@ export type Runtime = Readonly<{
   /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */
   onStorage: (told: (storage: StorageShape) => void) => () => void
   counts: () => HostCounts
+  /** The supervision tree: every part, what has happened to it, and the actors that are in memory. */
+  tree: () => TreeShape
   /** Resolves when every message has been taken that can be taken now, and what came of it is durable. */
   idle: () => Promise<void>
   /** Which build this process runs, and whether the code on disk still is that. */
@@ -208,6 +217,8 @@ const STATE_SCHEMA = '1'
 
 type Parts = Readonly<{
   journal: Journal
+  /** Goes on with the epoch of the journal on a connection of its own. */
+  reopen: (again: Opening) => Promise<Journal>
   hold: Hold | null
   opened: OpenLog
   /** Of the runner. */
@@ -224,7 +235,8 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
     const opened = await openLog({ level: 'silent' })
     // A runtime that is virtual in all leaves nothing on the disk.
     const program = options.ports?.attempts ? '' : runnerProgram(home)
-    return { journal: await given(), hold: null, opened, program }
+    const journal = await given()
+    return { journal, reopen: async () => journal, hold: null, opened, program }
   }
   const record: HolderRecord = {
     pid: process.pid,
@@ -245,12 +257,9 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
     if (stale !== null) opened.log.warn({ build, stale }, 'this build is stale')
     const booted = stale === null ? build : `${build}+stale`
     const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
-    const journal = await sqliteJournal({
-      file: paths.journal,
-      boot,
-      durability: options.durability ?? 'full',
-    })
-    return { journal, hold, opened, program }
+    const file = { file: paths.journal, boot, durability: options.durability ?? 'full' }
+    const journal = await sqliteJournal(file)
+    return { journal, reopen: (again) => sqliteJournal({ ...file, again }), hold, opened, program }
   } catch (error) {
     await opened?.close()
     hold.release()
@@ -276,20 +285,46 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
-  const { journal, hold, opened, program } = await openParts(home, options, running)
+  const parts = await openParts(home, options, running)
+  const { hold, opened, program } = parts
+  const faults = options.ports?.faults
+  const writer = restartingJournal(parts.journal, parts.reopen, () =>
+    faults?.({ part: 'journal', call: 'commit' }),
+  )
+  const { journal } = writer
   const { log } = opened
   const unwatch = running.watch(clock, ({ stale }) => {
     if (stale === null) log.info({}, 'the code on disk is again what this process runs')
     else log.warn({ stale }, 'the code on disk is not what this process runs')
   })
   const homeId = journal.opening.home
-  const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
+  const projecting = part<Projector>({
+    name: 'projector',
+    make: () => projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped')),
+    idle: NO_PROJECTOR,
+    tell: async () => steps.again(),
+    faults,
+  })
+  const shown = projecting.port
   const steps = feed(journal, shown)
   const staying = alive()
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
   const reading = catalog(journal, home)
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
+  let executor: Part<Attempts> | undefined
+  /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
+  const executing = (make: () => Attempts): Attempts => {
+    executor = part<Attempts>({
+      name: 'executor',
+      make,
+      idle: NO_ATTEMPTS,
+      tell: () => actors.tellAgain('executor'),
+      drop: (failed) => void failed.close(),
+      faults,
+    })
+    return executor.port
+  }
   let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
 
   const realAttempts: Ports['attempts'] = (tell) => {
@@ -317,7 +352,9 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       return made
     }
     const { bootedSince } = journal.opening
-    const processes = processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell })
+    const processes = executing(() =>
+      processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell }),
+    )
     return routedAttempts(processes, calls)
   }
 
@@ -348,13 +385,19 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     journal,
     clock,
     random,
-    attempts: (tell) => starting(options.starts ?? true, (options.ports?.attempts ?? realAttempts)(tell)),
+    attempts: (tell) => {
+      const given = options.ports?.attempts
+      return starting(options.starts ?? true, given ? executing(() => given(tell)) : realAttempts(tell))
+    },
     maxParallel: (options.starts ?? true) ? maxParallel : 0,
     log,
     show: shown.show,
     occupied: (some) => staying.because('plans', some),
     stored,
     fail: broken,
+    failed: (actor) => tree.failed(actor),
+    forgotten: (address) => tree.forget(address),
+    faults,
   })
   if (options.inspect) actors.inspect(options.inspect)
   /** Plans whose end somebody in this process waits for, or is about to read. */
@@ -542,7 +585,35 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const takesUp = (options.resume ?? true) && (options.starts ?? true)
   const isForeign = (plan: string): boolean => foreign.has(plan)
-  const net = sweeper({ journal, clock, host: actors, log, takesUp, isForeign }, options.sweepMs ?? SWEEP_MS)
+  const net = sweeper(
+    { journal, clock, host: actors, takesUp, isForeign, faults },
+    options.sweepMs ?? SWEEP_MS,
+  )
+
+  let unstopped: Readonly<{ error: unknown }> | null = null
+  const stopWriter = async (): Promise<void> => {
+    try {
+      await writer.stop(stopping !== null && halting === null)
+    } catch (error) {
+      unstopped = { error }
+    }
+  }
+  const tree = runtimeTree(
+    {
+      journal: { start: writer.start, stop: stopWriter },
+      slots: actors.parts.slots,
+      timers: actors.parts.timers,
+      executor: { start: (exit) => executor?.start(exit), stop: actors.stop },
+      sweeper: net,
+      retention: retain,
+      projector: { start: projecting.start, stop: steps.close },
+    },
+    { clock, random, log },
+  )
+  void tree.ended.then((reason) => {
+    if (!stopping) broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
+  })
+  await tree.start()
 
   const runtime: Runtime = {
     home,
@@ -587,6 +658,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       return () => void listeners.delete(told)
     },
     counts: actors.counts,
+    tree: () => treeShape(tree.show(), actors, clock.now()),
     idle: actors.idle,
     build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),
@@ -594,15 +666,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     failed,
     stop: () => {
       stopping ??= (async () => {
-        net.stop()
-        retain.stop()
         unwatch()
         unwatchHome?.()
-        steps.close()
         try {
           await halting
-          await actors.stop()
-          await journal.stop(halting === null)
+          await tree.stop()
+          if (unstopped) throw unstopped.error
         } finally {
           staying.end()
           hold?.release()
@@ -623,7 +692,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
-  net.begin()
+  net.ready()
   return runtime
 }
 

@@ -2,12 +2,14 @@
  * The sweep of a home that is held: what the host finds in its plans, together with what only the runtime can see, now and by itself.
  */
 import type { Host } from './actors/host.ts'
+import type { Faults } from './actors/part.ts'
 import type { Missed } from './actors/sweeping.ts'
 import { parseAttemptKey } from './attempt.ts'
 import type { Clock } from './clock.ts'
 import { isTenutoError } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
 import { markedProcesses } from './process.ts'
+import { type Rounds, rounds } from './rounds.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import type { SweepShape } from './views/shapes.ts'
 
@@ -16,31 +18,31 @@ export type SweepPorts = Readonly<{
   journal: Pick<Journal, 'plan' | 'plans' | 'opening'>
   clock: Clock
   host: Pick<Host, 'sweep' | 'residents'>
-  log: Readonly<Record<'warn', (fields: object, message: string) => void>>
   /** Whether plans of this home are taken up at all. */
   takesUp: boolean
   /** Whether a plan is left to another program. */
   isForeign: (plan: string) => boolean
+  /** Makes a round fail, for tests. */
+  faults?: Faults | undefined
 }>
 
-/** The sweep of a home. */
-export type Sweep = Readonly<{
-  /** Sweeps now, whatever its age. */
-  now: () => Promise<SweepShape>
-  /** Begins to sweep by itself, once what was left has been taken up: before, all of it would seem to have been missed. */
-  begin: () => void
-  /** Sweeps no more by itself. Idempotent. */
-  stop: () => void
-}>
+/** The sweep of a home, for whoever asks for one, and for whoever supervises those that it makes by itself. */
+export type Sweep = Rounds &
+  Readonly<{
+    /** Sweeps now, whatever its age. */
+    now: () => Promise<SweepShape>
+    /** What was left has been taken up: before, all of it would seem to have been missed. */
+    ready: () => void
+  }>
 
 /** How often it looks by itself where nobody says otherwise, in milliseconds. */
 export const SWEEP_MS = 5_000
 /** Processes are looked at in every so many sweeps: where no runner serves, all of the machine must be looked over. */
 const PROCESSES_EVERY = 6
 
-/** Sweeps every `everyMs` milliseconds once it has begun; 0 never. What is younger than twice that is left alone then. */
+/** Sweeps every `everyMs` milliseconds once it is ready; 0 never. What is younger than twice that is left alone then. */
 export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
-  const { journal, clock, host, log } = ports
+  const { journal, clock, host } = ports
 
   /** What the host cannot see: plans that nobody has taken up, and processes of plans that have ended. */
   const missed = async (minAgeMs: number, withProcesses: boolean): Promise<readonly Missed[]> => {
@@ -74,27 +76,28 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
     }
   }
 
-  let stopped = everyMs <= 0
-  let cancel = (): void => {}
-  const later = (round: number): void => {
-    if (stopped) return
-    cancel = clock.setTimeout(() => {
-      sweep(2 * everyMs, round % PROCESSES_EVERY === 0)
-        .catch((error: unknown) => {
-          // What a store that is away keeps from being swept is said once, by the host.
-          if (stopped || isTenutoError(error, 'STORE_FULL')) return
-          log.warn({ error: String(error) }, 'a sweep failed; the next one comes')
-        })
-        .finally(() => later(round + 1))
-    }, everyMs)
-  }
+  let isReady = false
+  const alone = rounds({
+    clock,
+    firstMs: everyMs,
+    everyMs,
+    round: async (count) => {
+      if (!isReady) return
+      ports.faults?.({ part: 'sweeper', call: 'round' })
+      try {
+        await sweep(2 * everyMs, count % PROCESSES_EVERY === 0)
+      } catch (error) {
+        // What a store that is away keeps from being swept is said once, by the host.
+        if (!isTenutoError(error, 'STORE_FULL')) throw error
+      }
+    },
+  })
 
   return {
+    ...alone,
     now: () => sweep(0, true),
-    begin: () => later(1),
-    stop: () => {
-      stopped = true
-      cancel()
+    ready: () => {
+      isReady = true
     },
   }
 }

@@ -1,10 +1,12 @@
 /**
- * For tests of programs that embed Tenuto: time that is moved, a journal in memory, chance that repeats.
+ * For tests of programs that embed Tenuto: time that is moved, a journal in memory, chance that repeats, faults on demand.
  */
 
+export type { FaultPoint, Faults } from './actors/part.ts'
 export { type AuditPlan, auditPlan, auditPositions } from './audit/audit.ts'
 export type { Finding } from './audit/finding.ts'
 export { auditHome, type HomeLook } from './audit/home.ts'
 export { seededRandom } from './ids.ts'
 export { type MemoryDisk, memoryDisk, memoryJournal, memoryReader } from './journal/memory.ts'
+export { type FaultInjection, type FaultPlace, faultInjection } from './testing/faults.ts'
 export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'

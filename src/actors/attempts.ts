@@ -52,3 +52,12 @@ export type Attempts = Readonly<{
   /** Lets go; attempts that live in processes of their own go on. */
   close: () => Promise<void>
 }>
+
+/** Takes every order and does nothing: what is asked of it is asked again of who comes after. */
+export const NO_ATTEMPTS: Attempts = {
+  ensure: () => {},
+  stop: () => {},
+  look: () => 'awaited',
+  sweep: () => {},
+  close: async () => {},
+}

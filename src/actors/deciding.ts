@@ -14,6 +14,7 @@ import { isJobEnd } from '../states.ts'
 import { type Entry, type Resident, resident } from './directory.ts'
 import { hint, type Message, messageOf } from './mailbox.ts'
 import type { Memory } from './memory.ts'
+import type { Faults } from './part.ts'
 import { boardEvent, createJob, createPlan, planState, type Step, takeStep } from './step.ts'
 import type { LiveActor } from './system.ts'
 import { consume, type Note, noteRow, stepRow, touchJob } from './transaction.ts'
@@ -23,6 +24,8 @@ export type DecidingPorts = Readonly<{
   clock: Clock
   random: Random
   log: Readonly<Record<'error', (fields: object, message: string) => void>>
+  /** Makes an actor fail, for tests. */
+  faults?: Faults | undefined
 }>
 
 /** A plan to be taken in. */
@@ -49,7 +52,7 @@ const DEADLY = 'the process ended each time this message was taken'
 const ECHOES = new Set(['attempt.ended', 'attempt.stopping', 'job.settled'])
 
 /** Decides on a memory. */
-export const deciding = (memory: Memory, { clock, random, log }: DecidingPorts): Deciding => {
+export const deciding = (memory: Memory, { clock, random, log, faults }: DecidingPorts): Deciding => {
   const { system, boxes, permits, residents, absent, counts } = memory
 
   const note = (told: Note): void => {
@@ -197,6 +200,7 @@ export const deciding = (memory: Memory, { clock, random, log }: DecidingPorts):
     if (message.id !== null && memory.careful.delete(message.id) && message.deliveries > DELIVERIES_MAX)
       return poison(of, address, message, DEADLY)
     try {
+      faults?.({ actor: address, message: message.event.type })
       const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now)
       if (entry) take(entry, message, now)
       else if (absent.has(address)) boxes.putFirst(address, message)
@@ -254,7 +258,7 @@ export const deciding = (memory: Memory, { clock, random, log }: DecidingPorts):
     )
     memory.open.touched.add(of)
     if (message.deliveries >= DELIVERIES_MAX) return poison(of, address, message, why)
-    memory.open.faulted.add(address)
+    memory.open.faulted.set(address, error)
     boxes.hold(address)
     if (message.id !== null && !counted) memory.open.failed.push(message.id)
     else if (message.id === null && message.durable) memory.open.posted.push([address, message])
@@ -263,7 +267,7 @@ export const deciding = (memory: Memory, { clock, random, log }: DecidingPorts):
   /** A message that cannot be taken is a dead letter, and its actor ends as failed, or is quarantined. */
   const poison = (of: Resident, address: Address, message: Message, why: string): void => {
     memory.open.touched.add(of)
-    memory.open.faulted.add(address)
+    memory.open.faulted.set(address, why)
     boxes.hold(address)
     bury(address, message, why)
     if (message.event.type === 'faulted') {

@@ -9,7 +9,8 @@ import { TenutoError } from '../errors.ts'
 import type { ActorRow, JobRow, Journal, MailRow, PlanRow } from '../journal/journal.ts'
 import type { JsonObject } from '../json.ts'
 import { type BoardRow, type Graph, graphOf } from '../machines/board.ts'
-import { JOB_VERSION, jobMachine } from '../machines/job.ts'
+import { type Asks, NOTHING } from '../machines/effect.ts'
+import { JOB_VERSION, type JobSnapshot, jobAsks, jobMachine } from '../machines/job.ts'
 import { MIGRATIONS, type Migration, migrateContext } from '../machines/migrations.ts'
 import { PLAN_VERSION, planMachine } from '../machines/plan.ts'
 import { isJobEnd, isJobState } from '../states.ts'
@@ -79,6 +80,12 @@ export const resident = (
 
 /** The plan's own actor; undefined before its first step. */
 export const planEntry = (of: Resident): Entry | undefined => of.actors.get(planAddress(of.id))
+
+/** What a live job asks for, by its own machine; a state that the machine does not explain asks for nothing. */
+export const asksOf = (entry: Entry): Asks =>
+  entry.kind === 'job'
+    ? jobAsks({ value: entry.value, context: entry.context } as unknown as JobSnapshot)
+    : NOTHING
 
 /**
  * Brings one actor back from its row, through migrations where an older machine wrote it. Throws when the machine cannot take it, or

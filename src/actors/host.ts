@@ -16,18 +16,41 @@ import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, PROBE_BATCH, type StepRow } from '../journal/journal.ts'
+import type { Asks, Effect } from '../machines/effect.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptBegun, AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
-import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
-import { loading } from './loading.ts'
+import { asksOf, type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { loading, tellSlots } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
-import { forgetPlan, type HostCounts, memory } from './memory.ts'
+import { forgetPlan, type HostCounts, type Memory, memory } from './memory.ts'
 import { outage, type StorageState } from './outage.ts'
+import type { Faults } from './part.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
+
+/** A live actor, and what waits for it. */
+export type ActorLook = Readonly<{
+  address: Address
+  state: string
+  /** When its row on the board last changed, in epoch ms; null for a plan. */
+  since: number | null
+  depth: number
+  /** The moment of the message that comes next; null when there is none, or it has none. */
+  oldestAt: number | null
+}>
+
+/** An actor that has failed, and what can be done about it. */
+export type FailedActor = Readonly<{
+  address: Address
+  error: unknown
+  /** Replaces it from its committed state. */
+  again: () => void
+  /** Ends it: a job fails with reason `fault`, a plan is quarantined. */
+  giveUp: (why: string) => void
+}>
 
 /** What a host needs. */
 export type HostPorts = Readonly<{
@@ -49,8 +72,14 @@ export type HostPorts = Readonly<{
   occupied?: (some: boolean) => void
   /** Told when commits can be made no more, and when they can be made again. */
   stored?: (state: StorageState) => void
+  /** An actor has failed. Without it, it is replaced at once. */
+  failed?: (actor: FailedActor) => void
+  /** Nobody needs this actor any more. */
+  forgotten?: (address: Address) => void
   /** Told once when the host can do nothing more: it was replaced, or its store is broken. */
   fail: (error: unknown) => void
+  /** Makes an actor or a part fail, for tests. */
+  faults?: Faults | undefined
 }>
 
 /**
@@ -71,11 +100,17 @@ export type Host = Readonly<{
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
   /** Does something between two drains, when nobody reads or changes a plan. */
   between: <T>(act: () => Promise<T>) => Promise<T>
+  /** Tells a part that was replaced what is so. */
+  tellAgain: (part: 'slots' | 'timers' | 'executor') => Promise<void>
+  /** The parts of its memory that can be replaced. */
+  parts: Memory['parts']
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
   /** Shows what every live actor does, in order, after the commit it belongs to. */
   inspect: FlatSystem['inspect']
   counts: () => HostCounts
+  /** The actors in memory, at most `most` of a kind, and how many there are. */
+  live: (kind: Entry['kind'], most: number) => Readonly<{ actors: readonly ActorLook[]; all: number }>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageState
   /** Resolves when nothing is runnable and everything done is durable. */
@@ -109,11 +144,21 @@ type Attempted = Readonly<{
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
   const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
-  const held = memory(journal.opening, clock, ports.maxParallel, (address, name, due) =>
-    tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
-  )
+  const held = memory({
+    opening: journal.opening,
+    clock,
+    maxParallel: ports.maxParallel,
+    fire: (address, name, due) => tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
+    tell: (part) => tellAgain(part),
+    faults: ports.faults,
+  })
   const { system, boxes, permits, alarms, residents, aside, counts } = held
-  const { admit, decide, note } = deciding(held, { clock, random: ports.random, log })
+  const { admit, decide, note } = deciding(held, {
+    clock,
+    random: ports.random,
+    log,
+    faults: ports.faults,
+  })
   const reading = loading(held, {
     journal,
     now: clock.now,
@@ -133,6 +178,7 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
+  let tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
   const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
   const reports: { done: () => void; fail: (error: unknown) => void }[] = []
@@ -182,11 +228,13 @@ export const host = (ports: HostPorts): Host => {
     finds.length > 0 ||
     sweeps.length > 0 ||
     betweens.length > 0 ||
+    tellings.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
   const wake = (): void => {
-    if (scheduled || draining || stopped || (away.isWaiting() && takeUps.length === 0)) return
+    if (scheduled || draining || stopped || (away.isWaiting() && takeUps.length + tellings.length === 0))
+      return
     scheduled = true
     clock.soon(() => {
       scheduled = false
@@ -240,7 +288,10 @@ export const host = (ports: HostPorts): Host => {
     })
   const drain = async (): Promise<void> => {
     // A plan can be read while nothing can be written.
-    if (away.isWaiting()) return takeThemUp().then(tellTakenUp)
+    if (away.isWaiting()) {
+      tellThem()
+      return takeThemUp().then(tellTakenUp)
+    }
     const admitted = admitThem()
     submissions = []
     for (const [address, news] of finds) {
@@ -273,10 +324,44 @@ export const host = (ports: HostPorts): Host => {
     tellKept(stored.messages)
     for (const { done: tellSource } of admitted) tellSource()
     tellTakenUp()
+    tellThem()
     await readAbsent()
     await takeThemUp()
     await sweepNow()
     for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
+  }
+  /** What parts that were replaced must know. Nothing is uncommitted now: they hear what is so, and nothing that may vanish. */
+  const tellThem = (): void => {
+    for (const { act, done, fail } of tellings.splice(0)) {
+      try {
+        act()
+        done()
+      } catch (error) {
+        fail(error)
+      }
+    }
+  }
+  const tellAgain: Host['tellAgain'] = (part) =>
+    new Promise((done, fail) => {
+      if (stopped) return fail(new TenutoError('STOPPED'))
+      tellings.push({ act: () => TELL[part](), done, fail })
+      wake()
+    })
+  const TELL = {
+    slots: (): void => {
+      for (const of of residents.values()) tellSlots(held, of)
+    },
+    timers: (): void => askAgain(({ timers }) => ({ type: 'armTimers', timers })),
+    executor: (): void => askAgain(({ attempt }) => attempt),
+  } as const
+  /** Asks again for what the live actors want. */
+  const askAgain = (wanted: (asks: Asks) => Effect | null): void => {
+    for (const of of residents.values()) {
+      for (const entry of of.actors.values()) {
+        const effect = wanted(asksOf(entry))
+        if (effect) perform({ entry, effect, recovered: true })
+      }
+    }
   }
   const tellKept = (messages: readonly Message[]): void => {
     for (const { offer } of messages)
@@ -285,6 +370,8 @@ export const host = (ports: HostPorts): Host => {
   /** Nothing is runnable, nothing is uncommitted: whatever now leads nowhere was missed. Answers come with the commit of the repairs. */
   const sweepNow = async (): Promise<void> => {
     if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
+    // A part that is being replaced will be told all it misses.
+    if (Object.values(held.parts).some((one) => !one.isUp())) return
     const asked = sweeps
     sweeps = []
     for (const { minAgeMs, missed, done, fail } of asked) {
@@ -387,7 +474,11 @@ export const host = (ports: HostPorts): Host => {
     for (const { done: tellSource } of reports.splice(0)) tellSource()
     if (done.steps.length > 0) ports.show(done.steps)
     for (const event of done.inspected) inspected(event)
-    for (const address of done.faulted) replace(address)
+    for (const [address, error] of done.faulted) {
+      const giveUp = (why: string): void => giveUpOn(address, why)
+      if (ports.failed) ports.failed({ address, error, again: () => replace(address), giveUp })
+      else replace(address)
+    }
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
   /** What an inspector throws is dropped, and the inspector with it: it may look and never hurt. */
@@ -417,6 +508,30 @@ export const host = (ports: HostPorts): Host => {
     }
     boxes.letGo(address)
   }
+  /** An actor that has failed too often is brought back once more, for the message that ends it. */
+  const giveUpOn = (address: Address, why: string): void => {
+    const act = (): void => {
+      const of = residents.get(parseAddress(address).plan)
+      if (!of?.actors.has(address)) return
+      replace(address)
+      const faulted = messageOf(
+        { type: 'faulted', at: clock.now(), error: why },
+        { postedBy: held.head.position },
+      )
+      held.open.touched.add(of)
+      held.open.posted.push([address, faulted])
+      boxes.putFirst(address, faulted)
+    }
+    tellings.push({ act, done: () => {}, fail: die })
+    wake()
+  }
+  const looked = ({ address, value, resident: of, index }: Entry): ActorLook => ({
+    address,
+    state: value,
+    since: of.rows[index]?.since ?? null,
+    depth: boxes.depth(address),
+    oldestAt: boxes.first(address)?.event.at ?? null,
+  })
   const isWaitedFor = (plan: string): boolean =>
     [...boxes.addresses()].some((address) => parseAddress(address).plan === plan)
   /** An ended job is a row again, and a plan whose jobs have all ended leaves the memory. */
@@ -425,11 +540,13 @@ export const host = (ports: HostPorts): Host => {
     if (entry.kind === 'job' && isJobEnd(entry.value) && boxes.depth(address) === 0) {
       of.actors.delete(address)
       alarms.forget(address)
+      ports.forgotten?.(address)
     }
     const plan = planEntry(of)
     if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && !isWaitedFor(of.id)) {
       residents.delete(of.id)
       permits.forget(of.id)
+      ports.forgotten?.(planAddress(of.id))
     }
   }
 
@@ -448,8 +565,8 @@ export const host = (ports: HostPorts): Host => {
   }
   const undo = async ({ done, stored, admitted, reached }: Attempted, error: unknown): Promise<void> => {
     counts.failedCommits += 1
-    if (!isTenutoError(error, 'STORE_FULL')) return die(error)
-    away.failed(error)
+    if (isTenutoError(error, 'STORE_FULL')) away.failed(error)
+    else if (!isTenutoError(error, 'STORE_RESTARTED')) return die(error)
     const waiting: [Address, Message][] = []
     for (const of of done.touched) {
       for (const [address, messages] of waitingFor(of.id)) {
@@ -590,9 +707,23 @@ export const host = (ports: HostPorts): Host => {
         betweens.push({ act: async () => done(await act()), fail })
         wake()
       }),
+    tellAgain,
+    parts: held.parts,
     residents,
     inspect,
     counts: () => ({ ...counts }),
+    live: (kind, most) => {
+      const actors: ActorLook[] = []
+      let all = 0
+      for (const of of residents.values()) {
+        for (const entry of of.actors.values()) {
+          if (entry.kind !== kind) continue
+          all += 1
+          if (actors.length < most) actors.push(looked(entry))
+        }
+      }
+      return { actors, all }
+    },
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {

@@ -2,7 +2,7 @@
  * Loading: plans and actors that are not in memory. A plan that cannot be loaded is set aside, with the reason, and disturbs nobody
  * else; an operator who has mended what was wrong lets it be tried again.
  */
-import { type Address, parseAddress, planAddress } from '../address.ts'
+import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
 import type { Migration } from '../machines/migrations.ts'
@@ -48,9 +48,21 @@ const isOfThePlan = (error: unknown): boolean => {
 /** A plan with which the process ended this often in a row is set aside. */
 const LOADINGS_MAX = 3
 
+/** Tells the slots what the jobs of a plan hold and wait for. */
+export const tellSlots = ({ permits, boxes }: Memory, of: Resident): void => {
+  for (const { name, state } of of.rows) {
+    if (isJobEnd(state) || state === 'held') continue
+    // A slot that was granted and has not been taken yet is not granted again.
+    const granted = state === 'queued' && boxes.hasType(jobAddress(of.id, name), 'slot.granted')
+    permits.job(of.id, name, granted ? 'running' : state)
+  }
+  const own = planEntry(of)
+  if (own) permits.plan(of.id, { maxParallel: of.definition.maxParallel, admits: planAdmits(planState(own)) })
+}
+
 /** Loads into a memory. */
 export const loading = (memory: Memory, { journal, now, log, note, migrations }: LoadingPorts): Loading => {
-  const { system, boxes, permits, residents, absent, aside, recovering } = memory
+  const { system, boxes, residents, absent, aside, recovering } = memory
 
   const waitingFor = (plan: string): Map<Address, readonly Message[]> => {
     const waiting = [...boxes.addresses()].filter((address) => parseAddress(address).plan === plan)
@@ -88,11 +100,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
   }
   const enter = (of: Resident, reported: boolean): void => {
     residents.set(of.id, of)
-    for (const row of of.rows)
-      if (!isJobEnd(row.state) && row.state !== 'held') permits.job(of.id, row.name, row.state)
-    const own = planEntry(of)
-    if (own)
-      permits.plan(of.id, { maxParallel: of.definition.maxParallel, admits: planAdmits(planState(own)) })
+    tellSlots(memory, of)
     for (const [address, entry] of of.actors) {
       noteMigration(entry)
       boxes.put(address, hint('recovered'))

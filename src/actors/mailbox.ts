@@ -89,8 +89,12 @@ export type Mailboxes = Readonly<{
   /** Removes and returns all messages of an address. */
   clear: (address: Address) => readonly Message[]
   depth: (address: Address) => number
+  /** The first message of an address; it stays. */
+  first: (address: Address) => Message | undefined
   /** Whether the message of this id of the mail table is in the mailbox. */
   has: (address: Address, id: number) => boolean
+  /** Whether a message of this type is in the mailbox. */
+  hasType: (address: Address, type: string) => boolean
 }>
 
 /** A queue whose first element is found without moving the others. */
@@ -192,6 +196,14 @@ export const mailboxes = (): Mailboxes => {
     has: (address, id) => {
       const of = boxes.get(address)
       return of?.messages.some((message, at) => at >= of.head && message.id === id) === true
+    },
+    first: (address) => {
+      const of = boxes.get(address)
+      return of?.messages[of.head]
+    },
+    hasType: (address, type) => {
+      const of = boxes.get(address)
+      return of?.messages.some(({ event }, at) => at >= of.head && event.type === type) === true
     },
     depth: (address) => {
       const of = boxes.get(address)

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Opening } from '../journal/journal.ts'
 import type { Resident } from './directory.ts'
 import { type Mailboxes, mailboxes } from './mailbox.ts'
+import { type Faults, type Part, part } from './part.ts'
 import { type Slots, slots } from './slots.ts'
 import { type FlatSystem, flatSystem } from './system.ts'
 import { type Timers, timers } from './timers.ts'
@@ -21,6 +22,8 @@ export type HostCounts = Readonly<
 export type Memory = {
   readonly system: FlatSystem
   readonly boxes: Mailboxes
+  /** Parts that are replaced when they fail, and the ports through which all others speak to them. */
+  readonly parts: Readonly<{ slots: Part<Slots>; timers: Part<Timers> }>
   readonly permits: Slots
   readonly alarms: Timers
   readonly residents: Map<string, Resident>
@@ -41,26 +44,72 @@ export type Memory = {
   open: Transaction
 }
 
-/** An empty memory, from where the journal stands. `fire` is told of each timer that is due. */
-export const memory = (
-  opening: Opening,
-  clock: Clock,
-  maxParallel: number,
-  fire: (address: Address, name: string, due: number) => void,
-): Memory => ({
-  system: flatSystem(),
-  boxes: mailboxes(),
-  permits: slots(maxParallel),
-  alarms: timers(clock, fire),
-  residents: new Map(),
-  absent: new Set(),
-  aside: new Map(),
-  recovering: new Map(),
-  careful: new Set(),
-  counts: { steps: 0, commits: 0, failedCommits: 0, faults: 0, duplicates: 0, dead: 0, repairs: 0 },
-  head: { position: opening.position, mail: opening.mail, dead: opening.dead },
-  open: transaction(),
-})
+/** What a memory is made with. */
+export type MemoryOptions = Readonly<{
+  opening: Opening
+  clock: Clock
+  maxParallel: number
+  /** Told of each timer that is due. */
+  fire: (address: Address, name: string, due: number) => void
+  /** Tells new slots, or new timers, what is so. */
+  tell: (part: 'slots' | 'timers') => Promise<void>
+  faults?: Faults | undefined
+}>
+
+/** An empty memory, from where the journal stands. */
+export const memory = ({ opening, clock, maxParallel, fire, tell, faults }: MemoryOptions): Memory => {
+  const parts = {
+    slots: part({
+      name: 'slots',
+      make: () => slots(maxParallel),
+      idle: NO_SLOTS,
+      tell: () => tell('slots'),
+      faults,
+    }),
+    timers: part({
+      name: 'timers',
+      make: () => timers(clock, fire),
+      idle: NO_TIMERS,
+      tell: () => tell('timers'),
+      drop: (failed) => failed.stop(),
+      faults,
+    }),
+  }
+  return {
+    system: flatSystem(),
+    boxes: mailboxes(),
+    parts,
+    permits: parts.slots.port,
+    alarms: parts.timers.port,
+    residents: new Map(),
+    absent: new Set(),
+    aside: new Map(),
+    recovering: new Map(),
+    careful: new Set(),
+    counts: { steps: 0, commits: 0, failedCommits: 0, faults: 0, duplicates: 0, dead: 0, repairs: 0 },
+    head: { position: opening.position, mail: opening.mail, dead: opening.dead },
+    open: transaction(),
+  }
+}
+
+/** Nothing is granted while there are no slots. */
+const NO_SLOTS: Slots = {
+  plan: () => {},
+  job: () => {},
+  grant: () => undefined,
+  couldGrant: () => false,
+  forget: () => {},
+  of: () => undefined,
+  held: () => 0,
+}
+/** Nobody is woken while there are no timers. */
+const NO_TIMERS: Timers = {
+  arm: () => {},
+  armedAt: () => undefined,
+  forget: () => {},
+  stop: () => {},
+  armed: () => 0,
+}
 
 /** Throws away all that is in memory of a plan but its messages: timers, slots, actors. What is in the journal can be read again. */
 export const forgetPlan = ({ residents, alarms, permits }: Memory, plan: string): void => {

@@ -39,3 +39,6 @@ export const projector = (dropped: (error: unknown) => void): Projector => {
     listeners: () => listeners.size,
   }
 }
+
+/** Shows nothing to anybody. */
+export const NO_PROJECTOR: Projector = { show: () => {}, listen: () => () => {}, listeners: () => 0 }

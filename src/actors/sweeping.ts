@@ -4,11 +4,9 @@
  */
 import { type Address, parseAddress, planAddress } from '../address.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
-import { type Asks, NOTHING } from '../machines/effect.ts'
-import { type JobSnapshot, jobAsks } from '../machines/job.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { Attempts } from './attempts.ts'
-import { type Entry, planEntry, type Resident } from './directory.ts'
+import { asksOf, type Entry, planEntry, type Resident } from './directory.ts'
 import type { Loading } from './loading.ts'
 import { type Message, messageOf, storedMessage } from './mailbox.ts'
 import { forgetPlan, type Memory } from './memory.ts'
@@ -42,12 +40,6 @@ export type Missed = Readonly<{
 
 /** The sweeping part of a host. */
 export type Sweeping = (minAgeMs: number, missed: readonly Missed[]) => Promise<SweepReport>
-
-/** What a live job asks for, by its own machine; a state that the machine does not explain asks for nothing. */
-const asksOf = (entry: Entry): Asks =>
-  entry.kind === 'job'
-    ? jobAsks({ value: entry.value, context: entry.context } as unknown as JobSnapshot)
-    : NOTHING
 
 /** Sweeps a memory. */
 export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {

@@ -50,8 +50,8 @@ export type Transaction = {
   readonly inspected: InspectionEvent[]
   /** Actors that were asked and refused: if they have ended, nobody needs them in memory. */
   readonly refused: Set<Entry>
-  /** Addresses whose machine threw; they are replaced after the commit. */
-  readonly faulted: Set<Address>
+  /** Addresses whose machine threw, and what; they are replaced after the commit. */
+  readonly faulted: Map<Address, unknown>
 }
 
 /** A transaction in which nothing has happened. */
@@ -73,7 +73,7 @@ export const transaction = (): Transaction => ({
   touched: new Set(),
   inspected: [],
   refused: new Set(),
-  faulted: new Set(),
+  faulted: new Map(),
 })
 
 /** Notes a row of the board that changed. */

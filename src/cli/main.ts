@@ -20,7 +20,6 @@ const LATER: Readonly<Record<string, string>> = {
   daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
   explain: '`tenuto show REF` says why a job waits',
-  tree: '`tenuto show REF` shows a plan with its jobs',
   inspect: '`tenuto machines` draws the machines',
   dead: '`tenuto events` shows what happened',
   approve: '`tenuto show REF` says why a job waits',
@@ -193,6 +192,9 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
   .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
 sub('sweep', 'look now for what messages have missed, and repair it').action(
   does(async (flags) => (await import('./act.ts')).sweep(flags)),
+)
+sub('tree', 'show the parts of whoever serves, what failed, and what waits for whom').action(
+  does(async (flags) => (await import('./tree.ts')).tree(flags)),
 )
 sub('gc', 'remove what is kept no longer of plans that have ended')
   .option('--dry-run', 'only say what would be removed')

@@ -21,6 +21,7 @@ import type {
   PlanShape,
   StateShape,
   SweepShape,
+  TreeShape,
 } from '../views/shapes.ts'
 import { openEnvelope } from './envelope.ts'
 import { type Frame, frames } from './sse.ts'
@@ -58,6 +59,7 @@ export type HomeClient = Readonly<{
   ) => AsyncIterable<Uint8Array>
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
+  tree: () => Promise<TreeShape>
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
   gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
@@ -328,6 +330,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       return json<GcShape>(await ask('POST', `${BASE}/gc`, { body }))
     },
     state: () => get<StateShape>(`${BASE}/state`),
+    tree: () => get<TreeShape>(`${BASE}/tree`),
     close: () => agent.destroy(),
   }
 }

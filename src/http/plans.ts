@@ -38,6 +38,11 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return runtime.state()
   })
 
+  app.get('/tree', ({ query }) => {
+    readFields('query', query, {})
+    return runtime.tree()
+  })
+
   app.get('/plans', async ({ query }) => {
     const { limit = PAGE, cursor, state, name } = readFields('query', query, PLANS)
     if (cursor !== undefined) await catalog.plan(cursor)

@@ -49,6 +49,8 @@ export type SqliteOptions = Readonly<{
   open?: OpenDriver
   /** Another schema. */
   schema?: Schema
+  /** Goes on with this boot's epoch, on a connection of its own: the one before it failed. `FENCED` when another has begun since. */
+  again?: Opening
 }>
 
 /** Older ones can damage a file in WAL mode that two connections use (https://www.sqlite.org/wal.html#walresetbug). */
@@ -69,10 +71,10 @@ const BOOTS_KEPT = 1_000
  * @throws {TenutoError} `SCHEMA_NEWER`, the file untouched; `STORE_CORRUPT`; `STORE_BROKEN`; `STORE_FULL`.
  */
 export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> => {
-  const { file, boot, durability, open = openNodeSqlite, schema = SCHEMA } = options
+  const { file, boot, durability, open = openNodeSqlite, schema = SCHEMA, again } = options
   try {
     makeFile(open, file, base32(10, systemRandom), schema)
-    return openFile(open, file, boot, durability, schema)
+    return openFile(open, file, boot, durability, schema, again)
   } catch (error) {
     throw storeError(file, openingError(file, error))
   }
@@ -84,6 +86,7 @@ const openFile = (
   boot: Boot,
   durability: Durability,
   schema: Schema,
+  again: Opening | undefined,
 ): Journal => {
   const mark = readMark(file)
   const found = closing(open(file, 'read'), (driver) => {
@@ -98,7 +101,7 @@ const openFile = (
   try {
     configure(driver, file, durability)
     migrate(driver, file, found, schema)
-    const opening = begin(driver, boot, schema.version)
+    const opening = again ? goOn(driver, again) : begin(driver, boot, schema.version)
     const stamp = {
       home: opening.home,
       epoch: opening.epoch,
@@ -182,6 +185,14 @@ const begin = (driver: Driver, boot: Boot, version: number): Opening =>
     const clean = last === undefined || last[0] === 1
     return Object.freeze({ epoch, position, mail, dead, home, clean, bootedSince })
   })
+
+/** The opening of a connection that goes on where one of the same epoch failed. */
+const goOn = (driver: Driver, { epoch, ...same }: Opening): Opening => {
+  const row = driver.prepare('SELECT position, mail, dead FROM meta WHERE id = 1 AND epoch = ?').get(epoch)
+  if (!row) throw ended(epoch)
+  const [position, mail, dead] = row as readonly [number, number, number]
+  return Object.freeze({ ...same, epoch, position, mail, dead })
+}
 
 const machineBootedSince = (driver: Driver, epoch: number, bootId: string): number | null => {
   const first = driver

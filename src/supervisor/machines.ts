@@ -4,22 +4,21 @@
  *
  *   a child
  *
- *               ┌───────────────── again ────────────────────┬──────────────┬──────────────┐
- *               ▼                                            │              │              │
- *            waiting ─ begin ─▶ starting ─ succeed ─▶ running │           stopped       given-up
- *                                ▲   │                  │    │              ▲              ▲
- *                              begin ├────── halt ──────┼─▶ stopping ─ rest ─┤              │
- *                                │   ├────── rest ──────┼────────────────────┘              │
- *                                │   ├───── giveUp ─────┼───────────────────────────────────┘
- *                                │   └───── retry ──────┤
- *                             restarting ◀──────────────┘
+ *   waiting ── begin ──▶ starting ── succeed ──▶ running
+ *                           ▲  └────── retry ───────┤
+ *                           └─ begin ─ restarting ◀─┘
  *
- *   What waits or is restarting can rest, and what runs can be told to wait, when it ends while its siblings are being stopped.
+ *   starting, running ── rest ──▶ stopped                         it ended, and is not restarted
+ *   starting, running ── giveUp ──▶ given-up                      it failed too often
+ *   starting, running ── halt ──▶ stopping ── rest ──▶ stopped    it was told to stop
+ *   waiting, restarting ── rest ──▶ stopped                       it was told to stop, and nothing of it ran
+ *   running, stopping ── again ──▶ waiting                        it goes round with its siblings
+ *   stopped, given-up ── again ──▶ waiting                        somebody asked for it
  *
  *   its supervisor
  *
- *   new ─ begin ─▶ starting ─ settle ─▶ running ⇄ cycling (cycle, settle)
- *                     └────── halt ────────┴─────────┴──▶ stopping ─ end ─▶ ended
+ *   new ── begin ──▶ starting ── settle ──▶ running ◀── settle, cycle ──▶ cycling
+ *    └───── halt ───────┴──────────────────────┴──────────────────────────────┴──▶ stopping ── end ──▶ ended
  */
 import { type AnyStateMachine, createMachine, transition } from 'xstate'
 

@@ -11,11 +11,11 @@ export type SupervisorPorts = Readonly<{
   clock: Pick<Clock, 'monotonic' | 'setTimeout' | 'soon'>
   /** For the jitter of pauses. */
   random: Random
-  /** Told everything that happens, in order. What it throws is not heard. */
-  report?: (record: LifeRecord) => void
+  /** Told everything that happens, in order, with the supervisor's name. What it throws is not heard. */
+  report?: (record: LifeRecord, supervisor: string) => void
   /** Shown the lives of the supervisor and its children as live XState actors. */
   inspect?: Inspector
-  /** What it is called in its tree; default `root`. */
+  /** What it is called in its tree and its records; default `root`. */
   name?: string
 }>
 

@@ -14,7 +14,7 @@ import { decide } from './decide.ts'
 import { drawing } from './drawing.ts'
 import type { ChildState } from './machines.ts'
 import type { SupervisorPorts } from './ports.ts'
-import { failure, type Reason, reasonText } from './reason.ts'
+import { failure, KILLED, type Reason, reasonText } from './reason.ts'
 import type { Context, Ref, Started, Tree } from './ref.ts'
 import {
   type ChildSpec,
@@ -183,11 +183,17 @@ export const supervisor = <Args = unknown>(
   const fall = (error: unknown): void => {
     for (const body of [...bodies.values()].toReversed()) killBody(body)
     for (const id of [...timers.keys()]) disarm(id)
+    for (const child of children.values()) {
+      const { id, incarnation } = child
+      if (!isAtRest(child)) watching.tell({ id, incarnation, reason: KILLED })
+    }
     bodies.clear()
     children.clear()
+    const at = clock.monotonic()
     const reason = failure(error)
-    life = { ...newState(policy, [], clock.monotonic()).life, state: 'ended', reason }
+    life = { ...newState(policy, [], at).life, state: 'ended', reason }
     for (const call of [...calls.keys()]) settle(call, { ok: false, why: 'not-up', cause: reason })
+    tellReport({ type: 'ended', child: null, incarnation: 0, at, reason, afterMs: null })
     drawn?.end()
     finish(reason)
   }
@@ -252,7 +258,7 @@ export const supervisor = <Args = unknown>(
   }
   const tellReport = (record: LifeRecord): void => {
     try {
-      report?.(record)
+      report?.(record, name)
     } catch {
       // Who looks on hurts nobody.
     }

@@ -302,3 +302,24 @@ const BEGUN: AttemptShape = {
   warnings: [],
   leftovers: 0,
 }
+
+/** One node of the supervision tree. */
+export type TreeShape = Readonly<{
+  id: string
+  kind: 'supervisor' | 'worker' | 'actor'
+  /** Of a supervisor. */
+  strategy: string | null
+  state: string
+  /** Restarts within the period, against how many are allowed; null for the root, and for an actor that has never failed. */
+  restarts: Readonly<{ count: number; intensity: number; period_ms: number }> | null
+  last_error: string | null
+  /** How long ago it came into its state, in milliseconds; null where nobody keeps it. */
+  since_ms: number | null
+  /** What waits for an actor. */
+  mailbox: Readonly<{ depth: number; oldest_ms: number | null }> | null
+  /** Why it ended before, the newest last, at most 20. */
+  history: readonly Readonly<{ ago_ms: number; reason: string }>[]
+  children: readonly TreeShape[]
+  /** Children that are not shown. */
+  more: number
+}>

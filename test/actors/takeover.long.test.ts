@@ -130,7 +130,7 @@ const connected = async (path: string): Promise<Socket> => {
 const olderRunner = async (home: string, spec: Spec) => {
   const older = join(home, 'older')
   cpSync(new URL(source('runner')), join(older, 'runner'), { recursive: true })
-  for (const leaf of ['attempt', 'json', 'process', 'socket'])
+  for (const leaf of ['attempt', 'home-place', 'json', 'process', 'socket'])
     cpSync(new URL(source(`${leaf}.ts`)), join(older, `${leaf}.ts`))
   writeFileSync(join(older, 'package.json'), '{"type":"module"}')
   const attempt = join(older, 'attempt.ts')
@@ -155,18 +155,23 @@ const olderRunner = async (home: string, spec: Spec) => {
   return runner
 }
 
-test('an attempt of a runner of an older protocol goes on to its end under a newer daemon, which takes the end in', async () => {
+test('an attempt of a runner of an older protocol goes on to its end; a newer daemon is refused until then, waits for the runner to leave, and takes the end in', async () => {
   const { home, shell, executor } = openHome()
   const spec = shell('echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; exit 3')
   const older = await olderRunner(home, spec)
 
-  const { ensure, ended, found, finds, logs, failures } = executor(2)
+  const early = executor(2)
+  early.ensure({ ...spec, recovered: true })
+  await expect
+    .poll(() => early.failures.map(({ code }) => code), { timeout: 20_000 })
+    .toEqual(['RUNNER_MISMATCH'])
+  writeFileSync(join(home, 'go'), '')
+  await fileThere(join(spec.dir, FILES.exit))
+  const { ensure, ended, found, finds, logs, failures } = executor(3)
   ensure({ ...spec, recovered: true })
   await expect
     .poll(() => logs.some((line) => line.includes('"why":"protocol"')), { timeout: 20_000 })
     .toBe(true)
-  writeFileSync(join(home, 'go'), '')
-  await fileThere(join(spec.dir, FILES.exit))
   // Not to wait until it leaves by itself.
   older.kill('SIGTERM')
   await processGone(older.pid as number)

@@ -238,8 +238,9 @@ test('a watcher or a listener that throws costs nobody else anything', async () 
 })
 
 test('a mistake of the supervisor itself leaves nothing running and ends it abnormally', async () => {
-  const { child, ports } = rig()
+  const { child, ports, quiet, log } = rig()
   const [a, b] = [child('a'), child('b')]
+  const heard: string[] = []
   let isBroken = false
   const random = (): number => {
     if (isBroken) throw new Error('no chance')
@@ -247,11 +248,14 @@ test('a mistake of the supervisor itself leaves nothing running and ends it abno
   }
   const sup = supervisor({}, [a.spec, b.spec], { ...ports, random })
   await sup.start()
+  sup.watch('b', ({ id }) => heard.push(id))
   isBroken = true
 
   const outcome = await sup.stopChild('a')
+  await quiet()
 
   expect(outcome).toMatchObject({ ok: false, why: 'not-up' })
   expect([a.alive(), b.alive()]).toEqual([[], []])
   expect(await sup.ended).toMatchObject({ type: 'error', error: new Error('no chance') })
+  expect([heard, log('ended')]).toEqual([['b'], ['ended (no chance)']])
 })

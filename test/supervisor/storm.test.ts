@@ -89,7 +89,7 @@ test('whatever children do and whenever: never two of one name at once; told to 
           const one = all[happening.pick % all.length]
           const id = `c${happening.pick % all.length}`
           if (happening.do === 'crash') await one?.crash()
-          else if (happening.do === 'spoil') one && (one.script.failStarts = 1)
+          else if (happening.do === 'spoil') Object.assign(one?.script ?? {}, { failStarts: 1 })
           else if (happening.do === 'add')
             answers.push(sup.startChild(isDynamic ? { id } : (one?.spec ?? { id, start: () => ({}) })))
           else answers.push(sup[`${happening.do}Child`](id))

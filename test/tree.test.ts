@@ -1,0 +1,206 @@
+/**
+ * The supervision tree of a runtime: what fails comes back, and the rest goes on.
+ */
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Definition } from '../src/definition.ts'
+import { isTenutoError } from '../src/errors.ts'
+import { createRuntime, type Runtime, type RuntimeOptions } from '../src/runtime.ts'
+import { type FaultPlace, faultInjection } from '../src/testing/faults.ts'
+import type { TreeShape } from '../src/views/shapes.ts'
+import { removeFolder } from './support/folders.ts'
+import { chain, planOf } from './support/graphs.ts'
+
+const open = async (options: RuntimeOptions = {}) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-tree-'))
+  const faults = faultInjection()
+  const runtime = await createRuntime({
+    home: join(folder, 'home'),
+    ...options,
+    ports: { faults: faults.port },
+  })
+  onTestFinished(async () => {
+    await runtime.stop()
+    removeFolder(folder)
+  })
+  return { runtime, faults, folder }
+}
+
+const node = ({ children }: TreeShape, id: string): TreeShape => {
+  const found = children.find((child) => child.id === id)
+  if (!found) throw new Error(`no ${id} among ${children.map((child) => child.id).join(', ')}`)
+  return found
+}
+/** A plan of processes, one after another, each of which puts itself on record. */
+const processes = (n: number, ledger: string): Definition =>
+  planOf(chain(n), (name) => ({
+    kind: 'run',
+    run: `echo ${name} >> ${ledger}`,
+    onLost: 'hold',
+    timeoutMs: 60_000,
+  }))
+const ledgerOf = (path: string): string[] => readFileSync(path, 'utf8').trim().split('\n')
+
+test('the tree names every part in the order in which they stand on each other', async () => {
+  const { runtime } = await open()
+
+  const tree = runtime.tree()
+
+  expect(tree.children.map(({ id, kind, state }) => `${id} ${kind} ${state}`)).toEqual([
+    'journal worker running',
+    'plans supervisor running',
+    'jobs supervisor running',
+    'slots worker running',
+    'timers worker running',
+    'executor worker running',
+    'sweeper worker running',
+    'retention worker running',
+    'projector worker running',
+  ])
+})
+
+const PLACES: readonly (readonly [string, FaultPlace])[] = [
+  ['slots', { part: 'slots', call: 'grant' }],
+  ['slots', { part: 'slots', call: 'job' }],
+  ['slots', { part: 'slots', call: 'couldGrant' }],
+  ['executor', { part: 'executor', call: 'ensure' }],
+  ['projector', { part: 'projector', call: 'show' }],
+  ['journal', { part: 'journal', call: 'commit' }],
+]
+test.each(PLACES)('%s that fails (%j) is made anew, and the plan ends as without it', async (id, place) => {
+  const { runtime, faults, folder } = await open()
+  const ledger = join(folder, 'ledger')
+  const thrown = faults.throwAt(place)
+  const plan = await runtime.submit(processes(5, ledger)).catch(async (error: unknown) => {
+    // Whoever asked while the writer failed is told, and asks again.
+    expect(isTenutoError(error, 'STORE_RESTARTED')).toBe(true)
+    return runtime.submit(processes(5, ledger))
+  })
+
+  const { state } = await plan.settled()
+
+  await thrown
+  expect(state).toBe('succeeded')
+  expect(ledgerOf(ledger)).toEqual(['j0', 'j1', 'j2', 'j3', 'j4'])
+  const failed = node(runtime.tree(), id)
+  expect(failed.restarts?.count).toBe(1)
+  expect(failed.last_error).toMatch(/^injected: /)
+  expect(runtime.counts().repairs).toBe(0)
+})
+
+test('timers that fail are made anew, and told every moment that is waited for', async () => {
+  const { runtime, faults, folder } = await open()
+  const ledger = join(folder, 'ledger')
+  const thrown = faults.throwAt({ part: 'timers', call: 'arm' })
+  const retry = { max: 1, delayMs: 50, factor: 1, maxDelayMs: 50, jitter: 0, on: ['exit'] }
+  const plan = await runtime.submit(
+    planOf(chain(1), (name) => ({
+      kind: 'run',
+      run: `echo ${name} >> ${ledger}; test $(wc -l < ${ledger}) -gt 1`,
+      onLost: 'hold',
+      retry,
+    })),
+  )
+
+  const { state } = await plan.settled()
+
+  await thrown
+  expect(state).toBe('succeeded')
+  expect(ledgerOf(ledger)).toEqual(['j0', 'j0'])
+  expect(node(runtime.tree(), 'timers').restarts?.count).toBe(1)
+})
+
+test.each([
+  ['jobs', { actor: 'job:*/j2', message: 'attempt.ended' }],
+  ['jobs', { actor: 'job:*/j2', message: 'slot.granted' }],
+  ['plans', { actor: 'plan:*', message: 'job.settled' }],
+] as const)('an actor of %s that fails (%j) is replaced from its committed state', async (_, place) => {
+  const { runtime, faults, folder } = await open()
+  const ledger = join(folder, 'ledger')
+  const thrown = faults.throwAt(place, 2)
+  const plan = await runtime.submit(processes(5, ledger))
+
+  const { state, jobs } = await plan.settled()
+
+  await thrown
+  expect(state).toBe('succeeded')
+  expect(Object.values(jobs).map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1])
+  expect(ledgerOf(ledger)).toEqual(['j0', 'j1', 'j2', 'j3', 'j4'])
+  expect(runtime.counts()).toMatchObject({ faults: 2, dead: 0, repairs: 0 })
+})
+
+test('a message that its actor can never take is a dead letter after three times, and fails that job only', async () => {
+  const { runtime, faults, folder } = await open()
+  const other = await runtime.submit(processes(3, join(folder, 'other')))
+  const plan = await runtime.submit(processes(3, join(folder, 'ledger')))
+  const thrown = faults.throwAt({ actor: `job:${plan.id}/j2`, message: 'attempt.ended' }, 3)
+
+  const [failed, others] = await Promise.all([plan.settled(), other.settled()])
+
+  await thrown
+  expect(failed.jobs['j2']).toMatchObject({ state: 'failed', reason: 'fault' })
+  expect(failed.state).toBe('failed')
+  expect(others.state).toBe('succeeded')
+  expect(runtime.counts().dead).toBe(1)
+})
+
+test('an actor that fails again and again, by whatever message, is given up: its job fails by a fault', async () => {
+  const { runtime, faults, folder } = await open()
+  const plan = await runtime.submit(
+    planOf(chain(1), () => ({ kind: 'run', run: 'sleep 60', onLost: 'hold', graceMs: 100 })),
+  )
+  const id = plan.id
+  for await (const { type } of runtime.events({ plan: id })) if (type === 'slot.granted') break
+  // Each of these messages is taken when it comes again, so that none is a dead letter; it is the actor that is no good.
+  for (let time = 0; time < 6; time += 1) {
+    const thrown = faults.throwAt({ actor: `job:${id}/j0` })
+    await runtime.command(id, 'j0', { do: 'cancel' }).catch(() => {})
+    await thrown
+    if (
+      runtime
+        .tree()
+        .children.some(
+          ({ id: of, children }) => of === 'jobs' && children.some(({ state }) => /given-up/.test(state)),
+        )
+    )
+      break
+  }
+
+  const { state, jobs } = await plan.settled()
+
+  expect(state).not.toBe('succeeded')
+  expect(jobs['j0']?.state).toMatch(/failed|cancelled/)
+  expect(folder).toBeTruthy()
+})
+
+test('a part without which nothing goes on ends the runtime when it fails too often, and says which', async () => {
+  const { runtime, faults, folder } = await open()
+  void faults.throwAt({ part: 'slots' }, 1000)
+
+  void runtime.submit(processes(2, join(folder, 'ledger'))).catch(() => {})
+  const error = await runtime.failed
+
+  expect(isTenutoError(error, 'RUNTIME_GIVEN_UP')).toBe(true)
+  expect(String(error)).toContain('slots')
+})
+
+test('a sweeper that fails too often is given up, shown with its error, and nothing else is hurt', async () => {
+  const { runtime, faults, folder } = await open({ sweepMs: 5 })
+  void faults.throwAt({ part: 'sweeper' }, 1000)
+  const gone = async (): Promise<Runtime> => {
+    while (node(runtime.tree(), 'sweeper').state !== 'given-up')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    return runtime
+  }
+  await gone()
+
+  const plan = await runtime.submit(processes(3, join(folder, 'ledger')))
+
+  expect((await plan.settled()).state).toBe('succeeded')
+  expect(node(runtime.tree(), 'sweeper')).toMatchObject({
+    state: 'given-up',
+    last_error: 'injected: sweeper round',
+  })
+})
