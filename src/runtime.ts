@@ -23,6 +23,7 @@ import {
   type CommandReceipt,
   commandMessage,
   isSoAlready,
+  type LetterOrder,
   wrongState,
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
@@ -57,7 +58,7 @@ import {
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
-export type { Command, CommandOptions, CommandReceipt } from './command.ts'
+export type { Command, CommandOptions, CommandReceipt, LetterOrder } from './command.ts'
 export { readHolder } from './journal/lock.ts'
 export { diagrams } from './machines/diagram.ts'
 export type { GcOptions, RetentionOptions } from './retention.ts'
@@ -158,6 +159,11 @@ export type Runtime = Readonly<{
     command: Command,
     options?: CommandOptions,
   ) => Promise<CommandReceipt>
+  /**
+   * Lets a dead letter be delivered again, or go; what was decided is on record with its plan. Resolves after the commit.
+   * @throws {TenutoError} `LETTER_NOT_FOUND`; `WRONG_STATE` when its plan must hear what it says, or is not there.
+   */
+  settleLetter: (id: number, order: LetterOrder, options?: CommandOptions) => Promise<CommandReceipt>
   /**
    * Takes up a plan that has not ended; false when there is no such plan.
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
@@ -517,6 +523,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     events,
     command,
+    settleLetter: async (id, order, by = {}) => ({
+      position: await staying.until(actors.settleLetter(id, order, by)),
+      changed: true,
+    }),
     sweep: () => staying.until(net.now()),
     gc: (asked) => staying.until(retain.gc(asked)),
     prunedTo: async () => (await journal.pruned()).last,
@@ -524,7 +534,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     state: async () => {
-      const { plans, jobs, deadLetters } = await journal.totals()
+      const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
       return {
         schema_version: STATE_SCHEMA,
         generated_at: new Date(clock.now()).toISOString(),
@@ -538,6 +548,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           attempts_live: (await liveAttempts()).length,
           sweep_repairs: actors.counts().repairs,
           dead_letters: deadLetters,
+          dead_letters_ever: deadLettersEver,
+          duplicates: actors.counts().duplicates,
         },
       }
     },

@@ -12,12 +12,14 @@
 import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
+import type { CommandOptions, LetterOrder } from '../command.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, type StepRow } from '../journal/journal.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
+import { deadLetters } from './dead-letters.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
 import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
 import { loading } from './loading.ts'
@@ -62,6 +64,11 @@ export type Host = Readonly<{
    * `missed` is what only the caller can see.
    */
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
+  /**
+   * Lets a dead letter be delivered again, or go; resolves after the commit, with its position.
+   * @throws {TenutoError} `LETTER_NOT_FOUND`, `WRONG_STATE`.
+   */
+  settleLetter: (id: number, order: LetterOrder, options: CommandOptions) => Promise<number>
   /** Does something between two drains, when nobody reads or changes a plan. */
   between: <T>(act: () => Promise<T>) => Promise<T>
   /** The plans in memory. */
@@ -79,7 +86,7 @@ export type Host = Readonly<{
 const DRAIN_STEPS = 4096
 const COMMIT_RETRY_MS = { least: 50, most: 5_000 } as const
 
-const SILENT = { settle: () => {}, fail: () => {} }
+const SILENT = { settle: () => {}, fail: () => {}, unheard: true } as const
 type Sweep = Readonly<{
   minAgeMs: number
   missed: readonly Missed[]
@@ -111,6 +118,7 @@ export const host = (ports: HostPorts): Host => {
     wake()
   })
 
+  const letters = deadLetters(held, { journal, now: clock.now, log, show: ports.show })
   const sweep = sweeping(held, { journal, now: clock.now, log, note, attempts, loading: reading })
 
   let submissions: Pending[] = []
@@ -339,6 +347,8 @@ export const host = (ports: HostPorts): Host => {
     }
   }
   const act = (done: Transaction): void => {
+    counts.dead += done.dead.length
+    counts.duplicates += done.duplicates
     for (const entry of done.actors) entry.savedSeq = entry.seq
     for (const asked of done.effects) perform(asked)
     for (const told of [...done.receipts, ...reports.splice(0)]) told()
@@ -475,6 +485,13 @@ export const host = (ports: HostPorts): Host => {
     ports.fail(error)
   }
 
+  const between: Host['between'] = (act) =>
+    new Promise((done, fail) => {
+      if (stopped) return fail(new TenutoError('STOPPED'))
+      betweens.push({ act: async () => done(await act()), fail })
+      wake()
+    })
+
   return {
     submit: (submission) =>
       new Promise((done, fail) => {
@@ -499,12 +516,13 @@ export const host = (ports: HostPorts): Host => {
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
-    between: (act) =>
-      new Promise((done, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
-        betweens.push({ act: async () => done(await act()), fail })
-        wake()
-      }),
+    settleLetter: async (id, order, options) => {
+      for (;;) {
+        const position = await between(() => letters(id, order, options))
+        if (position !== undefined) return position
+      }
+    },
+    between,
     residents,
     inspect,
     counts: () => ({ ...counts }),

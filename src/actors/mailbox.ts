@@ -60,7 +60,12 @@ export type Receipt = Readonly<{
 }>
 
 /** Who offered a message, and waits to hear of it. */
-export type Offer = Readonly<{ settle: (receipt: Receipt) => void; fail: (error: unknown) => void }>
+export type Offer = Readonly<{
+  settle: (receipt: Receipt) => void
+  fail: (error: unknown) => void
+  /** Nobody listens: what cannot be delivered is kept as a dead letter instead of being refused. */
+  unheard?: true
+}>
 
 /** The mailboxes of a host. */
 export type Mailboxes = Readonly<{

@@ -9,11 +9,19 @@ import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
-import type { Catalog, Command, CommandReceipt, GcOptions, Runtime, RuntimeOptions } from '../runtime.ts'
+import type {
+  Catalog,
+  Command,
+  CommandReceipt,
+  GcOptions,
+  LetterOrder,
+  Runtime,
+  RuntimeOptions,
+} from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
-export type { Catalog, Command, Runtime } from '../runtime.ts'
+export type { Catalog, Command, LetterOrder, Runtime } from '../runtime.ts'
 
 /** What the daemon calls itself: who holds a home under this name takes plans in. */
 export const DAEMON = 'tenuto up'
@@ -124,6 +132,41 @@ export const command = async (
     // A job hears of its new life by mail; nobody might be there to bring it for long.
     else await Promise.race([runtime.idle(), runtime.failed])
     return { receipt, plan, job, held: false }
+  } finally {
+    await runtime.stop()
+  }
+}
+
+/** What was decided of a dead letter, and whether somebody is there to go on with it. */
+export type SettledLetter = Readonly<{ receipt: CommandReceipt; held: boolean }>
+
+/** Settles a dead letter: asks the holder of the home, or takes it for as long as that takes, and starts nothing. */
+export const settleLetter = async (
+  home: string,
+  id: number,
+  order: LetterOrder,
+  why: string | undefined,
+): Promise<SettledLetter> => {
+  const by = why === undefined ? {} : { why }
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      return { receipt: await holder.settleLetter(id, order, by), held: true }
+    } finally {
+      holder.close()
+    }
+  }
+  const reading = await readingOf(home)
+  try {
+    await reading.deadLetter(id)
+  } finally {
+    await reading.close()
+  }
+  const runtime = await hold(home, { resume: false, starts: false, command: `tenuto dead ${order}` })
+  try {
+    const receipt = await runtime.settleLetter(id, order, by)
+    await Promise.race([runtime.idle(), runtime.failed])
+    return { receipt, held: false }
   } finally {
     await runtime.stop()
   }

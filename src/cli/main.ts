@@ -22,7 +22,6 @@ const LATER: Readonly<Record<string, string>> = {
   explain: '`tenuto show REF` says why a job waits',
   tree: '`tenuto show REF` shows a plan with its jobs',
   inspect: '`tenuto machines` draws the machines',
-  dead: '`tenuto events` shows what happened',
   approve: '`tenuto show REF` says why a job waits',
   reject: '`tenuto show REF` says why a job waits',
   now: '`tenuto show REF` says when a job is tried again',
@@ -194,6 +193,13 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
 sub('sweep', 'look now for what messages have missed, and repair it').action(
   does(async (flags) => (await import('./act.ts')).sweep(flags)),
 )
+sub('dead [what] [id]', 'messages that could not be delivered: list them, show one, redeliver or discard it')
+  .option('--reason <text>', 'why; kept with what happened')
+  .action(
+    does(async (flags, what?: string, id?: string) =>
+      (await import('./dead.ts')).dead(what, id, flags as ActFlags),
+    ),
+  )
 sub('gc', 'remove what is kept no longer of plans that have ended')
   .option('--dry-run', 'only say what would be removed')
   .option('--older-than <age>', 'plans that ended so long ago, as 12h or 30d (the default)')
