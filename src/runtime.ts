@@ -6,6 +6,7 @@ import type { AttemptNews, Attempts } from './actors/attempts.ts'
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
+import type { Inspector } from './actors/inspecting.ts'
 import type { HostCounts } from './actors/memory.ts'
 import { readNeeds } from './actors/needs.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
@@ -30,6 +31,7 @@ import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
+import { wordsOf } from './guest.ts'
 import { homePaths } from './home.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
@@ -84,8 +86,8 @@ export type RuntimeOptions = Readonly<{
   retention?: RetentionOptions
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
-  /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
-  inspect?: Parameters<Host['inspect']>[0]
+  /** Hears the inspection events of every live actor, from the first on; as `inspect` of the runtime. */
+  inspect?: Inspector
   /** What this process calls itself in `daemon.json`; default `a program`. */
   command?: string
   /** Other ports, for tests: a clock that is moved, a journal in memory, attempts that follow a script. */
@@ -176,6 +178,11 @@ export type Runtime = Readonly<{
    * under it, the plan runs again. Idempotent.
    */
   gc: (options?: GcOptions) => Promise<GcShape>
+  /**
+   * Hears what every live actor does, in order, after the commit it belongs to; those that live already come first. One that throws,
+   * whose promise rejects, or that falls too far behind is dropped, and `dropped` hears why. The answer ends it.
+   */
+  inspect: Host['inspect']
   /** The highest position that retention has removed; 0 when it has removed none. Who stands before it has missed something. */
   prunedTo: () => Promise<number>
   catalog: Catalog
@@ -275,7 +282,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     else log.warn({ stale }, 'the code on disk is not what this process runs')
   })
   const homeId = journal.opening.home
-  const shown = projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped'))
+  const shown = projector((error) => log.warn({ error: wordsOf(error) }, 'a listener threw and was dropped'))
   const steps = feed(journal, shown)
   const staying = alive()
   const calledAs = options.command ?? 'a program'
@@ -553,6 +560,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         },
       }
     },
+    inspect: actors.inspect,
     counts: actors.counts,
     idle: actors.idle,
     build: () => buildShape(running.build, running.comparison().stale),

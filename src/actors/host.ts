@@ -9,7 +9,6 @@
  * A commit that fails takes everything with it: what was decided since the last one is forgotten, the plans it touched are read
  * again, and their sources offer again. A machine that throws costs its own actor one replacement and nobody else anything.
  */
-import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { CommandOptions, LetterOrder } from '../command.ts'
@@ -22,11 +21,11 @@ import type { AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { deadLetters } from './dead-letters.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
 import { type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { type Inspector, inspecting } from './inspecting.ts'
 import { loading } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
 import { forgetPlan, type HostCounts, memory } from './memory.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
-import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
 /** What a host needs. */
@@ -73,8 +72,11 @@ export type Host = Readonly<{
   between: <T>(act: () => Promise<T>) => Promise<T>
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
-  /** Shows what every live actor does, in order, after the commit it belongs to. */
-  inspect: FlatSystem['inspect']
+  /**
+   * Shows what every live actor does, in order, after the commit it belongs to; those that live already come first, as they are then.
+   * `dropped` hears why an inspector that throws or is too slow is shown nothing more. The answer ends it.
+   */
+  inspect: (inspector: Inspector, dropped?: (why: string) => void) => () => void
   counts: () => HostCounts
   /** Resolves when nothing is runnable and everything done is durable. */
   idle: () => Promise<void>
@@ -131,7 +133,6 @@ export const host = (ports: HostPorts): Host => {
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
   const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
-  let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
   let scheduled = false
   let stopped = false
@@ -353,22 +354,35 @@ export const host = (ports: HostPorts): Host => {
     for (const asked of done.effects) perform(asked)
     for (const told of [...done.receipts, ...reports.splice(0)]) told()
     if (done.steps.length > 0) ports.show(done.steps)
-    for (const event of done.inspected) inspected(event)
+    inspectors.show(done.inspected)
     for (const address of done.faulted) replace(address)
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
-  /** What an inspector throws is dropped, and the inspector with it: it may look and never hurt. */
-  const inspected = (event: InspectionEvent): void => {
-    try {
-      inspector?.(event)
-    } catch (error) {
-      log.warn({ error: String(error) }, 'the inspector threw and was dropped')
-      inspect(undefined)
+  const inspectors = inspecting({
+    clock,
+    log,
+    looking: (some) => system.inspect(some ? (event) => held.open.inspected.push(event) : undefined),
+  })
+  /** An inspector joins between two drains, when every actor is as its last commit left it. */
+  const inspect: Host['inspect'] = (inspector, dropped = () => {}) => {
+    let leave: (() => void) | undefined
+    let gone = false
+    const join = (): void => {
+      if (gone) return
+      const live = [...residents.values()].flatMap(({ actors }) => [...actors.values()])
+      const first = live.map(({ actor }) => ({
+        type: '@xstate.actor' as const,
+        actorRef: actor,
+        rootId: 'host',
+      }))
+      leave = inspectors.join(inspector, first, dropped)
     }
-  }
-  const inspect: FlatSystem['inspect'] = (observer) => {
-    inspector = observer
-    system.inspect(observer && ((event) => held.open.inspected.push(event)))
+    if (draining === null && residents.size === 0) join()
+    else between(async () => join()).catch(() => {})
+    return () => {
+      gone = true
+      leave?.()
+    }
   }
   /** A failed actor comes back from what is now both its last good and its last committed state. */
   const replace = (address: Address): void => {
