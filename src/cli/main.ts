@@ -121,6 +121,11 @@ const sub = (usage: string, description: string): Command => {
   }
   return made
 }
+/** Its port comes by `asked`, so that a file after it is not taken for one. */
+const INSPECT = [
+  '--inspect',
+  'show every live actor to the Stately inspector, on this machine only; --inspect=PORT picks the port',
+] as const
 const TIMEOUT = [
   '--timeout <duration>',
   'stop following after so long (exit 8); without a daemon nothing new starts before `resume`',
@@ -132,6 +137,8 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option(...TIMEOUT)
   .addOption(new Option('-i, --inputs <k=v>').hideHelp())
   .option('--detach', 'submit to the daemon of the home and do not follow')
+  .option(...INSPECT)
+  .addOption(new Option('--inspect-port <n>').hideHelp())
   .action(
     does(async (flags, file: string) => {
       if (flags['inputs']) later('-i', 'write the value into the plan, or pass it as an environment variable')
@@ -144,6 +151,8 @@ sub('resume [ref]', 'take up what has not ended')
 sub('up', 'serve the home: take up what has not ended, and run what is submitted')
   .option('--max-parallel <n>', 'attempts at once, across all plans')
   .option('--detach', 'in the background; returns when it answers')
+  .option(...INSPECT)
+  .addOption(new Option('--inspect-port <n>').hideHelp())
   .addOption(new Option('--port <n>').hideHelp())
   .addOption(new Option('--host <host>').hideHelp())
   .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
@@ -237,7 +246,9 @@ const asked = (words: readonly string[]): readonly string[] => {
   const [first, ...rest] = words
   if (first === 'help') return [...rest, '--help']
   if (first === '--version' || first === '-V') return ['version', ...rest]
-  return words
+  return words.flatMap((word) =>
+    word.startsWith('--inspect=') ? ['--inspect', '--inspect-port', word.slice('--inspect='.length)] : [word],
+  )
 }
 
 const main = async (): Promise<number> => {

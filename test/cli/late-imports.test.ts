@@ -11,6 +11,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/cli/run.ts: ../plans/plan-file.ts': 'before the home is held',
   'src/cli/run.ts: ../plans/problem.ts': 'before the home is held',
   'src/cli/run.ts: ../http/server.ts': 'before the home is held',
+  'src/cli/inspect.ts: ../inspector/serve.ts': 'before the home is held, and only with --inspect',
   'src/cli/home.ts: ../runtime.ts': 'before the home is held',
   'src/cli/home.ts: ../backup.ts': 'only `backup` and `restore` come here',
   'src/cli/views.ts: log-update': 'once, by loadTable',
