@@ -15,12 +15,16 @@ import {
   type AttemptShape,
   attemptShapes,
   type Counts,
+  type DeadLetterShape,
+  deadLetterShape,
   type EventShape,
   eventShape,
   type JobShape,
   jobShape,
   type PlanShape,
   planShape,
+  type WholeLetterShape,
+  wholeLetterShape,
 } from './views/shapes.ts'
 
 /** What a ref names: a plan, a job of it, or an attempt of that. */
@@ -51,6 +55,10 @@ export type Catalog = Readonly<{
   events: (query: EventQuery) => Promise<readonly EventShape[]>
   /** What the runtime has noted about a plan and its jobs (recovery, repairs, quarantine), newest first; at most 1000. */
   notes: (plan: string) => Promise<readonly EventShape[]>
+  /** Dead letters, newest first; at most `limit` (50), those with a smaller id than `before`. */
+  deadLetters: (query?: Readonly<{ limit?: number; before?: number }>) => Promise<readonly DeadLetterShape[]>
+  /** @throws {TenutoError} `LETTER_NOT_FOUND`. */
+  deadLetter: (id: number) => Promise<WholeLetterShape>
   /** Part of an attempt's log. An attempt without a log reads as empty. */
   log: (plan: string, job: string, attempt: number, offset: number, limit: number) => Promise<LogChunk>
   close: () => Promise<void>
@@ -59,6 +67,7 @@ export type Catalog = Readonly<{
 const CANDIDATES_MAX = 10
 const PLANS_PAGE = 50
 const NOTES_MAX = 1000
+const LETTERS_PAGE = 50
 
 const missing = (ref: string): TenutoError => new TenutoError('REF_NOT_FOUND', { ref })
 
@@ -174,6 +183,13 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
     },
     notes: async (plan) => (await reader.notes(plan, NOTES_MAX)).map(eventShape),
     events: async (query) => (await steps(query)).map(eventShape),
+    deadLetters: async ({ limit = LETTERS_PAGE, before } = {}) =>
+      (await reader.deadLetters(limit, before)).map(deadLetterShape),
+    deadLetter: async (id) => {
+      const [row] = await reader.deadLetters(1, id + 1)
+      if (row?.id !== id) throw new TenutoError('LETTER_NOT_FOUND', { id })
+      return wholeLetterShape(row)
+    },
     log: (plan, job, attempt, offset, limit) =>
       readLog(join(attemptDir(home, plan, job, attempt), FILES.log), offset, limit),
     close: () => reader.close(),

@@ -24,6 +24,9 @@ export type Command =
 /** What became of a command: the position of the commit it is in. `changed` false: things were so already. */
 export type CommandReceipt = Readonly<{ position: number; changed: boolean }>
 
+/** What may be done with a dead letter. */
+export type LetterOrder = 'redeliver' | 'discard'
+
 /** Where a command goes, and as what. */
 export const commandMessage = (
   plan: string,

@@ -74,6 +74,12 @@ export const ERRORS = {
     exit: 4,
     http: 409,
   },
+  LETTER_NOT_FOUND: {
+    message: 'there is no dead letter {id}',
+    hint: '`tenuto dead` lists those that are kept; one that was redelivered or discarded is among them no more',
+    exit: 4,
+    http: 404,
+  },
   NO_DAEMON: { message: 'no daemon serves {home}', hint: 'start one with `tenuto up`', exit: 5, http: 503 },
   DAEMON_FAILED: {
     message: 'the daemon of {home} did not start: {why}',

@@ -6,6 +6,7 @@ import { type AttemptNews, type Attempts, NO_ATTEMPTS } from './actors/attempts.
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
+import type { Inspector } from './actors/inspecting.ts'
 import type { HostCounts } from './actors/memory.ts'
 import { readNeeds } from './actors/needs.ts'
 import type { StorageState } from './actors/outage.ts'
@@ -25,12 +26,14 @@ import {
   type CommandReceipt,
   commandMessage,
   isSoAlready,
+  type LetterOrder,
   wrongState,
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
+import { wordsOf } from './guest.ts'
 import type { HolderRecord } from './holder.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
@@ -67,7 +70,7 @@ import {
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
-export type { Command, CommandOptions, CommandReceipt } from './command.ts'
+export type { Command, CommandOptions, CommandReceipt, LetterOrder } from './command.ts'
 export { diagrams } from './machines/diagram.ts'
 export type { GcOptions, RetentionOptions } from './retention.ts'
 
@@ -92,8 +95,8 @@ export type RuntimeOptions = Readonly<{
   retention?: RetentionOptions
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
-  /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
-  inspect?: Parameters<Host['inspect']>[0]
+  /** Hears the inspection events of every live actor, from the first on; as `inspect` of the runtime. */
+  inspect?: Inspector
   /** What this process calls itself in `daemon.json`; default `a program`. */
   command?: string
   /** Other ports, for tests: a clock that is moved, a journal in memory, attempts that follow a script. */
@@ -173,6 +176,11 @@ export type Runtime = Readonly<{
     options?: CommandOptions,
   ) => Promise<CommandReceipt>
   /**
+   * Lets a dead letter be delivered again, or go; what was decided is on record with its plan. Resolves after the commit.
+   * @throws {TenutoError} `LETTER_NOT_FOUND`; `WRONG_STATE` when its plan must hear what it says, or is not there.
+   */
+  settleLetter: (id: number, order: LetterOrder, options?: CommandOptions) => Promise<CommandReceipt>
+  /**
    * Takes up a plan that has not ended; false when there is no such plan.
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
    */
@@ -184,6 +192,11 @@ export type Runtime = Readonly<{
    * under it, the plan runs again. Idempotent.
    */
   gc: (options?: GcOptions) => Promise<GcShape>
+  /**
+   * Hears what every live actor does, in order, after the commit it belongs to; those that live already come first. One that throws,
+   * whose promise rejects, or that falls too far behind is dropped, and `dropped` hears why. The answer ends it.
+   */
+  inspect: Host['inspect']
   /** The highest position that retention has removed; 0 when it has removed none. Who stands before it has missed something. */
   prunedTo: () => Promise<number>
   catalog: Catalog
@@ -300,7 +313,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const homeId = journal.opening.home
   const projecting = part<Projector>({
     name: 'projector',
-    make: () => projector((error) => log.warn({ error: String(error) }, 'a listener threw and was dropped')),
+    make: () => projector((error) => log.warn({ error: wordsOf(error) }, 'a listener threw and was dropped')),
     idle: NO_PROJECTOR,
     tell: async () => steps.again(),
     faults,
@@ -626,6 +639,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     events,
     command,
+    settleLetter: async (id, order, by = {}) => ({
+      position: await staying.until(actors.settleLetter(id, order, by)),
+      changed: true,
+    }),
     sweep: () => staying.until(net.now()),
     gc: (asked) => staying.until(retain.gc(asked)),
     prunedTo: async () => (await journal.pruned()).last,
@@ -633,7 +650,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     state: async () => {
-      const { plans, jobs, deadLetters } = await journal.totals()
+      const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
       const journalNow = storage()
       return {
         schema_version: STATE_SCHEMA,
@@ -648,10 +665,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           attempts_live: (await liveAttempts()).length,
           sweep_repairs: actors.counts().repairs,
           dead_letters: deadLetters,
+          dead_letters_ever: deadLettersEver,
+          duplicates: actors.counts().duplicates,
         },
         sections: { journal: journalNow },
       }
     },
+    inspect: actors.inspect,
     storage,
     onStorage: (told) => {
       listeners.add(told)

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
+import { wordsOf } from '../guest.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { AttemptEnded } from '../machines/job.ts'
 import type { StopReason } from '../states.ts'
@@ -137,7 +138,7 @@ export const callAttempts = (ports: CallPorts): Attempts => {
       if (flight.stopped) end(key, flight, { outcome: OUTCOME_OF[flight.stopped] })
       else end(key, flight, { outcome: 'succeeded', code: 0, ...(outputs ? { outputs } : {}) })
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error)
+      const text = wordsOf(error)
       if (flight.stopped) end(key, flight, { outcome: OUTCOME_OF[flight.stopped] })
       else end(key, flight, { outcome: 'exit', code: 1, error: text })
     }

@@ -11,7 +11,8 @@ import { type BoardRow, type Change, graphOf, openRows } from '../machines/board
 import type { AttemptEnded } from '../machines/job.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd } from '../states.ts'
-import { type Entry, type Resident, resident } from './directory.ts'
+import { deadLetter } from './dead-letters.ts'
+import { type Entry, machineOf, type Resident, resident } from './directory.ts'
 import { hint, type Message, messageOf } from './mailbox.ts'
 import type { Memory } from './memory.ts'
 import type { Faults } from './part.ts'
@@ -49,7 +50,12 @@ export const DELIVERIES_MAX = 3
 /** What only an operator asks; a quarantined plan takes nothing else. */
 export const OPERATOR: ReadonlySet<string> = new Set(['continue.requested', 'cancel.requested'])
 const DEADLY = 'the process ended each time this message was taken'
-const ECHOES = new Set(['attempt.ended', 'attempt.stopping', 'job.settled'])
+
+/** Every event that a machine knows in some state, by the kind of its actor. */
+const KNOWN: Readonly<Record<Entry['kind'], ReadonlySet<string>>> = {
+  plan: new Set(['created', ...machineOf('plan').machine.events]),
+  job: new Set(['created', ...machineOf('job').machine.events]),
+}
 
 /** Decides on a memory. */
 export const deciding = (memory: Memory, { clock, random, log, faults }: DecidingPorts): Deciding => {
@@ -149,22 +155,19 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     of.fresh.delete(address)
     return entry
   }
-  /** The message was not for anybody: its source is told, and nothing else happens. */
-  const refuse = (address: Address, message: Message, state: string | null): void => {
-    if (ECHOES.has(message.event.type)) counts.duplicates += 1
+  /** Whether nobody would hear that a message was not taken: it is a fact, and was on its way by itself. */
+  const isUnheard = ({ offer, durable }: Message): boolean => durable && (offer?.unheard ?? offer === null)
+  const decline = (address: Address, message: Message, state: string | null): void =>
     consume(memory.open, address, message, { taken: false, position: memory.head.position, state })
+  /** The message was not taken: who asked is told so, and of a fact there was no more to say. */
+  const refuse = (address: Address, message: Message, state: string | null): void => {
+    if (isUnheard(message)) memory.open.duplicates += 1
+    decline(address, message, state)
   }
   const bury = (address: Address, message: Message, error: string): void => {
-    counts.dead += 1
     memory.head.dead += 1
-    memory.open.dead.push({
-      id: memory.head.dead,
-      address,
-      event: JSON.stringify(message.event),
-      error,
-      at: clock.now(),
-    })
-    refuse(address, message, null)
+    memory.open.dead.push(deadLetter(memory.head.dead, address, message.event, error, clock.now()))
+    decline(address, message, null)
   }
 
   /** The actor that an address names, made from its row if need be; null when the message can go to nobody now. */
@@ -204,8 +207,8 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now)
       if (entry) take(entry, message, now)
       else if (absent.has(address)) boxes.putFirst(address, message)
-      else if (message.offer || !message.durable) refuse(address, message, null)
-      else bury(address, message, `there is no live actor at ${address}`)
+      else if (isUnheard(message)) bury(address, message, `there is no actor at ${address}`)
+      else refuse(address, message, null)
     } catch (error) {
       fault(of, address, message, error)
     }
@@ -225,7 +228,8 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       const step = takeStep(system, entry, message, from?.actor ?? null, now, random)
       if (!step || (!step.decision.changed && step.decision.actions.length === 0)) {
         memory.open.refused.add(entry)
-        return refuse(address, message, entry.value)
+        if (!isUnheard(message) || KNOWN[entry.kind].has(type)) return refuse(address, message, entry.value)
+        return bury(address, message, `no state of a ${entry.kind} takes ${type}; it is ${entry.value}`)
       }
       apply(entry, step, type === 'recovered')
       if (type === 'attempt.ended') noteEnd(entry, step.event as unknown as AttemptEnded)

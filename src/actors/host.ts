@@ -10,9 +10,9 @@
  * again. What cannot be asked again waits for the next try; who can ask again is refused once it is an outage, and nothing of what was
  * asked happens later. A machine that throws costs its own actor one replacement and nobody else anything.
  */
-import type { InspectionEvent } from 'xstate'
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
+import type { CommandOptions, LetterOrder } from '../command.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, PROBE_BATCH, type StepRow } from '../journal/journal.ts'
@@ -20,15 +20,16 @@ import type { Asks, Effect } from '../machines/effect.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { AttemptBegun, AttemptFound, AttemptNews, Attempts } from './attempts.ts'
+import { deadLetters } from './dead-letters.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
 import { asksOf, type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { type Inspector, inspecting } from './inspecting.ts'
 import { loading, tellSlots } from './loading.ts'
 import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
 import { forgetPlan, type HostCounts, type Memory, memory } from './memory.ts'
 import { outage, type StorageState } from './outage.ts'
 import type { Faults } from './part.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
-import type { FlatSystem } from './system.ts'
 import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
 
 /** A live actor, and what waits for it. */
@@ -98,6 +99,11 @@ export type Host = Readonly<{
    * `missed` is what only the caller can see.
    */
   sweep: (minAgeMs: number, missed?: readonly Missed[]) => Promise<SweepReport>
+  /**
+   * Lets a dead letter be delivered again, or go; resolves after the commit, with its position.
+   * @throws {TenutoError} `LETTER_NOT_FOUND`, `WRONG_STATE`.
+   */
+  settleLetter: (id: number, order: LetterOrder, options: CommandOptions) => Promise<number>
   /** Does something between two drains, when nobody reads or changes a plan. */
   between: <T>(act: () => Promise<T>) => Promise<T>
   /** Tells a part that was replaced what is so. */
@@ -106,8 +112,11 @@ export type Host = Readonly<{
   parts: Memory['parts']
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
-  /** Shows what every live actor does, in order, after the commit it belongs to. */
-  inspect: FlatSystem['inspect']
+  /**
+   * Shows what every live actor does, in order, after the commit it belongs to; those that live already come first, as they are then.
+   * `dropped` hears why an inspector that throws or is too slow is shown nothing more. The answer ends it.
+   */
+  inspect: (inspector: Inspector, dropped?: (why: string) => void) => () => void
   counts: () => HostCounts
   /** The actors in memory, at most `most` of a kind, and how many there are. */
   live: (kind: Entry['kind'], most: number) => Readonly<{ actors: readonly ActorLook[]; all: number }>
@@ -124,7 +133,7 @@ const DRAIN_STEPS = 4096
 /** Between two tries to read what must be read. */
 const READ_AGAIN_MS = 250
 
-const SILENT = { settle: () => {}, fail: () => {}, waits: true }
+const SILENT = { settle: () => {}, fail: () => {}, waits: true, unheard: true } as const
 type Sweep = Readonly<{
   minAgeMs: number
   missed: readonly Missed[]
@@ -174,6 +183,7 @@ export const host = (ports: HostPorts): Host => {
     wake()
   })
 
+  const letters = deadLetters(held, { journal, now: clock.now, log, show: ports.show })
   const sweep = sweeping(held, { journal, now: clock.now, log, note, attempts, loading: reading })
 
   let submissions: Pending[] = []
@@ -187,7 +197,6 @@ export const host = (ports: HostPorts): Host => {
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
   const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
-  let inspector: Parameters<FlatSystem['inspect']>[0]
   let draining: Promise<void> | null = null
   let scheduled = false
   let stopped = false
@@ -468,12 +477,14 @@ export const host = (ports: HostPorts): Host => {
     }
   }
   const act = (done: Transaction): void => {
+    counts.dead += done.dead.length
+    counts.duplicates += done.duplicates
     for (const entry of done.actors) entry.savedSeq = entry.seq
     for (const asked of done.effects) perform(asked)
     for (const told of done.receipts) told()
     for (const { done: tellSource } of reports.splice(0)) tellSource()
     if (done.steps.length > 0) ports.show(done.steps)
-    for (const event of done.inspected) inspected(event)
+    inspectors.show(done.inspected)
     for (const [address, error] of done.faulted) {
       const giveUp = (why: string): void => giveUpOn(address, why)
       if (ports.failed) ports.failed({ address, error, again: () => replace(address), giveUp })
@@ -481,18 +492,31 @@ export const host = (ports: HostPorts): Host => {
     }
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
-  /** What an inspector throws is dropped, and the inspector with it: it may look and never hurt. */
-  const inspected = (event: InspectionEvent): void => {
-    try {
-      inspector?.(event)
-    } catch (error) {
-      log.warn({ error: String(error) }, 'the inspector threw and was dropped')
-      inspect(undefined)
+  const inspectors = inspecting({
+    clock,
+    log,
+    looking: (some) => system.inspect(some ? (event) => held.open.inspected.push(event) : undefined),
+  })
+  /** An inspector joins between two drains, when every actor is as its last commit left it. */
+  const inspect: Host['inspect'] = (inspector, dropped = () => {}) => {
+    let leave: (() => void) | undefined
+    let gone = false
+    const join = (): void => {
+      if (gone) return
+      const live = [...residents.values()].flatMap(({ actors }) => [...actors.values()])
+      const first = live.map(({ actor }) => ({
+        type: '@xstate.actor' as const,
+        actorRef: actor,
+        rootId: 'host',
+      }))
+      leave = inspectors.join(inspector, first, dropped)
     }
-  }
-  const inspect: FlatSystem['inspect'] = (observer) => {
-    inspector = observer
-    system.inspect(observer && ((event) => held.open.inspected.push(event)))
+    if (draining === null && residents.size === 0) join()
+    else between(async () => join()).catch(() => {})
+    return () => {
+      gone = true
+      leave?.()
+    }
   }
   /** A failed actor comes back from what is now both its last good and its last committed state. */
   const replace = (address: Address): void => {
@@ -672,6 +696,13 @@ export const host = (ports: HostPorts): Host => {
 
   /** Why somebody who could ask again is not heard. */
   const refusal = (): TenutoError | undefined => (stopped ? new TenutoError('STOPPED') : away.refusal())
+  const between: Host['between'] = (act) =>
+    new Promise((done, fail) => {
+      const no = refusal()
+      if (no) return fail(no)
+      betweens.push({ act: async () => done(await act()), fail })
+      wake()
+    })
 
   return {
     submit: (submission) =>
@@ -700,15 +731,15 @@ export const host = (ports: HostPorts): Host => {
         sweeps.push({ minAgeMs, missed, done, fail })
         wake()
       }),
-    between: (act) =>
-      new Promise((done, fail) => {
-        const no = refusal()
-        if (no) return fail(no)
-        betweens.push({ act: async () => done(await act()), fail })
-        wake()
-      }),
     tellAgain,
     parts: held.parts,
+    settleLetter: async (id, order, options) => {
+      for (;;) {
+        const position = await between(() => letters(id, order, options))
+        if (position !== undefined) return position
+      }
+    },
+    between,
     residents,
     inspect,
     counts: () => ({ ...counts }),

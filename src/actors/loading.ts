@@ -8,6 +8,7 @@ import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
 import type { Migration } from '../machines/migrations.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
+import { deadLetter } from './dead-letters.ts'
 import { type Entry, loadPlan, machineOf, planEntry, type Resident, restoreEntry } from './directory.ts'
 import { hint, type Message, storedMessage } from './mailbox.ts'
 import { forgetPlan, type Memory } from './memory.ts'
@@ -68,11 +69,26 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
     const waiting = [...boxes.addresses()].filter((address) => parseAddress(address).plan === plan)
     return new Map(waiting.map((address) => [address, boxes.clear(address)]))
   }
-  /** Answers those who ask something of a plan that cannot take it; what is mail stays mail. */
+  const bury = (address: Address, event: object): void => {
+    memory.head.dead += 1
+    const why = 'there is no such plan'
+    memory.open.dead.push(deadLetter(memory.head.dead, address, event, why, now()))
+  }
+  /** Answers those who ask something of a plan that cannot take it (null: there is none); what is mail stays mail. */
   const settle = (plan: string, state: string | null): void => {
     for (const [address, messages] of waitingFor(plan)) {
-      for (const { offer } of messages) offer?.settle({ taken: false, position: memory.head.position, state })
+      for (const { offer, event } of messages) {
+        if (state === null && offer?.unheard) bury(address, event)
+        offer?.settle({ taken: false, position: memory.head.position, state })
+      }
       boxes.letGo(address)
+    }
+  }
+  /** What is addressed to a plan that is not there reaches nobody, ever. */
+  const buryMail = async (plan: string): Promise<void> => {
+    for (const { id, address, event } of await journal.mail(plan)) {
+      memory.open.taken.push(id)
+      bury(address, JSON.parse(event) as object)
     }
   }
   /** Nothing of the plan stays in memory; what is in its mail, and in its attempts' directories, waits there. */
@@ -182,7 +198,10 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
     // After a clean stop nothing is counted, and what was counted before it is no longer in a row.
     const isOver = counted || (reported && (await journal.loading(plan)) > 0)
     const loaded = await loadPlan(journal, system, plan, migrations)
-    if (!loaded) return false
+    if (!loaded) {
+      await buryMail(plan)
+      return false
+    }
     const { resident: of, mail } = loaded
     if (counted) for (const { id } of mail) memory.careful.add(id)
     const posted = mail.map((row) => ({ address: row.address, message: storedMessage(row) }))

@@ -65,6 +65,8 @@ export type Offer = Readonly<{
   fail: (error: unknown) => void
   /** Whether it waits for a store that is away; one that does not is refused, and can ask again. */
   waits: boolean
+  /** Nobody listens: what cannot be delivered is kept as a dead letter instead of being refused. */
+  unheard?: true
 }>
 
 /** The mailboxes of a host. */

@@ -1,10 +1,12 @@
 /**
- * The projector: committed steps to whoever follows them. A listener that throws is dropped and hurts nobody.
+ * The projector: committed steps to whoever follows them. A listener that throws, or whose promise is rejected, is dropped and
+ * hurts nobody.
  */
+import { callGuest } from '../guest.ts'
 import type { StepRow } from '../journal/journal.ts'
 
-/** Hears of committed steps, in order. */
-export type Listener = (steps: readonly StepRow[]) => void
+/** Hears of committed steps, in order. What it answers is not waited for. */
+export type Listener = (steps: readonly StepRow[]) => unknown
 
 /** Who follows the steps of a host. */
 export type Projector = Readonly<{
@@ -21,14 +23,13 @@ export const projector = (dropped: (error: unknown) => void): Projector => {
   const listeners = new Set<Listener>()
   return {
     show: (steps) => {
-      for (const listener of [...listeners]) {
-        try {
-          listener(steps)
-        } catch (error) {
-          listeners.delete(listener)
-          dropped(error)
-        }
-      }
+      for (const listener of [...listeners])
+        callGuest(
+          () => listener(steps),
+          (error) => {
+            if (listeners.delete(listener)) dropped(error)
+          },
+        )
     },
     listen: (listener) => {
       listeners.add(listener)

@@ -24,6 +24,8 @@ export type RetentionLimits = Readonly<{
   attemptBytes: number
   /** Dead letters, the newest. */
   deadLetters: number
+  /** Dead letters, for so long. */
+  deadLettersMs: number
 }>
 
 const DAY_MS = 86_400_000
@@ -35,6 +37,7 @@ export const RETENTION: RetentionLimits = {
   attemptsMs: 30 * DAY_MS,
   attemptBytes: 10_000_000_000,
   deadLetters: 10_000,
+  deadLettersMs: 30 * DAY_MS,
 }
 
 /** What retaining needs from outside. */
@@ -253,16 +256,13 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       await deleteMoved()
     }
     const chosen = await choose(pass)
-    if (dryRun) {
-      const { deadLetters } = await journal.totals()
-      return { ...chosen, deadLetters: Math.max(0, deadLetters - limits.deadLetters) }
-    }
+    const oldest = clock.now() - limits.deadLettersMs
+    if (dryRun) return { ...chosen, deadLetters: await pruning.oldDeadLetters(limits.deadLetters, oldest) }
     const removed = await removePlans(chosen.plans.map(({ name }) => name))
     const cleared = await those(chosen.cleared, clear)
     const orphans = await those(chosen.orphans, clearOrphan)
-    const deadLetters = Number.isFinite(limits.deadLetters)
-      ? await pruning.dropDeadLetters(limits.deadLetters)
-      : 0
+    const deadLetters = await pruning.dropDeadLetters(limits.deadLetters, oldest)
+    if (deadLetters > 0) log.warn({ deadLetters }, 'dead letters that are kept no longer were removed')
     await deleteMoved()
     return { plans: chosen.plans.filter(({ name }) => removed.has(name)), cleared, orphans, deadLetters }
   }

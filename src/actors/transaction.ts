@@ -38,6 +38,8 @@ export type Transaction = {
   readonly taken: number[]
   readonly failed: number[]
   readonly dead: DeadLetterRow[]
+  /** How many messages said what was known, or came too late; counted with the commit, since a failed one lets them come again. */
+  duplicates: number
   /** Plans that were set aside, or are so no more. */
   readonly aside: AsideRow[]
   readonly loading: LoadingRow[]
@@ -65,6 +67,7 @@ export const transaction = (): Transaction => ({
   taken: [],
   failed: [],
   dead: [],
+  duplicates: 0,
   aside: [],
   loading: [],
   effects: [],
@@ -96,7 +99,14 @@ export const consume = (open: Transaction, address: Address, message: Message, r
 
 /** Something that the runtime puts on record about a plan or a job, and that is no step of theirs. */
 export type Note = Readonly<{
-  type: 'recovered' | 'sweep.repaired' | 'quarantined' | 'restored' | 'begun'
+  type:
+    | 'recovered'
+    | 'sweep.repaired'
+    | 'quarantined'
+    | 'restored'
+    | 'letter.redelivered'
+    | 'letter.discarded'
+    | 'begun'
   plan: string
   job: string | null
   attempt?: number
@@ -172,6 +182,7 @@ export const batchOf = (open: Transaction, mail: readonly MailRow[]): Batch => (
   outputs: open.outputs,
   mail: { added: mail, taken: open.taken, failed: open.failed },
   dead: open.dead,
+  raised: [],
   aside: open.aside,
   loading: open.loading,
 })

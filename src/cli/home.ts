@@ -11,11 +11,19 @@ import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
-import type { Catalog, Command, CommandReceipt, GcOptions, Runtime, RuntimeOptions } from '../runtime.ts'
+import type {
+  Catalog,
+  Command,
+  CommandReceipt,
+  GcOptions,
+  LetterOrder,
+  Runtime,
+  RuntimeOptions,
+} from '../runtime.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
-export type { Catalog, Command, Runtime } from '../runtime.ts'
+export type { Catalog, Command, LetterOrder, Runtime } from '../runtime.ts'
 
 const PATIENCE_MS = 5_000
 const LOOK_MS = 50
@@ -137,6 +145,41 @@ export const command = async (
 const hasJournal = (home: string): boolean => {
   const { journal } = homePaths(home)
   return existsSync(journal) || readJournalFile(journal, () => true) !== undefined
+}
+
+/** What was decided of a dead letter, and whether somebody is there to go on with it. */
+export type SettledLetter = Readonly<{ receipt: CommandReceipt; held: boolean }>
+
+/** Settles a dead letter: asks the holder of the home, or takes it for as long as that takes, and starts nothing. */
+export const settleLetter = async (
+  home: string,
+  id: number,
+  order: LetterOrder,
+  why: string | undefined,
+): Promise<SettledLetter> => {
+  const by = why === undefined ? {} : { why }
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      return { receipt: await holder.settleLetter(id, order, by), held: true }
+    } finally {
+      holder.close()
+    }
+  }
+  const reading = await readingOf(home)
+  try {
+    await reading.deadLetter(id)
+  } finally {
+    await reading.close()
+  }
+  const runtime = await hold(home, { resume: false, starts: false, command: `tenuto dead ${order}` })
+  try {
+    const receipt = await runtime.settleLetter(id, order, by)
+    await Promise.race([runtime.idle(), runtime.failed])
+    return { receipt, held: false }
+  } finally {
+    await runtime.stop()
+  }
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */

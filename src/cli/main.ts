@@ -21,7 +21,6 @@ const LATER: Readonly<Record<string, string>> = {
   watch: '`tenuto resume` follows what has not ended',
   explain: '`tenuto show REF` says why a job waits',
   inspect: '`tenuto machines` draws the machines',
-  dead: '`tenuto events` shows what happened',
   approve: '`tenuto show REF` says why a job waits',
   reject: '`tenuto show REF` says why a job waits',
   now: '`tenuto show REF` says when a job is tried again',
@@ -121,6 +120,11 @@ const sub = (usage: string, description: string): Command => {
   }
   return made
 }
+/** Its port comes by `asked`, so that a file after it is not taken for one. */
+const INSPECT = [
+  '--inspect',
+  'show every live actor to the Stately inspector, on this machine only; --inspect=PORT picks the port',
+] as const
 const TIMEOUT = [
   '--timeout <duration>',
   'stop following after so long (exit 8); without a daemon nothing new starts before `resume`',
@@ -132,6 +136,8 @@ sub('run <file>', 'run a plan file and follow it to its end')
   .option(...TIMEOUT)
   .addOption(new Option('-i, --inputs <k=v>').hideHelp())
   .option('--detach', 'submit to the daemon of the home and do not follow')
+  .option(...INSPECT)
+  .addOption(new Option('--inspect-port <n>').hideHelp())
   .action(
     does(async (flags, file: string) => {
       if (flags['inputs']) later('-i', 'write the value into the plan, or pass it as an environment variable')
@@ -144,6 +150,8 @@ sub('resume [ref]', 'take up what has not ended')
 sub('up', 'serve the home: take up what has not ended, and run what is submitted')
   .option('--max-parallel <n>', 'attempts at once, across all plans')
   .option('--detach', 'in the background; returns when it answers')
+  .option(...INSPECT)
+  .addOption(new Option('--inspect-port <n>').hideHelp())
   .addOption(new Option('--port <n>').hideHelp())
   .addOption(new Option('--host <host>').hideHelp())
   .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
@@ -196,6 +204,13 @@ sub('sweep', 'look now for what messages have missed, and repair it').action(
 sub('tree', 'show the parts of whoever serves, what failed, and what waits for whom').action(
   does(async (flags) => (await import('./tree.ts')).tree(flags)),
 )
+sub('dead [what] [id]', 'messages that could not be delivered: list them, show one, redeliver or discard it')
+  .option('--reason <text>', 'why; kept with what happened')
+  .action(
+    does(async (flags, what?: string, id?: string) =>
+      (await import('./dead.ts')).dead(what, id, flags as ActFlags),
+    ),
+  )
 sub('gc', 'remove what is kept no longer of plans that have ended')
   .option('--dry-run', 'only say what would be removed')
   .option('--older-than <age>', 'plans that ended so long ago, as 12h or 30d (the default)')
@@ -233,7 +248,9 @@ const asked = (words: readonly string[]): readonly string[] => {
   const [first, ...rest] = words
   if (first === 'help') return [...rest, '--help']
   if (first === '--version' || first === '-V') return ['version', ...rest]
-  return words
+  return words.flatMap((word) =>
+    word.startsWith('--inspect=') ? ['--inspect', '--inspect-port', word.slice('--inspect='.length)] : [word],
+  )
 }
 
 const main = async (): Promise<number> => {

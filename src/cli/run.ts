@@ -10,6 +10,7 @@ import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, type Runtime, readingOf, sourceOf } from './home.ts'
+import { type InspectFlags, withInspector } from './inspect.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
 import { named, running, unsettled } from './unheld.ts'
@@ -18,6 +19,7 @@ import { counted, storageInWords } from './words.ts'
 
 /** The flags of `run`. */
 export type RunFlags = Globals &
+  InspectFlags &
   Readonly<{ key?: string; maxParallel?: string; timeout?: string; detach?: boolean }>
 
 /** When several plans were followed, the first of these that happened is the exit code. */
@@ -36,15 +38,17 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const holder = await holderOf(home)
   if (holder) {
     try {
-      if (holder.holder.command === DAEMON)
+      if (holder.holder.command === DAEMON) {
+        if (flags.inspect) on.talk('the daemon runs it: to inspect it, start that with tenuto up --inspect')
         return await runThere(holder, definition, read.base, on, flags, timeoutMs)
+      }
       if (flags.detach) throw homeHeld(home, holder.holder)
     } finally {
       holder.close()
     }
   }
   if (flags.detach) throw new TenutoError('NO_DAEMON', { home })
-  const serve = await loadServing(on)
+  const serve = await withInspector(await loadServing(on), flags, on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
   return holding(runtime, serve, on, signals, async () => {

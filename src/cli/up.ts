@@ -16,12 +16,14 @@ import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import { type InspectFlags, withInspector } from './inspect.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
 export type UpFlags = Globals &
+  InspectFlags &
   Readonly<{ maxParallel?: string; detach?: boolean; port?: string; host?: string }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -45,7 +47,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
   const maxParallel = parallelOf(flags.maxParallel)
   if (flags.detach) return detach(home, flags, on)
   const stop = signalled()
-  const serve = await loadServing(on)
+  const serve = await withInspector(await loadServing(on), flags, on)
   const runtime = await hold(home, {
     command: DAEMON,
     ...(maxParallel === undefined ? {} : { maxParallel }),
@@ -112,6 +114,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     home,
     '--no-color',
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
+    ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
   ]
   const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', out, out] })
@@ -133,6 +136,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       on.answer(
         on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
       )
+      if (flags.inspect) for (const line of inspectLines(path)) on.talk(line)
       return 0
     }
     if (ended !== undefined) break
@@ -152,6 +156,12 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     path: homePaths(home).log,
   })
 }
+
+/** Where the inspector of a daemon in the background is, or why there is none, as it has said. */
+const inspectLines = (path: string): readonly string[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('inspect: ') || line.startsWith('warning: the inspector '))
 
 /** Tells the daemon of a home to stop, and sees it go; answers the exit code. */
 export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {

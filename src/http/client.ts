@@ -15,6 +15,7 @@ import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } fr
 import { socketPath } from '../socket.ts'
 import type {
   AttemptShape,
+  DeadLetterShape,
   EventShape,
   GcShape,
   JobShape,
@@ -22,6 +23,7 @@ import type {
   StateShape,
   SweepShape,
   TreeShape,
+  WholeLetterShape,
 } from '../views/shapes.ts'
 import { openEnvelope } from './envelope.ts'
 import { type Frame, frames } from './sse.ts'
@@ -45,6 +47,7 @@ export type HomeClient = Readonly<{
    */
   events: Runtime['events']
   command: Runtime['command']
+  settleLetter: Runtime['settleLetter']
   /** Without `base` the jobs run in the folder of this process; without `environment` they get that of this process. */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<Pick<PlanHandle, 'id' | 'replayed'>>
   /**
@@ -209,6 +212,16 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     notes: async (plan) => (await get<Page<EventShape>>(`${planPath(plan)}/notes`)).items,
     events: ({ after, limit, plan, job }) =>
       all(items<EventShape>(`${BASE}/events`, limit, { after, plan, job })),
+    deadLetters: ({ limit = 50, before } = {}) =>
+      all(
+        items<DeadLetterShape>(
+          `${BASE}/dead-letters`,
+          limit,
+          {},
+          before === undefined ? undefined : String(before),
+        ),
+      ),
+    deadLetter: (id) => get<WholeLetterShape>(`${BASE}/dead-letters/${id}`),
     log: async (plan, job, attempt, offset, limit) => {
       const query = { offset, limit: Math.min(limit, LOG_BYTES_MAX) }
       const { headers, bytes } = await ask('GET', `${jobPath(plan, job)}/attempts/${attempt}/log`, { query })
@@ -319,6 +332,10 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
         await ask('POST', `${path}/${verb}`, { body: { ...options, by, reason: why } }),
       )
     },
+    settleLetter: async (id, order, { by, why } = {}) =>
+      json<CommandReceipt>(
+        await ask('POST', `${BASE}/dead-letters/${id}/${order}`, { body: { by, reason: why } }),
+      ),
     submit: async (plan, { key, base = process.cwd(), environment: env = jobEnvironment() } = {}) => {
       const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env } })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }

@@ -146,7 +146,8 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
 }
 
 const GC = { dry_run: flag, older_than_ms: count, keep: count }
-const WHY = { reason: text(10_000), by: text(1000) }
+/** What a command may say beside what it asks. */
+export const WHY = { reason: text(10_000), by: text(1000) }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
 const JOB_VERBS: Verbs = { cancel: { now: flag }, retry: { downstream: flag }, skip: {} }

@@ -36,7 +36,8 @@ const CLIENT = /^(tenuto [ -~]{1,100})$/
 /** How long a client that does not read delays the end of its server. */
 const CLOSE_MS = 1_000
 
-const loading = () => Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts')])
+const loading = () =>
+  Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts'), import('./letters.ts')])
 let loaded: ReturnType<typeof loading> | undefined
 
 /** Loads all that serving needs, now or for a later request; after that its files may go away. */
@@ -84,7 +85,8 @@ const abandon = ({ server }: FastifyInstance): void => {
 }
 
 const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }] = await loadServer()
+  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }, { letterRoutes }] =
+    await loadServer()
   const faults = faultLog(runtime.home)
   let closing = false
   const app = fastify({
@@ -142,6 +144,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
       readingRoutes(api, runtime, streaming)
       submitRoute(api, runtime)
       commandRoutes(api, runtime)
+      letterRoutes(api, runtime)
       eventRoute(api, runtime, streaming)
     },
     { prefix: BASE },

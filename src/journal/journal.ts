@@ -126,6 +126,8 @@ export type Batch = Readonly<{
     failed: readonly number[]
   }>
   dead: readonly DeadLetterRow[]
+  /** Ids of dead letters that are dead no more: they are delivered again, or somebody has decided that they need not be. */
+  raised: readonly number[]
   aside: readonly AsideRow[]
   loading: readonly LoadingRow[]
 }>
@@ -173,6 +175,8 @@ export type Totals = Readonly<{
   plans: Readonly<Record<string, number>>
   jobs: Readonly<Record<string, number>>
   deadLetters: number
+  /** Every dead letter there has ever been, with those that were redelivered, discarded, or are kept no longer. */
+  deadLettersEver: number
 }>
 
 /** What retention has removed of a journal since it was made. */
@@ -200,7 +204,7 @@ export type JournalReader = Readonly<{
   job: (plan: string, name: string) => Promise<JobRow | undefined>
   /** How many jobs of a plan are in each state; states nobody is in are left out. */
   counts: (plan: string) => Promise<Readonly<Record<string, number>>>
-  /** How many plans and jobs of the whole home are in each state, and how many dead letters there are. */
+  /** How many plans and jobs of the whole home are in each state, and how many dead letters there are and ever were. */
   totals: () => Promise<Totals>
   /** By name; names without outputs are left out. All jobs of the plan when `names` is not given. */
   outputs: (plan: string, names?: readonly string[]) => Promise<ReadonlyMap<string, string>>
@@ -226,8 +230,8 @@ export type JournalReader = Readonly<{
   aside: (plan: string) => Promise<Readonly<{ why: string; at: number }> | undefined>
   /** How often in a row a process ended uncleanly while it took this plan up. */
   loading: (plan: string) => Promise<number>
-  /** Newest first. */
-  deadLetters: (limit: number) => Promise<readonly DeadLetterRow[]>
+  /** Newest first; with `before` only those whose id is smaller. */
+  deadLetters: (limit: number, before?: number) => Promise<readonly DeadLetterRow[]>
   pruned: () => Promise<Pruned>
   close: () => Promise<void>
 }>
@@ -259,8 +263,10 @@ export type Pruning = Readonly<{
   forget: (plans: readonly string[]) => Promise<void>
   /** Notes that the attempt folders of a plan as it is now go away; false when it is none that `remove` would take. */
   clear: (plan: string) => Promise<boolean>
-  /** Removes all dead letters but the newest; answers how many went. */
-  dropDeadLetters: (keep: number) => Promise<number>
+  /** How many dead letters there are beyond the newest, or from before a moment (epoch milliseconds). */
+  oldDeadLetters: (keep: number, before: number) => Promise<number>
+  /** Removes these; answers how many went. */
+  dropDeadLetters: (keep: number, before: number) => Promise<number>
   /** The bytes of the file, and how many of them wait to be used again. */
   room: () => Promise<Readonly<{ bytes: number; free: number }>>
   /** Gives what is free back to the file system. Writes the file anew: nothing else happens meanwhile. */
@@ -293,6 +299,7 @@ export const EMPTY_BATCH: Batch = {
   outputs: [],
   mail: { added: [], taken: [], failed: [] },
   dead: [],
+  raised: [],
   aside: [],
   loading: [],
 }

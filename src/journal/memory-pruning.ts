@@ -108,14 +108,23 @@ export const memoryPruning = (
       tables.cleared.set(plan, tables.position)
       return true
     },
-    dropDeadLetters: async (keep) => {
+    oldDeadLetters: async (keep, before) => {
       within()
-      return tables.dead.splice(0, Math.max(0, tables.dead.length - keep)).length
+      return oldLetters(tables.dead, keep, before).length
+    },
+    dropDeadLetters: async (keep, before) => {
+      within()
+      const old = new Set(oldLetters(tables.dead, keep, before))
+      keepOnly(tables.dead, (letter) => !old.has(letter))
+      return old.size
     },
     room: async () => ({ bytes: 0, free: 0 }),
     shrink: async () => {},
   }
 }
+
+const oldLetters = (dead: readonly DeadLetterRow[], keep: number, before: number): readonly DeadLetterRow[] =>
+  dead.filter(({ at }, index) => index < dead.length - keep || at < before)
 
 const keepOnly = <T>(list: T[], kept: (row: T) => boolean): void => {
   const left = list.filter(kept)

@@ -259,7 +259,7 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       }
       for (const rows of tables.jobs.values())
         for (const { state } of rows.values()) jobs[state] = (jobs[state] ?? 0) + 1
-      return { plans, jobs, deadLetters: tables.dead.length }
+      return { plans, jobs, deadLetters: tables.dead.length, deadLettersEver: tables.deadId }
     },
     outputs: async (plan, names) => {
       check()
@@ -330,9 +330,12 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       check()
       return tables.loading.get(plan) ?? 0
     },
-    deadLetters: async (limit) => {
+    deadLetters: async (limit, before = Number.POSITIVE_INFINITY) => {
       check()
-      return tables.dead.toReversed().slice(0, limit)
+      return tables.dead
+        .filter(({ id }) => id < before)
+        .toReversed()
+        .slice(0, limit)
     },
     pruned: async () => {
       check()
@@ -373,6 +376,8 @@ const admit = (tables: Tables, batch: Batch): void => {
     if (gone.has(id) || !(tables.mail.has(id) || added.has(id))) throw fenced(`mail ${id} is not there`)
     gone.add(id)
   }
+  for (const id of batch.raised)
+    if (!tables.dead.some((letter) => letter.id === id)) throw fenced(`dead letter ${id} is not there`)
 }
 
 /** Writes an admitted batch. Cannot fail; rows are copied and frozen, so that nobody holds a piece of the disk. */
@@ -401,6 +406,11 @@ const apply = (tables: Tables, batch: Batch): void => {
   }
   for (const id of batch.mail.taken) tables.mail.delete(id)
   for (const row of batch.dead) tables.dead.push(keep(row))
+  for (const id of batch.raised)
+    tables.dead.splice(
+      tables.dead.findIndex((letter) => letter.id === id),
+      1,
+    )
   for (const { plan, why, at } of batch.aside) {
     if (why === null) tables.aside.delete(plan)
     else tables.aside.set(plan, keep({ why, at }))

@@ -64,10 +64,10 @@ export const pruningOn = (
     `INSERT INTO cleared (plan, position) SELECT ?, position FROM meta WHERE true
      ON CONFLICT (plan) DO UPDATE SET position = excluded.position`,
   )
-  const letterAfter = driver.prepare('SELECT 1 FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?')
-  const dropOldLetters = driver.prepare(
-    'DELETE FROM dead_letter WHERE id <= (SELECT id FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?)',
-  )
+  const oldLetters = `FROM dead_letter
+    WHERE at < ?2 OR id <= (SELECT id FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?1)`
+  const countOldLetters = driver.prepare(`SELECT count(*) ${oldLetters}`)
+  const dropOldLetters = driver.prepare(`DELETE ${oldLetters}`)
 
   const isThere = (plan: string): boolean => head.get(plan) !== undefined
   const mayGo = (plan: string, waitedFor: ReadonlySet<string> | null): boolean => {
@@ -102,6 +102,18 @@ export const pruningOn = (
     for (const part of parts) if (dropped < rows) dropped += part.run(plan, rows - dropped)
     if (dropped < rows) dropped += dropActors.run(...addressesOf(plan), rows - dropped)
     return dropped
+  }
+
+  /** SQLite takes no number that is not finite. */
+  const whole = (limit: number): number =>
+    Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, limit))
+  const old = (keep: number, before: number): number => {
+    usable()
+    try {
+      return countOldLetters.get(whole(keep), whole(before))?.[0] as number
+    } catch (error) {
+      throw storeError(path, error)
+    }
   }
 
   return {
@@ -156,15 +168,9 @@ export const pruningOn = (
         clear.run(plan)
         return true
       }),
-    dropDeadLetters: async (keep) => {
-      usable()
-      try {
-        if (letterAfter.get(keep) === undefined) return 0
-      } catch (error) {
-        throw storeError(path, error)
-      }
-      return within(() => dropOldLetters.run(keep))
-    },
+    oldDeadLetters: async (keep, before) => old(keep, before),
+    dropDeadLetters: async (keep, before) =>
+      old(keep, before) === 0 ? 0 : within(() => dropOldLetters.run(whole(keep), whole(before))),
     room: async () => {
       usable()
       const pragma = (name: string): number => Number(driver.prepare(`PRAGMA ${name}`).get()?.[0])

@@ -53,7 +53,7 @@ export const emptyReader: JournalReader = {
   jobs: async () => [],
   job: async () => undefined,
   counts: async () => ({}),
-  totals: async () => ({ plans: {}, jobs: {}, deadLetters: 0 }),
+  totals: async () => ({ plans: {}, jobs: {}, deadLetters: 0, deadLettersEver: 0 }),
   outputs: async () => new Map(),
   actor: async () => undefined,
   actors: async () => [],
@@ -239,6 +239,7 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
           all('SELECT state, count(*) FROM job GROUP BY state ORDER BY state', [], counted),
         ),
         deadLetters: one('SELECT count(*) FROM dead_letter', [], ([count]) => count as number) ?? 0,
+        deadLettersEver: one('SELECT dead FROM meta WHERE id = 1', [], ([dead]) => dead as number) ?? 0,
       }
     },
     outputs: async (plan, names) => {
@@ -297,9 +298,11 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       })),
     loading: async (plan) =>
       one('SELECT times FROM loading WHERE plan = ?', [plan], ([times]) => times as number) ?? 0,
-    deadLetters: async (limit) =>
-      all(`SELECT ${DEAD_LETTER_COLUMNS} FROM dead_letter ORDER BY id DESC LIMIT ?`, [bound(limit)], (row) =>
-        deadLetterOf(path, row),
+    deadLetters: async (limit, before = Number.MAX_SAFE_INTEGER) =>
+      all(
+        `SELECT ${DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id < ? ORDER BY id DESC LIMIT ?`,
+        [before, bound(limit)],
+        (row) => deadLetterOf(path, row),
       ),
     pruned: async () =>
       one('SELECT plans, steps, last FROM pruned', [], ([plans, steps, last]) => ({

@@ -364,6 +364,7 @@ const writerOn = (
   const failMail = driver.prepare('UPDATE mail SET deliveries = ?, crc = ? WHERE id = ?')
   const takeMail = driver.prepare('DELETE FROM mail WHERE id = ?')
   const addDead = insert('dead_letter', DEAD_LETTER_COLUMNS)
+  const raise = driver.prepare('DELETE FROM dead_letter WHERE id = ?')
   const setAside = driver.prepare(
     'INSERT INTO aside (plan, why, at) VALUES (?, ?, ?) ON CONFLICT (plan) DO UPDATE SET why = excluded.why, at = excluded.at',
   )
@@ -408,6 +409,7 @@ const writerOn = (
     for (const id of batch.mail.failed) fail(id)
     for (const id of batch.mail.taken) fence(takeMail.run(id), `mail ${id} is not there`)
     for (const row of batch.dead) addDead.run(...deadLetterValues(row))
+    for (const id of batch.raised) fence(raise.run(id), `dead letter ${id} is not there`)
     for (const { plan, why, at } of batch.aside) {
       if (why === null) takeBack.run(plan)
       else setAside.run(plan, why, at)

@@ -3,7 +3,7 @@
  * from rows of the journal; times are ISO 8601 UTC.
  */
 import type { Build } from '../build.ts'
-import type { JobRow, PlanHead, StepRow } from '../journal/journal.ts'
+import type { DeadLetterRow, JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
 
 /** Which build this is. */
@@ -98,6 +98,21 @@ export type StorageShape = SectionShape<
   }>
 >
 
+/** A message that could not be delivered. */
+export type DeadLetterShape = Readonly<{
+  id: number
+  at: string
+  plan: string
+  job: string | null
+  address: string
+  type: string
+  /** The first line of why. */
+  why: string
+}>
+
+/** A dead letter, whole: what it says, and all that is known of why it could not be delivered. */
+export type WholeLetterShape = DeadLetterShape & Readonly<{ event: JsonObject; error: string }>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string
@@ -117,7 +132,11 @@ export type StateShape = Readonly<{
     jobs: Counts
     attempts_live: number
     sweep_repairs: number
+    /** Those that are kept, and all there have ever been. */
     dead_letters: number
+    dead_letters_ever: number
+    /** Messages that said what was known or came too late, since this holder began. */
+    duplicates: number
   }>
   sections: Readonly<{ journal: StorageShape }>
 }>
@@ -207,6 +226,19 @@ const detailOf = (event: string): Pick<EventShape, 'detail'> => {
 const endedOf = (event: string): Pick<EventShape, 'ended'> => {
   const { ended } = JSON.parse(event) as Pick<EventShape, 'ended'>
   return ended === undefined ? {} : { ended }
+}
+
+/** A dead letter, whole. */
+export const wholeLetterShape = ({ id, address, event, error, at }: DeadLetterRow): WholeLetterShape => {
+  const said = JSON.parse(event) as JsonObject
+  const { plan, job = null } = placeOf(address)
+  const why = error.split('\n', 1)[0] ?? ''
+  return { id, at: iso(at), plan, job, address, type: String(said['type']), why, event: said, error }
+}
+/** A dead letter in a list. */
+export const deadLetterShape = (row: DeadLetterRow): DeadLetterShape => {
+  const { event: _, error: __, ...shape } = wholeLetterShape(row)
+  return shape
 }
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled'])

@@ -11,12 +11,14 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/cli/run.ts: ../plans/plan-file.ts': 'before the home is held',
   'src/cli/run.ts: ../plans/problem.ts': 'before the home is held',
   'src/cli/run.ts: ../http/server.ts': 'before the home is held',
+  'src/cli/inspect.ts: ../inspector/serve.ts': 'before the home is held, and only with --inspect',
   'src/cli/home.ts: ../runtime.ts': 'before the home is held',
   'src/cli/home.ts: ../backup.ts': 'only `backup` and `restore` come here',
   'src/cli/views.ts: log-update': 'once, by loadTable',
   'src/http/server.ts: fastify': 'once, by loadServer',
   'src/http/server.ts: ./plans.ts': 'once, by loadServer',
   'src/http/server.ts: ./events.ts': 'once, by loadServer',
+  'src/http/server.ts: ./letters.ts': 'once, by loadServer',
   'src/log.ts: pino': 'first when the home is opened, and always by this file',
 }
 

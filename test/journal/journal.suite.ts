@@ -188,6 +188,7 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       ],
       ['a message taken that is not there', batch(mail({ taken: [9] }))],
       ['a message taken twice', batch(mail({ taken: [1, 1] }))],
+      ['a dead letter raised that is not there', batch({ raised: [9] })],
       ['a failed message that is not there', batch(mail({ failed: [9] }))],
     ]
     test.each(refused)(
@@ -427,7 +428,20 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       await journal.commit(batch({ dead: [1, 2, 3].map((id) => deadOf(id, JOB)) }))
 
       expect((await journal.deadLetters(2)).map(({ id }) => id)).toEqual([3, 2])
+      expect((await journal.deadLetters(2, 3)).map(({ id }) => id)).toEqual([2, 1])
       expect((await open()).opening.dead).toBe(3)
+    })
+
+    test('a dead letter that is raised is gone, and there has been one all the same', async () => {
+      const journal = await open()
+      await journal.commit(batch({ dead: [1, 2, 3].map((id) => deadOf(id, JOB)) }))
+
+      await journal.commit(batch({ raised: [2], ...mail({ added: [mailOf(1, JOB)] }) }))
+
+      expect((await journal.deadLetters(9)).map(({ id }) => id)).toEqual([3, 1])
+      expect(await journal.totals()).toMatchObject({ deadLetters: 2, deadLettersEver: 3 })
+      await failsWith('FENCED', journal.commit(batch({ raised: [2] })))
+      await journal.commit(batch({ dead: [deadOf(4, JOB)] }))
     })
 
     test('a batch of 10 000 rows is one commit', async () => {

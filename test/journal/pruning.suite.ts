@@ -159,13 +159,18 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
       expect((await journal.pruning.remove([P], 100)).begun).toEqual([P])
     })
 
-    test('of dead letters the newest stay', async () => {
+    test('of dead letters the newest stay, and none from before a moment; how many there ever were stays known', async () => {
       const journal = await lived()
+      const { pruning } = journal
+      const never = Number.NEGATIVE_INFINITY
 
-      expect(await journal.pruning.dropDeadLetters(2)).toBe(0)
-      expect(await journal.pruning.dropDeadLetters(1)).toBe(1)
+      expect(await pruning.dropDeadLetters(2, never)).toBe(0)
+      expect(await pruning.dropDeadLetters(Number.POSITIVE_INFINITY, 1_000)).toBe(0)
+      expect([await pruning.oldDeadLetters(1, never), await pruning.oldDeadLetters(9, 1_001)]).toEqual([1, 2])
+      expect(await pruning.dropDeadLetters(1, never)).toBe(1)
       expect((await journal.deadLetters(10)).map(({ id }) => id)).toEqual([2])
-      expect(await journal.pruning.dropDeadLetters(0)).toBe(1)
+      expect(await pruning.dropDeadLetters(9, 1_001)).toBe(1)
+      expect(await journal.totals()).toMatchObject({ deadLetters: 0, deadLettersEver: 2 })
       await journal.commit(batch({ dead: [deadOf(3, JOB)] }))
     })
 

@@ -62,8 +62,12 @@ const floors: Readonly<Record<string, Floor>> = {
     floors: ['leaves', 'runtime', 'views', 'plans'],
     packages: ['node:*', 'fastify', '@fastify/*', 'zod'],
   },
+  inspector: {
+    floors: ['leaves', 'runtime'],
+    packages: ['node:*', '@statelyai/inspect', 'ws'],
+  },
   cli: {
-    floors: ['leaves', 'plans', 'views', 'http', 'audit', 'runtime'],
+    floors: ['leaves', 'plans', 'views', 'http', 'inspector', 'audit', 'runtime'],
     packages: ['node:*', 'commander', 'log-update', 'picocolors', 'string-width', '@xstate/store'],
   },
   web: { floors: ['views'], types: ['http'], packages: ['react', 'react-dom', '@base-ui/*', '@xyflow/*'] },
