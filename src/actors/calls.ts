@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
-import { wordsOf } from '../guest.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { AttemptEnded } from '../machines/job.ts'
+import { wordsOf } from '../observer.ts'
 import type { StopReason } from '../states.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 

@@ -5,7 +5,7 @@
  */
 import type { InspectionEvent } from 'xstate'
 import type { Clock } from '../clock.ts'
-import { callGuest, wordsOf } from '../guest.ts'
+import { callObserver, wordsOf } from '../observer.ts'
 
 /** Hears of inspection events. What it answers is not waited for. */
 export type Inspector = (event: InspectionEvent) => unknown
@@ -57,7 +57,7 @@ export const inspecting = (
       if (gone) return
       leave()
       log.warn({ error: why }, 'an inspector was dropped')
-      callGuest(
+      callObserver(
         () => dropped(why),
         () => {},
       )
@@ -67,7 +67,7 @@ export const inspecting = (
       for (let told = 0; told < TURN && !gone && head < waiting.length; told += 1) {
         const event = waiting[head] as InspectionEvent
         head += 1
-        callGuest(
+        callObserver(
           () => inspector(event),
           (error) => drop(wordsOf(error)),
         )

@@ -2,8 +2,9 @@
  * The projector: committed steps to whoever follows them. A listener that throws, or whose promise is rejected, is dropped and
  * hurts nobody.
  */
-import { callGuest } from '../guest.ts'
+
 import type { StepRow } from '../journal/journal.ts'
+import { callObserver } from '../observer.ts'
 
 /** Hears of committed steps, in order. What it answers is not waited for. */
 export type Listener = (steps: readonly StepRow[]) => unknown
@@ -24,7 +25,7 @@ export const projector = (dropped: (error: unknown) => void): Projector => {
   return {
     show: (steps) => {
       for (const listener of [...listeners])
-        callGuest(
+        callObserver(
           () => listener(steps),
           (error) => {
             if (listeners.delete(listener)) dropped(error)

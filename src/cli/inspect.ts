@@ -2,7 +2,7 @@
  * `--inspect`: the inspector beside what serves a home. Off unless it is asked for, and never a reason for anything else to fail.
  */
 import { TenutoError } from '../errors.ts'
-import { wordsOf } from '../guest.ts'
+import { wordsOf } from '../observer.ts'
 import type { Runtime } from './home.ts'
 import type { Screen } from './screen.ts'
 

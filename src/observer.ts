@@ -14,8 +14,8 @@ export const wordsOf = (error: unknown): string => {
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
-/** Calls a guest. `dropped` hears, now or later, of what it threw or its promise rejected with; nobody waits for the promise. */
-export const callGuest = (call: () => unknown, dropped: (error: unknown) => void): void => {
+/** Calls an observer. `dropped` hears, now or later, of what it threw or its promise rejected with; nobody waits for the promise. */
+export const callObserver = (call: () => unknown, dropped: (error: unknown) => void): void => {
   try {
     const answer = call()
     if (isThenable(answer)) answer.then(() => {}, dropped)
