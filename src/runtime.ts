@@ -2,6 +2,7 @@
  * The runtime: the one place that puts the parts together. It holds a home, takes plans in, and follows them to their end.
  */
 import { isAbsolute, resolve } from 'node:path'
+import { type AnalyticsPorts, analytics, noAnalytics } from './actors/analytics.ts'
 import type { AttemptNews, Attempts } from './actors/attempts.ts'
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
@@ -29,6 +30,7 @@ import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
+import type { FiguresQuery } from './guest.ts'
 import { homePaths } from './home.ts'
 import { planId, type Random, systemRandom } from './ids.ts'
 import { storeError } from './journal/driver.ts'
@@ -45,6 +47,7 @@ import { type RunningBuild, runningBuild } from './running-build.ts'
 import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import {
+  type AnalyticsShape,
   type BuildShape,
   buildShape,
   type EventShape,
@@ -81,6 +84,8 @@ export type RuntimeOptions = Readonly<{
   sweepMs?: number
   /** What is kept of plans that have ended: for how long, how many, how much; and how often that is looked at. */
   retention?: RetentionOptions
+  /** Whether a process of its own counts what happens; default false. Nothing depends on it. */
+  analytics?: boolean
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
   /** Hears the inspection events of every live actor, after the commit they belong to; what it throws is dropped with it. */
@@ -97,6 +102,8 @@ export type Ports = Readonly<{
   random: Random
   journal: () => Promise<Journal>
   attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
+  /** Another program of analytics, and other limits for it. */
+  analytics: Pick<AnalyticsPorts, 'program' | 'limits'>
 }>
 
 /** How a plan is submitted. */
@@ -175,6 +182,8 @@ export type Runtime = Readonly<{
   catalog: Catalog
   /** What this process calls itself. */
   calledAs: string
+  /** How analytics is, and its numbers if it gives them within two seconds. Never rejects. */
+  analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
   counts: () => HostCounts
@@ -504,6 +513,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const takesUp = (options.resume ?? true) && (options.starts ?? true)
   const isForeign = (plan: string): boolean => foreign.has(plan)
+  const guestPorts = { home, homeId, journal, shown, clock, random, log, ...options.ports?.analytics }
+  const guest = options.analytics ? analytics(guestPorts) : noAnalytics
   const net = sweeper({ journal, clock, host: actors, log, takesUp, isForeign }, options.sweepMs ?? SWEEP_MS)
 
   const runtime: Runtime = {
@@ -523,13 +534,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     takeUp,
     catalog: reading,
     calledAs,
+    analytics: (query) => staying.until(guest.numbers(query)),
     state: async () => {
+      const section = guest.section()
       const { plans, jobs, deadLetters } = await journal.totals()
       return {
         schema_version: STATE_SCHEMA,
         generated_at: new Date(clock.now()).toISOString(),
         position: (await journal.head()).position,
-        degraded: false,
+        degraded: section.status === 'unavailable',
         build: buildShape(running.build, running.comparison().stale),
         daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
         counts: {
@@ -539,6 +552,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           sweep_repairs: actors.counts().repairs,
           dead_letters: deadLetters,
         },
+        sections: { analytics: section },
       }
     },
     counts: actors.counts,
@@ -551,9 +565,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       stopping ??= (async () => {
         net.stop()
         retain.stop()
+        const guestGone = guest.stop()
         unwatch()
         steps.close()
         await actors.stop()
+        await guestGone
         await journal.stop(true).finally(() => {
           staying.end()
           hold?.release()
@@ -574,6 +590,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }
   }
   net.begin()
+  guest.begin()
   return runtime
 }
 

@@ -3,6 +3,7 @@
  * from rows of the journal; times are ISO 8601 UTC.
  */
 import type { Build } from '../build.ts'
+import type { Figures, Numbers } from '../guest.ts'
 import type { JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
 
@@ -76,6 +77,40 @@ export type GcShape = Readonly<{
   journal: Readonly<{ bytes: number; free_bytes: number }>
 }>
 
+/** A part of what there is to say, which may be missing without the rest. */
+export type Section<Data> = Readonly<{
+  /** `stale`: it is there, and behind. */
+  status: 'ok' | 'stale' | 'unavailable' | 'disabled'
+  /** When it was last heard of, and how long ago; null when it never was. */
+  as_of: string | null
+  age_ms: number | null
+  error: string | null
+  data: Data | null
+}>
+
+/** How analytics is. */
+export type AnalyticsData = Readonly<{
+  /** `starting`, `up`, `catching-up`, `waiting` to be started again, `given-up` for a while, `trying` after that, `off`. */
+  state: string
+  pid: number | null
+  /** It has counted up to this position; null when it has not said so yet. */
+  cursor: number | null
+  /** The last position of the journal. */
+  head: number
+  behind: number | null
+  /** Steps that were gone before they were counted. */
+  missed_steps: number | null
+  restarts: number
+  /** Failures that count towards giving it up. */
+  failures: number
+  failed_at: string | null
+  next_try_at: string | null
+  total: Figures | null
+}>
+
+/** How analytics is, and its numbers; null when it does not give them. */
+export type AnalyticsShape = Section<AnalyticsData> & Readonly<{ numbers: Numbers | null }>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string
@@ -97,6 +132,7 @@ export type StateShape = Readonly<{
     sweep_repairs: number
     dead_letters: number
   }>
+  sections: Readonly<{ analytics: Section<AnalyticsData> }>
 }>
 
 /** A job. `needs` says of each need what is asked of it. */

@@ -5,7 +5,13 @@ import { basename } from 'node:path'
 import type { Import, SourceFile, Tree } from './tree.ts'
 
 /** Where the program is entered; a file of `src` that none of them reaches is dead. */
-export const entryPoints = ['src/index.ts', 'src/testing.ts', 'src/cli/main.ts', 'src/runner/main.ts']
+export const entryPoints = [
+  'src/index.ts',
+  'src/testing.ts',
+  'src/cli/main.ts',
+  'src/runner/main.ts',
+  'src/analytics/main.ts',
+]
 
 /** Files that may use what the clock, the environment and chance would hide from a test. */
 const clockFiles = ['src/clock.ts', 'src/runner/clock.ts']

@@ -1,0 +1,480 @@
+/**
+ * Analytics, from the house's side: owns the guest's process, answers what it asks with committed steps, and ends it when it fails, hangs
+ * or grows. The house never waits for it, and nothing that it does is thrown here: whatever goes wrong is a failure of the guest, which
+ * `guest.ts` judges. What it said last is kept, with its age.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { appendFileSync, renameSync, statSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { constants, setPriority } from 'node:os'
+import { extname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { initialTransition, transition } from 'xstate'
+import type { Clock } from '../clock.ts'
+import {
+  type FiguresQuery,
+  type FromGuest,
+  GUEST_LINE_CHARACTERS_MAX,
+  GUEST_PROTOCOL,
+  type Numbers,
+  type Reckoning,
+  readFromGuest,
+  type ToGuest,
+} from '../guest.ts'
+import { homePaths } from '../home.ts'
+import type { Random } from '../ids.ts'
+import type { Journal } from '../journal/journal.ts'
+import { residentBytes } from '../process.ts'
+import { onLines } from '../socket.ts'
+import type { AnalyticsData, AnalyticsShape, Section } from '../views/shapes.ts'
+import { readBatch } from './batches.ts'
+import { type GuestEffect, type GuestEvent, type GuestPolicy, guestMachine } from './guest.ts'
+import type { Projector } from './projector.ts'
+
+/** What is asked of a guest, and what it may use. */
+export type GuestLimits = GuestPolicy &
+  Readonly<{
+    /** It says hello within this, */
+    greetsWithinMs: number
+    /** is asked so often whether it is there, */
+    pingMs: number
+    /** and answers within this. */
+    answersWithinMs: number
+    heapMb: number
+    /** All of its memory; looked at with each ping, where the system says it. */
+    residentMb: number
+    /** What it may write to its log in one life. */
+    outputBytes: number
+  }>
+
+/** A guest that fails five times within ten minutes is given up for five, then ten, up to sixty. */
+export const GUEST_LIMITS: GuestLimits = {
+  failures: 5,
+  withinMs: 600_000,
+  delayMs: 500,
+  delayMaxMs: 60_000,
+  coolMs: 300_000,
+  coolMaxMs: 3_600_000,
+  wellAfterMs: 60_000,
+  greetsWithinMs: 30_000,
+  pingMs: 5_000,
+  answersWithinMs: 20_000,
+  heapMb: 128,
+  residentMb: 512,
+  outputBytes: 1_000_000,
+}
+
+/** What analytics needs of the house. */
+export type AnalyticsPorts = Readonly<{
+  home: string
+  homeId: string
+  journal: Pick<Journal, 'steps' | 'head'>
+  shown: Pick<Projector, 'listen'>
+  clock: Clock
+  random: Random
+  log: Readonly<Record<'info' | 'warn', (fields: object, message: string) => void>>
+  /** The path of the guest's program; default the one beside this build. */
+  program?: string
+  /** Default `GUEST_LIMITS`. */
+  limits?: Partial<GuestLimits>
+}>
+
+/** Analytics of one home. Nothing here throws. */
+export type Analytics = Readonly<{
+  /** Starts the guest. Idempotent. */
+  begin: () => void
+  /** How it is, from memory. */
+  section: () => Section<AnalyticsData>
+  /** The same, and its numbers if it gives them within two seconds. */
+  numbers: (query?: FiguresQuery) => Promise<AnalyticsShape>
+  /** Ends the guest. Resolves when it is gone, or after a second. Idempotent. */
+  stop: () => Promise<void>
+}>
+
+/** Steps that are committed within this are told together. */
+const TOGETHER_MS = 200
+/** Reading for the guest takes at most one part in so many of this process's time. */
+const DUTY = 5
+/** After a read that failed. */
+const READ_AGAIN_MS = 1_000
+const NUMBERS_WITHIN_MS = 2_000
+const GONE_WITHIN_MS = 1_000
+/** A timer that comes later than this says that the house did not run, and nothing of the guest. */
+const LATE_MS = 1_000
+/** So many steps behind is no news; more is. */
+const BEHIND_MAX = 1_000
+/** Questions of others that wait for an answer. */
+const QUESTIONS_MAX = 64
+const SAID_CHARACTERS = 2_000
+const LOG_BYTES_MAX = 1_000_000
+const MB = 2 ** 20
+
+const OWN_PROGRAM = fileURLToPath(new URL(`../analytics/main${extname(import.meta.url)}`, import.meta.url))
+
+/** Where there is no analytics. */
+export const noAnalytics: Analytics = {
+  begin: () => {},
+  section: () => DISABLED,
+  numbers: async () => ({ ...DISABLED, numbers: null }),
+  stop: async () => {},
+}
+const DISABLED: Section<AnalyticsData> = {
+  status: 'disabled',
+  as_of: null,
+  age_ms: null,
+  error: null,
+  data: null,
+}
+
+type Life = {
+  readonly process: ChildProcess
+  readonly channel: Socket
+  /** The end of what it wrote, for whoever asks why it ended. */
+  said: string
+  written: number
+  /** The position after which it wants steps; null when it has not asked. */
+  asked: Readonly<{ after: number; limit: number }> | null
+  reading: boolean
+  cancels: Map<string, () => void>
+  lastWords: string | null
+  ping: number
+}
+
+/** Analytics of a home that is held. */
+export const analytics = (ports: AnalyticsPorts): Analytics => {
+  const { home, clock, random, log, program = OWN_PROGRAM } = ports
+  const limits = { ...GUEST_LIMITS, ...ports.limits }
+  const paths = homePaths(home)
+  const ownLog = join(home, 'analytics.log')
+  const questions = new Map<number, (numbers: Numbers) => void>()
+  let [snapshot] = initialTransition(guestMachine, limits)
+  let life: Life | null = null
+  let cancelWake: () => void = () => {}
+  let unlisten: () => void = () => {}
+  let ids = 0
+  let stopping: Promise<void> | null = null
+  /** The highest position that this process has seen. */
+  let head = 0
+  /** What the guest said last, and when. */
+  let reckoning: Reckoning | null = null
+  let heardAt: number | null = null
+  let isThere = false
+  let readError: string | null = null
+
+  // The machine, and what it asks for.
+
+  const tell = (event: GuestEvent): void => {
+    const [next, actions] = transition(guestMachine, snapshot, event)
+    snapshot = next
+    for (const { type, params } of actions) perform({ ...(params as object), type } as GuestEffect)
+  }
+  const perform = (effect: GuestEffect): void => {
+    if (effect.type === 'start') start()
+    else if (effect.type === 'end') end()
+    else if (effect.type === 'wake') {
+      const { as, afterMs } = effect
+      cancelWake()
+      cancelWake = clock.setTimeout(() => tell({ type: as, at: clock.monotonic() }), afterMs)
+    }
+  }
+  const failed = (of: Life | null, error: string): void => {
+    if (of !== life || stopping) return
+    tell({ type: 'failed', at: clock.monotonic(), error, draw: random() })
+    const { nextAt, restarts } = snapshot.context
+    const againMs = nextAt === null ? null : nextAt - clock.monotonic()
+    log.warn(
+      { error, state: snapshot.value, restarts, again_in_ms: againMs },
+      'analytics failed; nothing else does',
+    )
+  }
+
+  // The process.
+
+  const start = (): void => {
+    try {
+      life = begun()
+    } catch (error) {
+      life = null
+      // Told in a turn of its own: the machine is in the middle of its step.
+      clock.soon(() => failed(null, `it cannot be started: ${(error as Error).message}`))
+    }
+  }
+  const begun = (): Life => {
+    const flags = [`--max-old-space-size=${limits.heapMb}`, '--disable-warning=ExperimentalWarning']
+    const child = spawn(process.execPath, [...flags, program, paths.analytics, ports.homeId], {
+      cwd: '/',
+      env: {},
+      // Ctrl-C in a terminal is for the house.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    })
+    const channel = child.stdio[3] as Socket
+    const of: Life = {
+      process: child,
+      channel,
+      said: '',
+      written: 0,
+      asked: null,
+      reading: false,
+      cancels: new Map(),
+      lastWords: null,
+      ping: 0,
+    }
+    child.once('error', (error) => failed(of, `it cannot be started: ${error.message}`))
+    // What it wrote last comes with `close`, which a process that it started itself could hold back.
+    child.once('close', () => ended(of))
+    child.once('exit', () => arm(of, 'exit', GONE_WITHIN_MS, () => ended(of)))
+    child.unref()
+    for (const stream of [child.stdout, child.stderr, channel]) {
+      stream?.on('error', () => {})
+      ;(stream as Socket | null)?.unref()
+    }
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (bytes: Buffer) => wrote(of, stream, bytes))
+    onLines(channel, (line) => heard(of, line), GUEST_LINE_CHARACTERS_MAX)
+    if (child.pid !== undefined) beModest(child.pid)
+    arm(of, 'silence', limits.greetsWithinMs, () => silent(of, limits.greetsWithinMs, 'greeted nobody'))
+    return of
+  }
+  /** Whatever else runs comes first. */
+  const beModest = (pid: number): void => {
+    try {
+      setPriority(pid, constants.priority.PRIORITY_LOW)
+    } catch {
+      // It may be gone already; its end says so.
+    }
+  }
+  const end = (): void => {
+    cancelWake()
+    const of = life
+    life = null
+    isThere = false
+    if (!of) return
+    for (const cancel of of.cancels.values()) cancel()
+    for (const stream of [of.process.stdout, of.process.stderr, of.channel]) {
+      stream?.removeAllListeners('data')
+      stream?.destroy()
+    }
+    of.process.kill('SIGKILL')
+  }
+  const arm = (of: Life, name: string, ms: number, then: () => void): void => {
+    if (of !== life) return
+    of.cancels.get(name)?.()
+    of.cancels.set(name, clock.setTimeout(then, ms))
+  }
+  const disarm = (of: Life, name: string): void => {
+    of.cancels.get(name)?.()
+    of.cancels.delete(name)
+  }
+
+  const ended = (of: Life): void => {
+    const { exitCode, signalCode } = of.process
+    const how = signalCode === null ? `it exited with ${exitCode}` : `it was ended by ${signalCode}`
+    failed(of, of.lastWords ?? [how, lastError(of.said)].filter(Boolean).join(': '))
+  }
+  /** Its log is bounded: what writes and writes is ended, and not read any further. */
+  const wrote = (of: Life, stream: Readable | null, bytes: Buffer): void => {
+    if (of !== life) return
+    of.written += bytes.length
+    of.said = (of.said + bytes.toString('utf8')).slice(-SAID_CHARACTERS)
+    try {
+      const size = statSync(ownLog, { throwIfNoEntry: false })?.size ?? 0
+      if (size > LOG_BYTES_MAX) renameSync(ownLog, `${ownLog}.1`)
+      appendFileSync(ownLog, bytes, { mode: 0o600 })
+    } catch {
+      // On a full disk the log of a guest is the first to go without.
+    }
+    if (of.written <= limits.outputBytes) return
+    stream?.pause()
+    failed(of, `it wrote more than ${limits.outputBytes} bytes to its log`)
+  }
+  const silent = (of: Life, ms: number, what: string): void => failed(of, `it ${what} within ${ms} ms`)
+
+  // The channel.
+
+  const say = (of: Life, message: ToGuest): void => {
+    if (of === life && of.channel.writable) of.channel.write(`${JSON.stringify(message)}\n`)
+  }
+  const heard = (of: Life, line: string): void => {
+    if (of !== life) return
+    const message = readFromGuest(line)
+    if (message === undefined) return failed(of, `it was not understood: ${line.slice(0, 200)}`)
+    heardAt = clock.now()
+    take(of, message)
+  }
+  const take = (of: Life, message: FromGuest): void => {
+    switch (message.type) {
+      case 'hello':
+        return greeted(of, message.v)
+      case 'steps':
+        if (of.asked) return failed(of, 'it asked again before it had its answer')
+        of.asked = { after: message.after, limit: message.limit }
+        return serve(of)
+      case 'counted': {
+        const { cursor, missed, total } = message
+        reckoning = { cursor, missed, total }
+        return
+      }
+      case 'numbers':
+        questions.get(message.id)?.(message.numbers)
+        questions.delete(message.id)
+        return
+      case 'pong':
+        if (message.id === of.ping) pingLater(of)
+        return
+      case 'failed':
+        of.lastWords = message.error.slice(0, SAID_CHARACTERS)
+    }
+  }
+  const greeted = (of: Life, v: number): void => {
+    if (v !== GUEST_PROTOCOL) return failed(of, `it speaks protocol ${v}, and this build ${GUEST_PROTOCOL}`)
+    isThere = true
+    tell({ type: 'greeted', at: clock.monotonic() })
+    pingLater(of)
+  }
+  const pingLater = (of: Life): void => {
+    disarm(of, 'silence')
+    arm(of, 'ping', limits.pingMs, () => ping(of))
+  }
+  const ping = (of: Life): void => {
+    const bytes = residentBytes(of.process.pid ?? 0)
+    if (bytes !== undefined && bytes > limits.residentMb * MB)
+      return failed(of, `it uses ${Math.round(bytes / MB)} MB of memory, and may use ${limits.residentMb}`)
+    of.ping += 1
+    say(of, { type: 'ping', id: of.ping })
+    const due = clock.monotonic() + limits.answersWithinMs
+    arm(of, 'silence', limits.answersWithinMs, () => {
+      // Who was not there to listen asks again.
+      if (clock.monotonic() - due > LATE_MS) ping(of)
+      else silent(of, limits.answersWithinMs, 'did not answer')
+    })
+  }
+
+  // Serving steps.
+
+  /** Answers when there is something new; until then the question waits. */
+  const serve = (of: Life): void => {
+    if (of !== life || !of.asked || of.reading || of.cancels.has('read')) return
+    of.reading = true
+    const began = clock.monotonic()
+    const { after, limit } = of.asked
+    readBatch(ports, after, limit).then(
+      (batch) => {
+        of.reading = false
+        readError = null
+        head = Math.max(head, batch.head)
+        const restMs = (clock.monotonic() - began) * (DUTY - 1)
+        if (batch.upTo > after || batch.head < after) {
+          of.asked = null
+          say(of, { type: 'batch', ...batch })
+          later(of, restMs)
+        } else if (head > after) later(of, TOGETHER_MS)
+      },
+      (error: unknown) => {
+        of.reading = false
+        readError = `the journal cannot be read: ${(error as Error).message}`
+        later(of, READ_AGAIN_MS)
+      },
+    )
+  }
+  const later = (of: Life, ms: number): void => {
+    arm(of, 'read', ms, () => {
+      disarm(of, 'read')
+      serve(of)
+    })
+  }
+  const listen = (): void => {
+    unlisten()
+    unlisten = ports.shown.listen((steps) => {
+      head = Math.max(head, steps.at(-1)?.position ?? 0)
+      const of = life
+      if (of?.asked && !of.reading && !of.cancels.has('read')) later(of, TOGETHER_MS)
+    })
+  }
+
+  // What others see.
+
+  const section = (): Section<AnalyticsData> => {
+    const now = clock.now()
+    const { error, restarts, failedAt, nextAt } = snapshot.context
+    const cursor = reckoning?.cursor ?? null
+    const behind = cursor === null ? null : Math.max(0, head - cursor)
+    const isUp = isThere && readError === null
+    const isStarting = error === null && readError === null && !isThere
+    const whole = behind !== null && behind <= BEHIND_MAX
+    const wall = (at: number): string => new Date(now + at - clock.monotonic()).toISOString()
+    return {
+      status: isUp && whole ? 'ok' : isUp || isStarting ? 'stale' : 'unavailable',
+      as_of: heardAt === null ? null : new Date(heardAt).toISOString(),
+      age_ms: heardAt === null ? null : Math.max(0, now - heardAt),
+      error: isUp ? null : (readError ?? error?.text ?? null),
+      data: {
+        state: isUp && !whole ? 'catching-up' : stateName(String(snapshot.value)),
+        pid: life?.process.pid ?? null,
+        cursor,
+        head,
+        behind,
+        missed_steps: reckoning?.missed ?? null,
+        restarts,
+        failures: failedAt.length,
+        failed_at: error === null ? null : wall(error.at),
+        next_try_at: nextAt === null ? null : wall(nextAt),
+        total: reckoning?.total ?? null,
+      },
+    }
+  }
+  const numbers = (query: FiguresQuery = {}): Promise<AnalyticsShape> =>
+    new Promise((resolve) => {
+      const of = life
+      if (!of || !isThere || questions.size >= QUESTIONS_MAX) return resolve({ ...section(), numbers: null })
+      ids += 1
+      const id = ids
+      const cancel = clock.setTimeout(() => {
+        questions.delete(id)
+        resolve({ ...section(), numbers: null })
+      }, NUMBERS_WITHIN_MS)
+      questions.set(id, (given) => {
+        cancel()
+        resolve({ ...section(), numbers: given })
+      })
+      say(of, { type: 'numbers', id, query })
+    })
+
+  return {
+    begin: () => {
+      if (stopping || snapshot.value !== 'off') return
+      listen()
+      tell({ type: 'began', at: clock.monotonic() })
+    },
+    section,
+    numbers,
+    stop: () => {
+      stopping ??= new Promise((resolve) => {
+        unlisten()
+        const child = life?.process
+        tell({ type: 'stopped', at: clock.monotonic() })
+        if (!child || child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
+          return resolve()
+        const cancel = clock.setTimeout(resolve, GONE_WITHIN_MS)
+        child.ref()
+        child.once('exit', () => {
+          cancel()
+          resolve()
+        })
+      })
+      return stopping
+    },
+  }
+}
+
+/** The states of the guest in the words of the section. */
+const stateName = (state: string): string =>
+  state === 'open' ? 'given-up' : state === 'proving' ? 'up' : state
+
+/** The line of a stack that says what was wrong; the last line of anything else. */
+const lastError = (said: string): string => {
+  const lines = said.split('\n').map((line) => line.trim())
+  const named = lines.findLast((line) => /^(?:\w*Error\b|FATAL ERROR\b).*:/.test(line))
+  return (named ?? lines.findLast((line) => line !== '') ?? '').slice(0, 300)
+}
