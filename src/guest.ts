@@ -8,7 +8,7 @@
 export const GUEST_PROTOCOL = 1
 
 /** At most this many steps are in one batch. */
-export const BATCH_STEPS_MAX = 500
+export const BATCH_STEPS_MAX = 250
 /** A batch ends with the step that reaches this many characters of events. */
 export const BATCH_CHARACTERS_MAX = 1_000_000
 /** A line longer than this is not listened to any further, in either direction. */

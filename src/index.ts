@@ -6,6 +6,7 @@ export type { HostCounts } from './actors/memory.ts'
 export type { Catalog } from './catalog.ts'
 export type { Definition, JobDefinition } from './definition.ts'
 export { type ErrorCode, TenutoError } from './errors.ts'
+export type { Figures, Numbers } from './guest.ts'
 export { definePlan, type JobSource, type PlanSource } from './plans/define-plan.ts'
 export {
   type Command,
@@ -21,4 +22,12 @@ export {
   type Settled,
   type SubmitOptions,
 } from './runtime.ts'
-export type { AttemptShape, BuildShape, EventShape, GcShape, JobShape, PlanShape } from './views/shapes.ts'
+export type {
+  AnalyticsShape,
+  AttemptShape,
+  BuildShape,
+  EventShape,
+  GcShape,
+  JobShape,
+  PlanShape,
+} from './views/shapes.ts'

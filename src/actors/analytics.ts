@@ -28,7 +28,7 @@ import type { Journal } from '../journal/journal.ts'
 import { residentBytes } from '../process.ts'
 import { onLines } from '../socket.ts'
 import type { AnalyticsData, AnalyticsShape, Section } from '../views/shapes.ts'
-import { readBatch } from './batches.ts'
+import { batches } from './batches.ts'
 import { type GuestEffect, type GuestEvent, type GuestPolicy, guestMachine } from './guest.ts'
 import type { Projector } from './projector.ts'
 
@@ -146,6 +146,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const { home, clock, random, log, program = OWN_PROGRAM } = ports
   const limits = { ...GUEST_LIMITS, ...ports.limits }
   const paths = homePaths(home)
+  const source = batches(ports.journal)
   const ownLog = join(home, 'analytics.log')
   const questions = new Map<number, (numbers: Numbers) => void>()
   let [snapshot] = initialTransition(guestMachine, limits)
@@ -154,8 +155,8 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   let unlisten: () => void = () => {}
   let ids = 0
   let stopping: Promise<void> | null = null
-  /** The highest position that this process has seen. */
-  let head = 0
+  /** The highest position that this process has seen; null before the first. */
+  let head: number | null = null
   /** What the guest said last, and when. */
   let reckoning: Reckoning | null = null
   let heardAt: number | null = null
@@ -180,9 +181,10 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   }
   const failed = (of: Life | null, error: string): void => {
     if (of !== life || stopping) return
-    tell({ type: 'failed', at: clock.monotonic(), error, draw: random() })
+    const at = clock.monotonic()
+    tell({ type: 'failed', at, error, draw: random() })
     const { nextAt, restarts } = snapshot.context
-    const againMs = nextAt === null ? null : nextAt - clock.monotonic()
+    const againMs = nextAt === null ? null : Math.round(nextAt - at)
     log.warn(
       { error, state: snapshot.value, restarts, again_in_ms: againMs },
       'analytics failed; nothing else does',
@@ -193,14 +195,13 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
 
   const start = (): void => {
     try {
-      life = begun()
+      begin()
     } catch (error) {
-      life = null
       // Told in a turn of its own: the machine is in the middle of its step.
       clock.soon(() => failed(null, `it cannot be started: ${(error as Error).message}`))
     }
   }
-  const begun = (): Life => {
+  const begin = (): void => {
     const flags = [`--max-old-space-size=${limits.heapMb}`, '--disable-warning=ExperimentalWarning']
     const child = spawn(process.execPath, [...flags, program, paths.analytics, ports.homeId], {
       cwd: '/',
@@ -221,21 +222,25 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       lastWords: null,
       ping: 0,
     }
+    life = of
     child.once('error', (error) => failed(of, `it cannot be started: ${error.message}`))
     // What it wrote last comes with `close`, which a process that it started itself could hold back.
     child.once('close', () => ended(of))
     child.once('exit', () => arm(of, 'exit', GONE_WITHIN_MS, () => ended(of)))
     child.unref()
     for (const stream of [child.stdout, child.stderr, channel]) {
+      // One that breaks is a process that ends, and that says more.
       stream?.on('error', () => {})
       ;(stream as Socket | null)?.unref()
     }
+    channel.on('error', (error) => {
+      if (!('code' in error)) failed(of, `it said ${error.message}`)
+    })
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (bytes: Buffer) => wrote(of, stream, bytes))
     onLines(channel, (line) => heard(of, line), GUEST_LINE_CHARACTERS_MAX)
     if (child.pid !== undefined) beModest(child.pid)
     arm(of, 'silence', limits.greetsWithinMs, () => silent(of, limits.greetsWithinMs, 'greeted nobody'))
-    return of
   }
   /** Whatever else runs comes first. */
   const beModest = (pid: number): void => {
@@ -250,6 +255,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     const of = life
     life = null
     isThere = false
+    source.forget()
     if (!of) return
     for (const cancel of of.cancels.values()) cancel()
     for (const stream of [of.process.stdout, of.process.stderr, of.channel]) {
@@ -359,11 +365,11 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     of.reading = true
     const began = clock.monotonic()
     const { after, limit } = of.asked
-    readBatch(ports, after, limit).then(
+    source.after(after, limit).then(
       (batch) => {
         of.reading = false
         readError = null
-        head = Math.max(head, batch.head)
+        head = Math.max(head ?? 0, batch.head)
         const restMs = (clock.monotonic() - began) * (DUTY - 1)
         if (batch.upTo > after || batch.head < after) {
           of.asked = null
@@ -387,7 +393,8 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const listen = (): void => {
     unlisten()
     unlisten = ports.shown.listen((steps) => {
-      head = Math.max(head, steps.at(-1)?.position ?? 0)
+      if (isThere) source.heard(steps)
+      head = Math.max(head ?? 0, steps.at(-1)?.position ?? 0)
       const of = life
       if (of?.asked && !of.reading && !of.cancels.has('read')) later(of, TOGETHER_MS)
     })
@@ -399,7 +406,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     const now = clock.now()
     const { error, restarts, failedAt, nextAt } = snapshot.context
     const cursor = reckoning?.cursor ?? null
-    const behind = cursor === null ? null : Math.max(0, head - cursor)
+    const behind = cursor === null || head === null ? null : Math.max(0, head - cursor)
     const isUp = isThere && readError === null
     const isStarting = error === null && readError === null && !isThere
     const whole = behind !== null && behind <= BEHIND_MAX

@@ -8,20 +8,70 @@ import { BATCH_CHARACTERS_MAX, BATCH_STEPS_MAX, type Batch, type ToldStep } from
 import type { Journal, StepRow } from '../journal/journal.ts'
 import type { JsonObject } from '../json.ts'
 
-/** What is read of a journal. */
-export type BatchPorts = Readonly<{ journal: Pick<Journal, 'steps' | 'head'> }>
+/** Where batches come from: what was just committed, and the journal. */
+export type Batches = Readonly<{
+  /** Keeps committed steps, which come in order, for who follows closely: they are not read again. */
+  heard: (steps: readonly StepRow[]) => void
+  /**
+   * The steps after a position, at most `limit`.
+   * @throws {TenutoError} `STORE_BROKEN`, `STOPPED` as the journal.
+   */
+  after: (position: number, limit: number) => Promise<Batch>
+  /** Keeps nothing. */
+  forget: () => void
+}>
 
-/**
- * The steps after a position, at most `limit`.
- * @throws {TenutoError} `STORE_BROKEN`, `STOPPED` as the journal.
- */
-export const readBatch = async ({ journal }: BatchPorts, after: number, limit: number): Promise<Batch> => {
-  // First the head: what stands before it is there when the steps are read.
-  const head = (await journal.head()).position
-  const most = Math.max(1, Math.min(limit, BATCH_STEPS_MAX))
-  const read = await rowsAfter(journal, after, most)
-  if (read === null) return { after, upTo: after + 1, head: Math.max(head, after + 1), steps: [] }
-  const { rows, isLast } = read
+/** Of what was just committed, the last; beyond it who comes late reads the journal. */
+const KEPT_STEPS_MAX = 2_000
+
+/** Batches of a journal. */
+export const batches = (journal: Pick<Journal, 'steps' | 'head'>): Batches => {
+  let kept: StepRow[] = []
+  let characters = 0
+
+  const forget = (): void => {
+    kept = []
+    characters = 0
+  }
+  const heard = (steps: readonly StepRow[]): void => {
+    const last = kept.at(-1)
+    // After a commit whose end was not seen there is a gap.
+    if (last && steps[0]?.position !== last.position + 1) forget()
+    for (const step of steps) {
+      kept.push(step)
+      characters += step.event.length
+    }
+    if (kept.length > KEPT_STEPS_MAX || characters > BATCH_CHARACTERS_MAX) forget()
+  }
+  /** The steps after a position, when all of them have just been heard; those before it are wanted no more. */
+  const fresh = (after: number): readonly StepRow[] | null => {
+    const [first] = kept
+    const last = kept.at(-1)
+    if (!first || !last || first.position > after + 1 || last.position <= after) return null
+    for (const step of kept.splice(0, after + 1 - first.position)) characters -= step.event.length
+    return kept
+  }
+
+  return {
+    heard,
+    forget,
+    after: async (position, limit) => {
+      const most = Math.max(1, Math.min(limit, BATCH_STEPS_MAX))
+      const steps = fresh(position)
+      if (steps) {
+        const isLast = steps.length <= most
+        return batchOf(position, steps.slice(0, most), isLast, steps.at(-1)?.position ?? position)
+      }
+      // First the head: what stands before it is there when the steps are read.
+      const head = (await journal.head()).position
+      const read = await rowsAfter(journal, position, most)
+      if (read) return batchOf(position, read.rows, read.isLast, head)
+      return { after: position, upTo: position + 1, head: Math.max(head, position + 1), steps: [] }
+    },
+  }
+}
+
+const batchOf = (after: number, rows: readonly StepRow[], isLast: boolean, head: number): Batch => {
   const steps: ToldStep[] = []
   let characters = 0
   for (const row of rows) {
@@ -31,12 +81,13 @@ export const readBatch = async ({ journal }: BatchPorts, after: number, limit: n
   }
   const last = steps.at(-1)?.position ?? after
   const upTo = isLast && steps.length === rows.length ? Math.max(head, last) : last
-  return { after, upTo, head: Math.max(head, last), steps }
+  // After a return to a backup the journal may end before what is asked for.
+  return { after, upTo, head: steps.length > 0 ? Math.max(head, last) : head, steps }
 }
 
 /** Fewer where one of them is damaged; null when it is the first. */
 const rowsAfter = async (
-  journal: BatchPorts['journal'],
+  journal: Pick<Journal, 'steps'>,
   after: number,
   limit: number,
 ): Promise<Readonly<{ rows: readonly StepRow[]; isLast: boolean }> | null> => {

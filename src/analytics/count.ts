@@ -93,7 +93,9 @@ export const count = (known: Known, batch: Batch): Counted => {
     string,
     Readonly<{ size: BucketSize; start: number; now: Record<string, number> }>
   >()
-  const newNames = new Map<string, number>()
+  /** Tallies by the name they were asked for, and how many names there are of a plan, or of plans. */
+  const named = new Map<string, Tally>()
+  const sizes = new Map<string, number>()
 
   // What is known.
 
@@ -109,50 +111,38 @@ export const count = (known: Known, batch: Batch): Counted => {
     jobs.set(keyOf(plan, job), { plan, job, now })
   }
 
-  /** The tally of a name; where there are too many of them, that of the others. */
-  const tallyOf = (plan: string, job: string, others: () => Tally, isFull: () => boolean): Tally => {
+  const sizeOf = (plan: string): number => {
+    const size = sizes.get(plan) ?? (plan === '' ? known.plans() : known.jobs(plan))
+    sizes.set(plan, size)
+    return size
+  }
+  /** The tally of a name; that of the `others` where there are too many names of the plan, or of plans. */
+  const tallyOf = (plan: string, job: string, others?: () => Tally): Tally => {
     const key = keyOf(plan, job)
-    const drafted = tallies.get(key)
-    if (drafted) return drafted.now
+    const found = named.get(key)
+    if (found) return found
     const before = known.tally(plan, job)
-    if (!before && isFull()) return others()
-    const now = before ?? emptyTally()
     const among = job === '' ? '' : plan
-    const isName = job === '' ? plan !== '' && plan !== OTHERS : job !== OTHERS
-    if (!before && isName) newNames.set(among, (newNames.get(among) ?? 0) + 1)
+    const isNew = others !== undefined && before === undefined
+    if (isNew && sizeOf(among) >= NAMES_MAX) {
+      const now = others()
+      named.set(key, now)
+      return now
+    }
+    if (isNew) sizes.set(among, sizeOf(among) + 1)
+    const now = before ?? emptyTally()
     tallies.set(key, { plan, job, now })
+    named.set(key, now)
     return now
   }
-  const never = (): boolean => false
-  const none = (): Tally => emptyTally()
-  const totals = (): Tally => tallyOf('', '', none, never)
-  const ofName = (plan: string): Tally =>
-    plan === OTHERS
-      ? tallyOf(OTHERS, '', none, never)
-      : tallyOf(
-          plan,
-          '',
-          () => ofName(OTHERS),
-          () => known.plans() + (newNames.get('') ?? 0) >= NAMES_MAX,
-        )
-  const ofJob = (plan: string, job: string): Tally =>
-    job === OTHERS
-      ? tallyOf(plan, OTHERS, none, never)
-      : tallyOf(
-          plan,
-          job,
-          () => ofJob(plan, OTHERS),
-          () => known.jobs(plan) + (newNames.get(plan) ?? 0) >= NAMES_MAX,
-        )
-  /** All, those of the plan's name, and those of the job's. */
+  /** All, those of the plan's name, and those of the job's. A plan among the others has no jobs of its own. */
   const talliesOf = (step: ToldStep, job: string | null): readonly Tally[] => {
     const name = nameOf(step.plan)
-    const own = ofName(name)
-    // A plan among the others has no jobs of its own.
-    const isNamed = tallies.get(keyOf(name, ''))?.now === own
-    return job === null
-      ? [totals(), own]
-      : [totals(), own, ofJob(isNamed ? name : OTHERS, isNamed ? job : OTHERS)]
+    const all = tallyOf('', '')
+    const own = tallyOf(name, '', () => tallyOf(OTHERS, ''))
+    if (job === null) return [all, own]
+    if (!tallies.has(keyOf(name, ''))) return [all, own, tallyOf(OTHERS, OTHERS)]
+    return [all, own, tallyOf(name, job, () => tallyOf(name, OTHERS))]
   }
   const bucketAt = (size: BucketSize, at: number): Record<string, number> => {
     const start = Math.floor(at / BUCKETS[size]) * BUCKETS[size]

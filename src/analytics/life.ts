@@ -64,8 +64,10 @@ export const runGuest = ({ file, home, channel, leave, ...parts }: GuestParts): 
   }
   const take = (batch: Batch): void => {
     const { cursor } = store.standing()
-    if (checking) check(batch, checking)
-    else if (batch.head < cursor) anew()
+    if (checking) {
+      check(batch, checking)
+      tell()
+    } else if (batch.head < cursor) anew()
     else if (batch.after === cursor) {
       store.apply(batch.after, counting(store.known, batch))
       tell()
@@ -83,8 +85,9 @@ export const runGuest = ({ file, home, channel, leave, ...parts }: GuestParts): 
   onLines(
     channel,
     (line) => {
+      const message = JSON.parse(line) as ToGuest
       try {
-        heard(JSON.parse(line) as ToGuest)
+        heard(message)
       } catch (error) {
         if (!isBroken(error)) throw error
         // What cannot be read is no loss: all of it is in the journal.
@@ -95,7 +98,8 @@ export const runGuest = ({ file, home, channel, leave, ...parts }: GuestParts): 
     GUEST_LINE_CHARACTERS_MAX,
   )
   say({ type: 'hello', v: GUEST_PROTOCOL, cursor: store.standing().cursor })
-  tell()
+  // What it says before it has checked could be of another history.
+  if (!checking) tell()
   ask()
 }
 

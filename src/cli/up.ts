@@ -13,6 +13,7 @@ import { TenutoError } from '../errors.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
+import { plain } from './cells.ts'
 import { awaitHolder, DAEMON, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
@@ -46,6 +47,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
   const serve = await loadServing(on)
   const runtime = await hold(home, {
     command: DAEMON,
+    analytics: true,
     ...(maxParallel === undefined ? {} : { maxParallel }),
   })
   try {
@@ -223,6 +225,8 @@ export const status = async (flags: Globals): Promise<number> => {
       return 0
     }
     const { daemon, build, counts } = state
+    // A holder of an earlier build does not say.
+    const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.answer(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
     on.answer(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
@@ -232,6 +236,8 @@ export const status = async (flags: Globals): Promise<number> => {
     if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
     if (counts.sweep_repairs > 0)
       on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
+    if (sections?.analytics.status === 'unavailable')
+      on.answer(`analytics unavailable: ${plain(sections.analytics.error ?? 'nobody knows why')}`)
     return 0
   }
   const reading = await readingOf(home)

@@ -95,8 +95,8 @@ export type AnalyticsData = Readonly<{
   pid: number | null
   /** It has counted up to this position; null when it has not said so yet. */
   cursor: number | null
-  /** The last position of the journal. */
-  head: number
+  /** The last position of the journal, as far as analytics has asked for it. */
+  head: number | null
   behind: number | null
   /** Steps that were gone before they were counted. */
   missed_steps: number | null

@@ -13,11 +13,11 @@ import { BUCKETS_MAX, count, NAMES_MAX } from '../../src/analytics/count.ts'
 import { addTo, emptySketch, percentiles } from '../../src/analytics/sketch.ts'
 import { openStore, type Store } from '../../src/analytics/store.ts'
 import { figuresOf } from '../../src/analytics/tally.ts'
-import type { Spread, ToldStep } from '../../src/guest.ts'
+import type { ToldStep } from '../../src/guest.ts'
 import { type Random, seededRandom, systemRandom } from '../../src/ids.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
 import { history } from './history.ts'
-import { recount } from './recount.ts'
+import { expectFigures, expectWithin, type Recount, recount } from './recount.ts'
 
 const seeds = (n: number): readonly number[] => {
   const given = process.env['SEED']
@@ -70,21 +70,6 @@ const all = (store: Store) => ({
   hours: store.buckets('hour'),
 })
 
-const isSpread = (spread: Spread, values: readonly number[]): void => {
-  const sorted = values.toSorted((a, b) => a - b)
-  expect(spread.count).toBe(sorted.length)
-  expect(spread.max).toBe(sorted.at(-1) ?? null)
-  for (const [part, said] of [
-    [0.5, spread.p50],
-    [0.95, spread.p95],
-    [0.99, spread.p99],
-  ] as const) {
-    const exact = sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]
-    if (exact === undefined) expect(said).toBeNull()
-    else expect(Math.abs((said ?? Number.NaN) - exact)).toBeLessThanOrEqual(exact * 0.0101 + 0.5)
-  }
-}
-
 const isRecount = (store: Store, rows: readonly StepRow[]): void => {
   const { names, minutes } = recount(rows)
   const found = [{ plan: '', job: '', tally: store.known.tally('', '') }, ...store.tallies(null, 10_000)]
@@ -93,22 +78,8 @@ const isRecount = (store: Store, rows: readonly StepRow[]): void => {
   )
   for (const { plan, job, tally } of found) {
     const key = job === '' ? plan : `${plan}/${job}`
-    const { queue, duration, plans, ...counts } = names.get(key) as NonNullable<ReturnType<typeof names.get>>
     if (!tally) throw new Error('nothing was counted')
-    const figures = figuresOf(tally, plan, job === '' ? null : job)
-    const said = Object.fromEntries(
-      Object.keys(counts).map((name) => [name, figures[name as keyof typeof figures]]),
-    )
-    expect(said, key).toEqual(counts)
-    expect(figures.lost).toBe(counts.attempts['lost'] ?? 0)
-    isSpread(figures.queue_ms, queue)
-    isSpread(figures.duration_ms, duration)
-    if (job !== '') continue
-    expect({ ended: figures.plans?.ended, restarts: figures.plans?.restarts }).toEqual({
-      ended: plans.ended,
-      restarts: plans.restarts,
-    })
-    isSpread(figures.plans?.duration_ms as Spread, plans.duration)
+    expectFigures(figuresOf(tally, plan, job === '' ? null : job), names.get(key) as Recount)
   }
   expect(
     Object.fromEntries(store.buckets('minute').map(({ start, bucket }) => [start / 60_000, bucket])),
@@ -261,10 +232,11 @@ test('a percentile is within one in a hundred of a value that was put in, in any
 
     const sorted = values.toSorted((a, b) => a - b)
     for (const [index, part] of [0, 0.5, 0.95, 0.99, 1].entries()) {
-      const exact = sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN
-      expect(Math.abs((said[index] ?? Number.NaN) - exact), `seed ${seed}`).toBeLessThanOrEqual(
-        exact * 0.0101 + 0.5,
-      )
+      try {
+        expectWithin(said[index], sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)])
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error })
+      }
     }
   }
 })

@@ -2,6 +2,8 @@
  * The numbers once more, from the rows of the journal and by another way than `src/analytics`: whole lives of jobs and plans, one after
  * the other, with every duration kept. Percentiles are exact here.
  */
+import { expect } from 'vitest'
+import type { Figures, Spread } from '../../src/guest.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
 
 /** What is counted under a name; durations in the order of the lives. */
@@ -153,4 +155,33 @@ export const recount = (rows: readonly StepRow[]) => {
     }
   }
   return { names, minutes }
+}
+
+/** Percentiles may be off by one in a hundred, and by the half of a millisecond. */
+export const expectWithin = (said: number | null | undefined, exact: number | undefined): void => {
+  if (exact === undefined) expect(said).toBeNull()
+  else expect(Math.abs((said ?? Number.NaN) - exact)).toBeLessThanOrEqual(exact * 0.0101 + 0.5)
+}
+const expectSpread = (spread: Spread, values: readonly number[]): void => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (part: number): number | undefined => sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]
+  expect(spread.count).toBe(sorted.length)
+  expect(spread.max).toBe(sorted.at(-1) ?? null)
+  expectWithin(spread.p50, at(0.5))
+  expectWithin(spread.p95, at(0.95))
+  expectWithin(spread.p99, at(0.99))
+}
+
+/** Figures say what was counted once more: counts to the last one, percentiles as they promise. */
+export const expectFigures = (figures: Figures, counted: Recount): void => {
+  const { queue, duration, plans, ...counts } = counted
+  const said = Object.keys(counts).map((name) => [name, figures[name as keyof Figures]])
+  expect(Object.fromEntries(said)).toEqual(counts)
+  expect(figures.lost).toBe(counts.attempts['lost'] ?? 0)
+  expectSpread(figures.queue_ms, queue)
+  expectSpread(figures.duration_ms, duration)
+  if (figures.plans === null) return
+  expect(figures.plans).toMatchObject({ ended: plans.ended, restarts: plans.restarts })
+  expect(Object.keys(figures.plans.ended).sort()).toEqual(Object.keys(plans.ended).sort())
+  expectSpread(figures.plans.duration_ms, plans.duration)
 }
