@@ -4,7 +4,6 @@
  * `guest.ts` judges. What it said last is kept, with its age.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, renameSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { constants, setPriority } from 'node:os'
 import { extname, join } from 'node:path'
@@ -24,46 +23,16 @@ import {
 } from '../guest.ts'
 import { homePaths } from '../home.ts'
 import type { Random } from '../ids.ts'
-import type { Journal } from '../journal/journal.ts'
+import type { Journal, StepRow } from '../journal/journal.ts'
 import { residentBytes } from '../process.ts'
 import { onLines } from '../socket.ts'
 import type { AnalyticsData, AnalyticsShape, Section } from '../views/shapes.ts'
 import { batches } from './batches.ts'
-import { type GuestEffect, type GuestEvent, type GuestPolicy, guestMachine } from './guest.ts'
+import { type GuestEffect, type GuestEvent, guestMachine } from './guest.ts'
+import { GUEST_LIMITS, type GuestLimits } from './guest-limits.ts'
+import { type GuestLog, guestLog } from './guest-log.ts'
+import { NO_SECTION, sectionOf } from './guest-section.ts'
 import type { Projector } from './projector.ts'
-
-/** What is asked of a guest, and what it may use. */
-export type GuestLimits = GuestPolicy &
-  Readonly<{
-    /** It says hello within this, */
-    greetsWithinMs: number
-    /** is asked so often whether it is there, */
-    pingMs: number
-    /** and answers within this. */
-    answersWithinMs: number
-    heapMb: number
-    /** All of its memory; looked at with each ping, where the system says it. */
-    residentMb: number
-    /** What it may write to its log in one life. */
-    outputBytes: number
-  }>
-
-/** A guest that fails five times within ten minutes is given up for five, then ten, up to sixty. */
-export const GUEST_LIMITS: GuestLimits = {
-  failures: 5,
-  withinMs: 600_000,
-  delayMs: 500,
-  delayMaxMs: 60_000,
-  coolMs: 300_000,
-  coolMaxMs: 3_600_000,
-  wellAfterMs: 60_000,
-  greetsWithinMs: 30_000,
-  pingMs: 5_000,
-  answersWithinMs: 20_000,
-  heapMb: 128,
-  residentMb: 512,
-  outputBytes: 1_000_000,
-}
 
 /** What analytics needs of the house. */
 export type AnalyticsPorts = Readonly<{
@@ -102,12 +71,13 @@ const NUMBERS_WITHIN_MS = 2_000
 const GONE_WITHIN_MS = 1_000
 /** A timer that comes later than this says that the house did not run, and nothing of the guest. */
 const LATE_MS = 1_000
-/** So many steps behind is no news; more is. */
-const BEHIND_MAX = 1_000
 /** Questions of others that wait for an answer. */
 const QUESTIONS_MAX = 64
-const SAID_CHARACTERS = 2_000
-const LOG_BYTES_MAX = 1_000_000
+const LAST_WORDS_CHARACTERS = 2_000
+/** A greeting, where it stands, and a question. */
+const FIRST_WORDS = 3
+/** What a guest may answer to each thing that it is told: to a batch, where it stands, and the next question. */
+const ANSWERS = { batch: 2, ping: 1, numbers: 1 } as const
 const MB = 2 ** 20
 
 const OWN_PROGRAM = fileURLToPath(new URL(`../analytics/main${extname(import.meta.url)}`, import.meta.url))
@@ -115,24 +85,17 @@ const OWN_PROGRAM = fileURLToPath(new URL(`../analytics/main${extname(import.met
 /** Where there is no analytics. */
 export const noAnalytics: Analytics = {
   begin: () => {},
-  section: () => DISABLED,
-  numbers: async () => ({ ...DISABLED, numbers: null }),
+  section: () => NO_SECTION,
+  numbers: async () => ({ ...NO_SECTION, numbers: null }),
   stop: async () => {},
-}
-const DISABLED: Section<AnalyticsData> = {
-  status: 'disabled',
-  as_of: null,
-  age_ms: null,
-  error: null,
-  data: null,
 }
 
 type Life = {
   readonly process: ChildProcess
   readonly channel: Socket
-  /** The end of what it wrote, for whoever asks why it ended. */
-  said: string
-  written: number
+  readonly log: GuestLog
+  /** So many messages it may say before it is told something again. */
+  due: number
   /** The position after which it wants steps; null when it has not asked. */
   asked: Readonly<{ after: number; limit: number }> | null
   reading: boolean
@@ -148,7 +111,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const paths = homePaths(home)
   const source = batches(ports.journal)
   const ownLog = join(home, 'analytics.log')
-  const questions = new Map<number, (numbers: Numbers) => void>()
+  const questions = new Map<number, (numbers: Numbers | null) => void>()
   let [snapshot] = initialTransition(guestMachine, limits)
   let life: Life | null = null
   let cancelWake: () => void = () => {}
@@ -160,6 +123,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   /** What the guest said last, and when. */
   let reckoning: Reckoning | null = null
   let heardAt: number | null = null
+  let beganAt = clock.now()
   let isThere = false
   let readError: string | null = null
 
@@ -176,7 +140,10 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     else if (effect.type === 'wake') {
       const { as, afterMs } = effect
       cancelWake()
-      cancelWake = clock.setTimeout(() => tell({ type: as, at: clock.monotonic() }), afterMs)
+      cancelWake = clock.setTimeout(
+        contained(() => tell({ type: as, at: clock.monotonic() })),
+        afterMs,
+      )
     }
   }
   const failed = (of: Life | null, error: string): void => {
@@ -185,11 +152,27 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     tell({ type: 'failed', at, error, draw: random() })
     const { nextAt, restarts } = snapshot.context
     const againMs = nextAt === null ? null : Math.round(nextAt - at)
-    log.warn(
-      { error, state: snapshot.value, restarts, again_in_ms: againMs },
-      'analytics failed; nothing else does',
-    )
+    try {
+      const told = { error, state: snapshot.value, restarts, again_in_ms: againMs }
+      log.warn(told, 'analytics failed; nothing else does')
+    } catch {
+      // The section says it, too.
+    }
   }
+  /** What goes wrong in the house while it deals with a guest is the guest's failure, and nobody else's. */
+  const contained =
+    <Given extends unknown[]>(act: (...given: Given) => void) =>
+    (...given: Given): void => {
+      try {
+        act(...given)
+      } catch (error) {
+        try {
+          failed(life, `the house cannot deal with it: ${(error as Error).message}`)
+        } catch {
+          // It is left as it is; its next failure is another chance.
+        }
+      }
+    }
 
   // The process.
 
@@ -197,8 +180,9 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     try {
       begin()
     } catch (error) {
+      const of = life
       // Told in a turn of its own: the machine is in the middle of its step.
-      clock.soon(() => failed(null, `it cannot be started: ${(error as Error).message}`))
+      clock.soon(contained(() => failed(of, `it cannot be started: ${(error as Error).message}`)))
     }
   }
   const begin = (): void => {
@@ -210,12 +194,21 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
+    child.on(
+      'error',
+      contained((error: Error) => {
+        const isThis = life === null || life.process === child
+        if (isThis) failed(life, `it cannot be started: ${error.message}`)
+      }),
+    )
+    // Where there are no descriptors left there are no streams either, and the error comes later.
+    if ((child.stdio as typeof child.stdio | undefined) === undefined) return
     const channel = child.stdio[3] as Socket
     const of: Life = {
       process: child,
       channel,
-      said: '',
-      written: 0,
+      log: guestLog(ownLog),
+      due: FIRST_WORDS,
       asked: null,
       reading: false,
       cancels: new Map(),
@@ -223,22 +216,35 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       ping: 0,
     }
     life = of
-    child.once('error', (error) => failed(of, `it cannot be started: ${error.message}`))
     // What it wrote last comes with `close`, which a process that it started itself could hold back.
-    child.once('close', () => ended(of))
-    child.once('exit', () => arm(of, 'exit', GONE_WITHIN_MS, () => ended(of)))
+    child.once(
+      'close',
+      contained(() => ended(of)),
+    )
+    child.once(
+      'exit',
+      contained(() => arm(of, 'exit', GONE_WITHIN_MS, () => ended(of))),
+    )
     child.unref()
     for (const stream of [child.stdout, child.stderr, channel]) {
       // One that breaks is a process that ends, and that says more.
       stream?.on('error', () => {})
       ;(stream as Socket | null)?.unref()
     }
-    channel.on('error', (error) => {
-      if (!('code' in error)) failed(of, `it said ${error.message}`)
-    })
+    channel.on(
+      'error',
+      contained((error) => {
+        if (!('code' in error)) failed(of, `it said ${error.message}`)
+      }),
+    )
+    const listen = contained((stream: Readable, bytes: Buffer) => wrote(of, stream, bytes))
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (bytes: Buffer) => wrote(of, stream, bytes))
-    onLines(channel, (line) => heard(of, line), GUEST_LINE_CHARACTERS_MAX)
+      stream?.on('data', (bytes: Buffer) => listen(stream, bytes))
+    onLines(
+      channel,
+      contained((line) => heard(of, line)),
+      GUEST_LINE_CHARACTERS_MAX,
+    )
     if (child.pid !== undefined) beModest(child.pid)
     arm(of, 'silence', limits.greetsWithinMs, () => silent(of, limits.greetsWithinMs, 'greeted nobody'))
   }
@@ -256,6 +262,8 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     life = null
     isThere = false
     source.forget()
+    for (const answer of questions.values()) answer(null)
+    questions.clear()
     if (!of) return
     for (const cancel of of.cancels.values()) cancel()
     for (const stream of [of.process.stdout, of.process.stderr, of.channel]) {
@@ -267,7 +275,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const arm = (of: Life, name: string, ms: number, then: () => void): void => {
     if (of !== life) return
     of.cancels.get(name)?.()
-    of.cancels.set(name, clock.setTimeout(then, ms))
+    of.cancels.set(name, clock.setTimeout(contained(then), ms))
   }
   const disarm = (of: Life, name: string): void => {
     of.cancels.get(name)?.()
@@ -277,22 +285,13 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const ended = (of: Life): void => {
     const { exitCode, signalCode } = of.process
     const how = signalCode === null ? `it exited with ${exitCode}` : `it was ended by ${signalCode}`
-    failed(of, of.lastWords ?? [how, lastError(of.said)].filter(Boolean).join(': '))
+    failed(of, of.lastWords ?? [how, of.log.why()].filter(Boolean).join(': '))
   }
   /** Its log is bounded: what writes and writes is ended, and not read any further. */
-  const wrote = (of: Life, stream: Readable | null, bytes: Buffer): void => {
+  const wrote = (of: Life, stream: Readable, bytes: Buffer): void => {
     if (of !== life) return
-    of.written += bytes.length
-    of.said = (of.said + bytes.toString('utf8')).slice(-SAID_CHARACTERS)
-    try {
-      const size = statSync(ownLog, { throwIfNoEntry: false })?.size ?? 0
-      if (size > LOG_BYTES_MAX) renameSync(ownLog, `${ownLog}.1`)
-      appendFileSync(ownLog, bytes, { mode: 0o600 })
-    } catch {
-      // On a full disk the log of a guest is the first to go without.
-    }
-    if (of.written <= limits.outputBytes) return
-    stream?.pause()
+    if (of.log.wrote(bytes) <= limits.outputBytes) return
+    stream.pause()
     failed(of, `it wrote more than ${limits.outputBytes} bytes to its log`)
   }
   const silent = (of: Life, ms: number, what: string): void => failed(of, `it ${what} within ${ms} ms`)
@@ -300,12 +299,16 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   // The channel.
 
   const say = (of: Life, message: ToGuest): void => {
-    if (of === life && of.channel.writable) of.channel.write(`${JSON.stringify(message)}\n`)
+    if (of !== life || !of.channel.writable) return
+    of.due += ANSWERS[message.type]
+    of.channel.write(`${JSON.stringify(message)}\n`)
   }
   const heard = (of: Life, line: string): void => {
     if (of !== life) return
     const message = readFromGuest(line)
     if (message === undefined) return failed(of, `it was not understood: ${line.slice(0, 200)}`)
+    if (message.type !== 'failed') of.due -= 1
+    if (of.due < 0) return failed(of, `it said more than it was asked: ${message.type}`)
     heardAt = clock.now()
     take(of, message)
   }
@@ -330,7 +333,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
         if (message.id === of.ping) pingLater(of)
         return
       case 'failed':
-        of.lastWords = message.error.slice(0, SAID_CHARACTERS)
+        of.lastWords = message.error.slice(0, LAST_WORDS_CHARACTERS)
     }
   }
   const greeted = (of: Life, v: number): void => {
@@ -366,7 +369,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     const began = clock.monotonic()
     const { after, limit } = of.asked
     source.after(after, limit).then(
-      (batch) => {
+      contained((batch) => {
         of.reading = false
         readError = null
         head = Math.max(head ?? 0, batch.head)
@@ -376,12 +379,12 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
           say(of, { type: 'batch', ...batch })
           later(of, restMs)
         } else if (head > after) later(of, TOGETHER_MS)
-      },
-      (error: unknown) => {
+      }),
+      contained((error: unknown) => {
         of.reading = false
         readError = `the journal cannot be read: ${(error as Error).message}`
         later(of, READ_AGAIN_MS)
-      },
+      }),
     )
   }
   const later = (of: Life, ms: number): void => {
@@ -392,45 +395,31 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   }
   const listen = (): void => {
     unlisten()
-    unlisten = ports.shown.listen((steps) => {
+    const follow = contained((steps: readonly StepRow[]) => {
       if (isThere) source.heard(steps)
       head = Math.max(head ?? 0, steps.at(-1)?.position ?? 0)
       const of = life
       if (of?.asked && !of.reading && !of.cancels.has('read')) later(of, TOGETHER_MS)
     })
+    unlisten = ports.shown.listen(follow)
   }
 
   // What others see.
 
-  const section = (): Section<AnalyticsData> => {
-    const now = clock.now()
-    const { error, restarts, failedAt, nextAt } = snapshot.context
-    const cursor = reckoning?.cursor ?? null
-    const behind = cursor === null || head === null ? null : Math.max(0, head - cursor)
-    const isUp = isThere && readError === null
-    const isStarting = error === null && readError === null && !isThere
-    const whole = behind !== null && behind <= BEHIND_MAX
-    const wall = (at: number): string => new Date(now + at - clock.monotonic()).toISOString()
-    return {
-      status: isUp && whole ? 'ok' : isUp || isStarting ? 'stale' : 'unavailable',
-      as_of: heardAt === null ? null : new Date(heardAt).toISOString(),
-      age_ms: heardAt === null ? null : Math.max(0, now - heardAt),
-      error: isUp ? null : (readError ?? error?.text ?? null),
-      data: {
-        state: isUp && !whole ? 'catching-up' : stateName(String(snapshot.value)),
-        pid: life?.process.pid ?? null,
-        cursor,
-        head,
-        behind,
-        missed_steps: reckoning?.missed ?? null,
-        restarts,
-        failures: failedAt.length,
-        failed_at: error === null ? null : wall(error.at),
-        next_try_at: nextAt === null ? null : wall(nextAt),
-        total: reckoning?.total ?? null,
-      },
-    }
-  }
+  const section = (): Section<AnalyticsData> =>
+    sectionOf({
+      now: clock.now(),
+      monotonic: clock.monotonic(),
+      state: String(snapshot.value),
+      context: snapshot.context,
+      pid: life?.process.pid ?? null,
+      isThere,
+      readError,
+      head,
+      reckoning,
+      heardAt,
+      beganAt,
+    })
   const numbers = (query: FiguresQuery = {}): Promise<AnalyticsShape> =>
     new Promise((resolve) => {
       const of = life
@@ -451,6 +440,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   return {
     begin: () => {
       if (stopping || snapshot.value !== 'off') return
+      beganAt = clock.now()
       listen()
       tell({ type: 'began', at: clock.monotonic() })
     },
@@ -473,15 +463,4 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       return stopping
     },
   }
-}
-
-/** The states of the guest in the words of the section. */
-const stateName = (state: string): string =>
-  state === 'open' ? 'given-up' : state === 'proving' ? 'up' : state
-
-/** The line of a stack that says what was wrong; the last line of anything else. */
-const lastError = (said: string): string => {
-  const lines = said.split('\n').map((line) => line.trim())
-  const named = lines.findLast((line) => /^(?:\w*Error\b|FATAL ERROR\b).*:/.test(line))
-  return (named ?? lines.findLast((line) => line !== '') ?? '').slice(0, 300)
 }

@@ -3,7 +3,7 @@
  */
 import { rmSync, writeFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
-import type { GuestLimits } from '../../src/actors/analytics.ts'
+import type { GuestLimits } from '../../src/actors/guest-limits.ts'
 import { backupHome, restoreHome } from '../../src/backup.ts'
 import { systemClock } from '../../src/clock.ts'
 import { PROGRAMS, type Trouble } from '../analytics/guests.ts'
@@ -31,6 +31,7 @@ const TROUBLES: readonly (readonly [Trouble, RegExp, Partial<GuestLimits>])[] = 
   ['talks nonsense', /it was not understood: nonsense/, HASTY],
   ['talks without an end', /it said a line without an end/, HASTY],
   ['asks without waiting', /it asked again before it had its answer/, HASTY],
+  ['talks all the time', /it said more than it was asked: pong/, HASTY],
   ['speaks another protocol', /it speaks protocol 99, and this build 1/, HASTY],
 ]
 

@@ -65,6 +65,9 @@ channel.on('data', (bytes) => { for (const line of String(bytes).split('\\n')) i
   'asks without waiting': other(
     `say({ type: 'hello', v: 1, cursor: 0 }); for (let n = 0; n < 10; n += 1) say({ type: 'steps', after: 0, limit: 500 })`,
   ),
+  'talks all the time': other(
+    `say({ type: 'hello', v: 1, cursor: 0 }); const on = () => { while (say({ type: 'pong', id: 0 })) ; }; channel.on('drain', on); on()`,
+  ),
   'speaks another protocol': other(`say({ type: 'hello', v: 99, cursor: 0 })`),
 } as const
 

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import type { GuestLimits } from '../../src/actors/analytics.ts'
+import type { GuestLimits } from '../../src/actors/guest-limits.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
 import { sqliteReader } from '../../src/journal/reader.ts'
 import type { Runtime } from '../../src/runtime.ts'
@@ -142,6 +142,7 @@ export const expectHarmless = async (
 
   expect(story(await rowsOf(home))).toEqual([...told, ...told])
   expect(section).toMatchObject({ status: 'unavailable', error: expect.stringMatching(why) as string })
+  expect(section.age_ms).toBeGreaterThan(0)
   expect(section.data).toMatchObject({ pid: null, restarts: 2 })
   const { failed_at: failedAt, next_try_at: nextTryAt } = section.data ?? {}
   expect(Date.parse(nextTryAt ?? '')).toBeGreaterThan(Date.parse(failedAt ?? 'never'))
