@@ -64,8 +64,8 @@ const TABLES = `
   CREATE TABLE open_plan (plan TEXT PRIMARY KEY, position INTEGER NOT NULL, now TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX open_plan_position ON open_plan (position);`
 
-/** SQLite's codes for a file that is damaged, or is no database. */
-const BROKEN: readonly number[] = [11, 26]
+/** SQLite's codes for a table that is not there, a file that is damaged, or one that is no database. */
+const BROKEN: readonly number[] = [1, 11, 26]
 
 /** Whether an error says that the numbers cannot be read, and have to be counted anew. */
 export const isBroken = (error: unknown): boolean =>

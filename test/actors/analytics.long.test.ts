@@ -2,6 +2,8 @@
  * More ways in which analytics may go wrong, each as harmless as those of `analytics.test.ts`; and how it takes up where it was.
  */
 import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import type { GuestLimits } from '../../src/actors/guest-limits.ts'
 import { backupHome, restoreHome } from '../../src/backup.ts'
@@ -145,3 +147,30 @@ const isThere = (pid: number): boolean => {
     return false
   }
 }
+
+test.each([
+  ['a row that is no JSON', "UPDATE tally SET tally = '{bent'"],
+  ['a table that is gone', 'DROP TABLE open_job'],
+  ['a file that is no database', null],
+] as const)('numbers with %s are counted anew', async (_, sql) => {
+  const { home, program } = openHome('sound')
+  const first = await hold(home, program, {})
+  await runPlan(first)
+  await isCounted(first)
+  await first.stop()
+  const path = join(home, 'analytics.db')
+  if (sql === null) {
+    rmSync(`${path}-wal`, { force: true })
+    writeFileSync(path, 'no database'.repeat(1_000))
+  } else {
+    const file = new DatabaseSync(path)
+    file.exec(sql)
+    file.close()
+  }
+
+  const again = await hold(home, program, {})
+  await runPlan(again)
+  await isCounted(again)
+
+  await expectRecount(home, again)
+})
