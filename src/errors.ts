@@ -198,6 +198,12 @@ export const ERRORS = {
     exit: 12,
     http: 500,
   },
+  ANALYTICS_UNAVAILABLE: {
+    message: 'analytics is not there: {why}',
+    hint: 'nothing depends on it; it is started again by itself and goes on where it was',
+    exit: 12,
+    http: 503,
+  },
   RUNTIME_GIVEN_UP: {
     message: 'a part without which nothing goes on failed too often: {why}',
     hint: 'nothing is lost: start it again; `daemon.log` says what failed',

@@ -6,6 +6,7 @@ export type { HostCounts } from './actors/memory.ts'
 export type { Catalog } from './catalog.ts'
 export type { Definition, JobDefinition } from './definition.ts'
 export { type ErrorCode, TenutoError } from './errors.ts'
+export type { Figures, Numbers } from './guest.ts'
 export { definePlan, type JobSource, type PlanSource } from './plans/define-plan.ts'
 export {
   type Command,
@@ -22,6 +23,7 @@ export {
   type SubmitOptions,
 } from './runtime.ts'
 export type {
+  AnalyticsShape,
   AttemptShape,
   BuildShape,
   EventShape,

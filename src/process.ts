@@ -57,6 +57,14 @@ export const markerOf = (pid: number): string | undefined => {
 /** Whether a pid is anybody's, a zombie's too. The cheapest look there is. Linux only. */
 export const isGiven = (pid: number): boolean => existsSync(`/proc/${pid}`)
 
+/** The memory that a process has in RAM, in bytes; undefined where the system does not say. */
+export const residentBytes = (pid: number): number | undefined => {
+  const pages = linux ? Number(readProc(`/proc/${pid}/statm`)?.split(' ')[1]) : Number.NaN
+  return Number.isInteger(pages) ? pages * PAGE_BYTES : undefined
+}
+/** Of x86; where pages are larger, more is allowed. */
+const PAGE_BYTES = 4_096
+
 let loadFile: number | undefined
 const loadText = Buffer.alloc(128)
 

@@ -2,6 +2,7 @@
  * The runtime: the one place that puts the parts together. It holds a home, takes plans in, and follows them to their end.
  */
 import { isAbsolute, resolve } from 'node:path'
+import { type AnalyticsPorts, analytics, noAnalytics } from './actors/analytics.ts'
 import { type AttemptNews, type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
@@ -33,6 +34,7 @@ import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
+import type { FiguresQuery } from './guest.ts'
 import type { HolderRecord } from './holder.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
@@ -55,6 +57,7 @@ import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import {
+  type AnalyticsShape,
   type BuildShape,
   buildShape,
   type EventShape,
@@ -93,6 +96,8 @@ export type RuntimeOptions = Readonly<{
   sweepMs?: number
   /** What is kept of plans that have ended: for how long, how many, how much; and how often that is looked at. */
   retention?: RetentionOptions
+  /** Whether a process of its own counts what happens; default false. Nothing depends on it. */
+  analytics?: boolean
   /** The handlers of `call` jobs, by name. */
   handlers?: Readonly<Record<string, Handler>>
   /** Hears the inspection events of every live actor, from the first on; as `inspect` of the runtime. */
@@ -111,6 +116,8 @@ export type Ports = Readonly<{
   attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
   /** Makes an actor or a part fail. */
   faults: Faults
+  /** Another program of analytics, and other limits for it. */
+  analytics: Pick<AnalyticsPorts, 'program' | 'limits'>
 }>
 
 /** How a plan is submitted. */
@@ -202,6 +209,8 @@ export type Runtime = Readonly<{
   catalog: Catalog
   /** What this process calls itself. */
   calledAs: string
+  /** How analytics is, and its numbers if it gives them within two seconds. Never rejects. */
+  analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
   /** Whether commits can be made, and since when not. */
@@ -598,6 +607,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const takesUp = (options.resume ?? true) && (options.starts ?? true)
   const isForeign = (plan: string): boolean => foreign.has(plan)
+  const guestPorts = { home, homeId, journal, shown, clock, random, log, ...options.ports?.analytics }
+  const guest = options.analytics ? analytics(guestPorts) : noAnalytics
   const net = sweeper(
     { journal, clock, host: actors, takesUp, isForeign, faults },
     options.sweepMs ?? SWEEP_MS,
@@ -620,6 +631,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       sweeper: net,
       retention: retain,
       projector: { start: projecting.start, stop: steps.close },
+      analytics: { start: guest.begin, stop: guest.stop },
     },
     { clock, random, log },
   )
@@ -649,14 +661,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     takeUp,
     catalog: reading,
     calledAs,
+    analytics: (query) => staying.until(guest.numbers(query)),
     state: async () => {
       const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
       const journalNow = storage()
+      const section = guest.section()
       return {
         schema_version: STATE_SCHEMA,
         generated_at: new Date(clock.now()).toISOString(),
         position: (await journal.head()).position,
-        degraded: journalNow.status !== 'ok',
+        degraded: journalNow.status !== 'ok' || section.status === 'unavailable',
         build: buildShape(running.build, running.comparison().stale),
         daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
         counts: {
@@ -668,7 +682,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           dead_letters_ever: deadLettersEver,
           duplicates: actors.counts().duplicates,
         },
-        sections: { journal: journalNow },
+        sections: { journal: journalNow, analytics: section },
       }
     },
     inspect: actors.inspect,
@@ -678,7 +692,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       return () => void listeners.delete(told)
     },
     counts: actors.counts,
-    tree: () => treeShape(tree.show(), actors, clock.now()),
+    tree: () => treeShape(tree.show(), actors, guest.section(), clock.now()),
     idle: actors.idle,
     build: () => buildShape(running.build, running.comparison().stale),
     live: () => liveAttempts(),

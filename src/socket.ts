@@ -43,16 +43,20 @@ const realPath = (home: string): string => {
 
 /**
  * Calls `take` with every whole line that comes, without its newline.
- * A line past `LINE_CHARACTERS_MAX` destroys the socket.
+ * A line past `charactersMax` destroys the socket.
  */
-export const onLines = (socket: Socket, take: (line: string) => void): void => {
+export const onLines = (
+  socket: Socket,
+  take: (line: string) => void,
+  charactersMax = LINE_CHARACTERS_MAX,
+): void => {
   let rest = ''
   socket.setEncoding('utf8')
   socket.on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) take(line)
-    if (rest.length > LINE_CHARACTERS_MAX) socket.destroy(new Error('a line without an end'))
+    if (rest.length > charactersMax) socket.destroy(new Error('a line without an end'))
   })
 }
 

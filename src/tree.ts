@@ -10,7 +10,8 @@
  *         ├─ executor    ┘
  *         ├─ sweeper     the second net; without it, the first one goes on
  *         ├─ retention   what is kept no longer
- *         └─ projector   who follows reads from the journal what was not shown
+ *         ├─ projector   who follows reads from the journal what was not shown
+ *         └─ analytics   a guest in a process of its own; the child here is who looks after it
  */
 import type { FailedActor, Host } from './actors/host.ts'
 import type { Address } from './address.ts'
@@ -27,7 +28,7 @@ import {
   supervisorChild,
   type Tree,
 } from './supervisor/index.ts'
-import type { TreeShape } from './views/shapes.ts'
+import type { AnalyticsData, SectionShape, TreeShape } from './views/shapes.ts'
 
 /** A part that can be started again and again; `exit` says that it has failed. */
 export type Supervised = Readonly<{
@@ -73,6 +74,7 @@ const BRANCHES = [
   { id: 'sweeper', vital: false },
   { id: 'retention', vital: false },
   { id: 'projector', vital: false },
+  { id: 'analytics', vital: false, shutdown: 10_000 },
 ] as const satisfies readonly Omit<ChildSpec, 'start'>[]
 type BranchId = (typeof BRANCHES)[number]['id']
 
@@ -189,7 +191,12 @@ type Begin = Readonly<{ again: () => void }>
 const ACTORS_SHOWN = 1000
 
 /** The tree with the actors that are in memory, as clients see it. `now` in epoch ms. */
-export const treeShape = (tree: Tree, host: Pick<Host, 'live'>, now: number): TreeShape => {
+export const treeShape = (
+  tree: Tree,
+  host: Pick<Host, 'live'>,
+  guest: SectionShape<AnalyticsData | null>,
+  now: number,
+): TreeShape => {
   const shape = ({ kind, children, ...node }: Tree): TreeShape => ({
     ...shapeOf(node),
     kind,
@@ -218,10 +225,30 @@ export const treeShape = (tree: Tree, host: Pick<Host, 'live'>, now: number): Tr
   const children = tree.children.map((node) =>
     node.id === 'plans' || node.id === 'jobs'
       ? actorsUnder(node, node.id === 'plans' ? 'plan' : 'job')
-      : shape(node),
+      : node.id === 'analytics'
+        ? guestNode(shape(node), guest, now)
+        : shape(node),
   )
   return { ...root, children }
 }
+
+/** The guest is shown as it is: that somebody looks after it says nothing of that. */
+const guestNode = (
+  node: TreeShape,
+  { status, error, data }: SectionShape<AnalyticsData | null>,
+  now: number,
+) =>
+  data === null
+    ? { ...node, state: status }
+    : {
+        ...node,
+        state: data.state === 'up' ? node.state : `${status}, ${data.state}`,
+        last_error: error?.message ?? null,
+        history:
+          error === null || data.failed_at === null
+            ? []
+            : [{ ago_ms: Math.max(0, now - Date.parse(data.failed_at)), reason: error.message }],
+      }
 
 const NEVER_FAILED = {
   strategy: null,

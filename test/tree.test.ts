@@ -58,6 +58,7 @@ test('the tree names every part in the order in which they stand on each other',
     'sweeper worker running',
     'retention worker running',
     'projector worker running',
+    'analytics worker disabled',
   ])
 })
 

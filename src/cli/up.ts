@@ -15,6 +15,7 @@ import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
+import { plain } from './cells.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { type InspectFlags, withInspector } from './inspect.ts'
 import { loadServing, parallelOf } from './run.ts'
@@ -50,6 +51,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
   const serve = await withInspector(await loadServing(on), flags, on)
   const runtime = await hold(home, {
     command: DAEMON,
+    analytics: true,
     ...(maxParallel === undefined ? {} : { maxParallel }),
   })
   runtime.onStorage((storage) => on.talk(storageInWords(storage)))
@@ -233,6 +235,8 @@ export const status = async (flags: Globals): Promise<number> => {
       return 0
     }
     const { daemon, build, counts } = state
+    // A holder of an earlier build does not say.
+    const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.answer(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
     on.answer(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
@@ -243,6 +247,8 @@ export const status = async (flags: Globals): Promise<number> => {
     if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
     if (counts.sweep_repairs > 0)
       on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
+    if (sections?.analytics.status === 'unavailable')
+      on.answer(plain(sections.analytics.error?.message ?? 'analytics is not there'))
     return 0
   }
   const reading = await readingOf(home)

@@ -43,6 +43,14 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return runtime.tree()
   })
 
+  app.get('/analytics', ({ query }) => {
+    const { plan, limit } = readFields('query', query, { plan: NAME, limit: whole(1, PAGE_MAX) })
+    return runtime.analytics({
+      ...(plan === undefined ? {} : { plan }),
+      ...(limit === undefined ? {} : { limit }),
+    })
+  })
+
   app.get('/plans', async ({ query }) => {
     const { limit = PAGE, cursor, state, name } = readFields('query', query, PLANS)
     if (cursor !== undefined) await catalog.plan(cursor)

@@ -3,6 +3,7 @@
  * from rows of the journal; times are ISO 8601 UTC.
  */
 import type { Build } from '../build.ts'
+import type { Figures, Numbers } from '../guest.ts'
 import type { DeadLetterRow, JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
 
@@ -78,9 +79,11 @@ export type GcShape = Readonly<{
 
 /** One part of what a holder says, which may fail alone. */
 export type SectionShape<Data> = Readonly<{
+  /** `stale`: it is there, and behind. */
   status: 'ok' | 'stale' | 'unavailable' | 'disabled'
-  as_of: string
-  age_ms: number
+  /** When it was last heard of, and how long ago; null when it never was. */
+  as_of: string | null
+  age_ms: number | null
   error: Readonly<{ code: string; message: string; hint: string }> | null
   data: Data
 }>
@@ -113,6 +116,29 @@ export type DeadLetterShape = Readonly<{
 /** A dead letter, whole: what it says, and all that is known of why it could not be delivered. */
 export type WholeLetterShape = DeadLetterShape & Readonly<{ event: JsonObject; error: string }>
 
+/** How analytics is. */
+export type AnalyticsData = Readonly<{
+  /** `starting`, `up`, `catching-up`, `waiting` to be started again, `given-up` for a while, `trying` after that, `off`. */
+  state: string
+  pid: number | null
+  /** It has counted up to this position; null when it has not said so yet. */
+  cursor: number | null
+  /** The last position of the journal, as far as analytics has asked for it. */
+  head: number | null
+  behind: number | null
+  /** Steps that were gone before they were counted. */
+  missed_steps: number | null
+  restarts: number
+  /** Failures that count towards giving it up. */
+  failures: number
+  failed_at: string | null
+  next_try_at: string | null
+  total: Figures | null
+}>
+
+/** How analytics is, and its numbers; null when it does not give them. */
+export type AnalyticsShape = SectionShape<AnalyticsData | null> & Readonly<{ numbers: Numbers | null }>
+
 /** What a holder of a home says of itself and of what it holds. */
 export type StateShape = Readonly<{
   schema_version: string
@@ -138,7 +164,7 @@ export type StateShape = Readonly<{
     /** Messages that said what was known or came too late, since this holder began. */
     duplicates: number
   }>
-  sections: Readonly<{ journal: StorageShape }>
+  sections: Readonly<{ journal: StorageShape; analytics: SectionShape<AnalyticsData | null> }>
 }>
 
 /** A job. `needs` says of each need what is asked of it. */

@@ -11,6 +11,7 @@ export const entryPoints = [
   'src/supervisor/index.ts',
   'src/cli/main.ts',
   'src/runner/main.ts',
+  'src/analytics/main.ts',
 ]
 
 /** Files that may use what the clock, the environment and chance would hide from a test. */

@@ -1,0 +1,162 @@
+/**
+ * What the holder of a home and analytics say to each other: lines of JSON on one channel. Analytics is a guest: it asks, one question
+ * at a time, and gets committed steps in batches; nothing is ever sent to it that it has not asked for, but a ping and a question of
+ * somebody who wants its numbers. Each side takes what the other says for no more than a text that may be anything.
+ */
+
+/** Raised when a message changes its meaning; a guest of another protocol is not spoken to. */
+export const GUEST_PROTOCOL = 1
+
+/** At most this many steps are in one batch. */
+export const BATCH_STEPS_MAX = 250
+/** A batch ends with the step that reaches this many characters of events. */
+export const BATCH_CHARACTERS_MAX = 1_000_000
+/** A line longer than this is not listened to any further, in either direction. */
+export const GUEST_LINE_CHARACTERS_MAX = 4_000_000
+/** At most this many jobs, and as many plans, are in one answer. */
+export const FIGURES_MAX = 200
+
+/** A step as analytics is told of it: what can be counted, and nothing that a job wrote. */
+export type ToldStep = Readonly<{
+  position: number
+  at: number
+  of: 'plan' | 'job' | 'note'
+  /** The id of the plan. */
+  plan: string
+  job: string | null
+  seq: number
+  type: string
+  from: string | null
+  to: string
+  reason: string | null
+  /** Of `created`: the generation, and since when the job is in its state. */
+  generation?: number
+  since?: number
+  /** Of `attempt.ended`. `ranMs` is not there when nobody has seen its beginning or its end. */
+  outcome?: string
+  ranMs?: number
+  /** The jobs that ended by this step without an actor of their own: name, state, reason. */
+  ended?: readonly (readonly [job: string, state: string, reason: string | null])[]
+}>
+
+/** The steps after a position, up to another: what is not among them is not there, or cannot be read. */
+export type Batch = Readonly<{ after: number; upTo: number; head: number; steps: readonly ToldStep[] }>
+
+/** Whose numbers are asked for; of a plan's name, or of all; at most `limit` jobs, those that ended most often first. */
+export type FiguresQuery = Readonly<{ plan?: string; limit?: number }>
+
+/** Milliseconds; the percentiles are within 1 % of one that was measured. Null where nothing was. */
+export type Spread = Readonly<{
+  count: number
+  p50: number | null
+  p95: number | null
+  p99: number | null
+  max: number | null
+}>
+
+/** What was counted of all, of plans of one name, or of a job of these. */
+export type Figures = Readonly<{
+  /** The name of the plans; null for all. */
+  plan: string | null
+  /** The name of the job; null for all of them. `(others)` where there are too many names. */
+  job: string | null
+  /** Jobs by their end. */
+  ended: Readonly<Record<string, number>>
+  /** Of those that succeeded or failed; null when none did. */
+  success_rate: number | null
+  /** Ended attempts, by their outcome. */
+  attempts: Readonly<Record<string, number>>
+  lost: number
+  /** Attempts after which the policy of the job tried again. */
+  retries: number
+  /** Jobs that were opened again, or decided, by hand. */
+  reopened: number
+  /** Jobs that succeeded after an attempt of theirs had failed, with the same definition. */
+  flaky: number
+  /** Jobs that ended because their actor failed. */
+  faults: number
+  /** What the sweep repaired. */
+  repairs: number
+  /** Attempts that were in flight when the runtime was interrupted, by what became of them. */
+  recovered: Readonly<Record<string, number>>
+  /** Waits that are over, by reason. */
+  waits: Readonly<Record<string, Readonly<{ count: number; ms: number }>>>
+  /** From `queued` to `running`, without the time in which the plan was paused or quarantined. */
+  queue_ms: Spread
+  /** Of attempts, from their own records. */
+  duration_ms: Spread
+  /** Of the plans themselves; null for a job. */
+  plans: Readonly<{
+    ended: Readonly<Record<string, number>>
+    success_rate: number | null
+    /** How often a plan was taken up again after an interruption. */
+    restarts: number
+    duration_ms: Spread
+  }> | null
+}>
+
+/** Jobs that ended in a minute or an hour, by their end. */
+export type Throughput = Readonly<{ from: string; ended: Readonly<Record<string, number>> }>
+
+/** All that analytics has to say. */
+export type Numbers = Readonly<{
+  total: Figures
+  /** Those with the most ended jobs first. */
+  plans: readonly Figures[]
+  /** Those that ended most often first. */
+  jobs: readonly Figures[]
+  /** The latest minutes and hours in which something ended, in order. */
+  per_minute: readonly Throughput[]
+  per_hour: readonly Throughput[]
+}>
+
+/** How far it has counted; `missed` steps were gone before it came to them. */
+export type Reckoning = Readonly<{ cursor: number; missed: number; total: Figures }>
+
+/** What a guest says. */
+export type FromGuest =
+  | Readonly<{ type: 'hello'; v: number; cursor: number }>
+  | Readonly<{ type: 'steps'; after: number; limit: number }>
+  | (Readonly<{ type: 'counted' }> & Reckoning)
+  | Readonly<{ type: 'numbers'; id: number; numbers: Numbers }>
+  | Readonly<{ type: 'pong'; id: number }>
+  /** Its last words. */
+  | Readonly<{ type: 'failed'; error: string }>
+
+/** What a guest is told. */
+export type ToGuest =
+  | (Readonly<{ type: 'batch' }> & Batch)
+  | Readonly<{ type: 'numbers'; id: number; query: FiguresQuery }>
+  | Readonly<{ type: 'ping'; id: number }>
+
+const FROM_GUEST: Readonly<
+  Record<FromGuest['type'], Readonly<Record<string, 'number' | 'string' | 'object'>>>
+> = {
+  hello: { v: 'number', cursor: 'number' },
+  steps: { after: 'number', limit: 'number' },
+  counted: { cursor: 'number', missed: 'number', total: 'object' },
+  numbers: { id: 'number', numbers: 'object' },
+  pong: { id: 'number' },
+  failed: { error: 'string' },
+}
+
+/** Reads a line of a guest; undefined when it is none that a guest says. */
+export const readFromGuest = (line: string): FromGuest | undefined => {
+  let message: unknown
+  try {
+    message = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (typeof message !== 'object' || message === null || !('type' in message)) return undefined
+  const { type } = message
+  if (typeof type !== 'string' || !Object.hasOwn(FROM_GUEST, type)) return undefined
+  const said = message as Readonly<Record<string, unknown>>
+  const fields = Object.entries(FROM_GUEST[type as FromGuest['type']])
+  const fits = fields.every(([name, kind]) => {
+    const value = said[name]
+    if (kind === 'number') return Number.isSafeInteger(value) && (value as number) >= 0
+    return typeof value === kind && value !== null
+  })
+  return fits ? (message as FromGuest) : undefined
+}
