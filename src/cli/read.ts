@@ -95,7 +95,7 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const next: Readonly<Record<string, string>> = {
     failed: `try again what failed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
-    quarantined: `go on: tenuto continue ${id}${flag}`,
+    quarantined: `${plan.error === null ? `what it could not take: tenuto dead${flag}  ` : ''}go on: tenuto continue ${id}${flag}`,
   }
   const hint = next[plan.state]
   if (hint) on.talk(hint)

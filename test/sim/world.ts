@@ -353,6 +353,9 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     if (why !== undefined && refused.has(why)) wrong.push(`${why} was refused and is step ${position}`)
   }
   wrong.push(...(await attemptsWrong(reader, plans, premises, dirOf)))
+  // Whatever happens, every message finds somebody; only what a crash met again and again may be set aside.
+  for (const { address, event, error } of await reader.deadLetters(10))
+    if (!error.startsWith('the process ended')) wrong.push(`a dead letter to ${address}: ${event}: ${error}`)
   const ends: Record<string, string> = {}
   for (const { id } of plans) {
     ends[id] = (await reader.plan(id))?.state ?? 'none'
