@@ -34,7 +34,12 @@ export type ProcessPorts = Readonly<{
   executor: (news: ExecutorNews) => ProcessExecutor
   needs: (ref: AttemptRef) => Promise<Needs>
   tell: TellAttempt
+  /** When the end of an attempt was recorded in its folder, in epoch ms; undefined when it was not. Default: that of the file. */
+  recordedAt?: (dir: string) => number | undefined
 }>
+
+const fileTime = (dir: string): number | undefined =>
+  statSync(join(dir, FILES.exit), { throwIfNoEntry: false })?.mtimeMs
 
 const WHY: Readonly<Record<StopReason, StopWhy>> = {
   'stop-cancel': 'cancelled',
@@ -58,9 +63,11 @@ const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly s
 
 /** The attempts of jobs that run as processes. */
 export const processAttempts = (ports: ProcessPorts): Attempts => {
-  const { clock, home, homeId, bootedSince, tell } = ports
+  const { clock, home, homeId, bootedSince, tell, recordedAt = fileTime } = ports
   /** Attempts that this process was the first to ask for, or that have been found since it asked again. */
   const begun = new Set<string>()
+  /** Since when each end is waited for, in epoch ms: one that was on record before is told within moments from then. */
+  const askedAt = new Map<string, number>()
   const report = ({
     key,
     plan,
@@ -72,6 +79,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     warnings,
   }: AttemptReport): void => {
     begun.delete(key)
+    askedAt.delete(key)
     tell(plan, job, {
       type: 'attempt.ended',
       attempt,
@@ -150,6 +158,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
   const neverStarted = (ref: AttemptRef, error: unknown): void => {
     const { resident, job, attempt, generation } = ref
     begun.delete(refOf(ref).key)
+    askedAt.delete(refOf(ref).key)
     tell(resident.id, job, {
       type: 'attempt.ended',
       attempt,
@@ -169,6 +178,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       const { definition } = ref.resident
       const { key } = refOf(ref)
       if (!recovered) begun.add(key)
+      askedAt.set(key, clock.now())
       const rebooted = !begun.has(key) && isOfEarlierBoot(ref)
       if (Object.keys(definition.jobs[ref.job]?.needs ?? {}).length === 0) {
         executor.ensure(specOf(ref, deadlineAt, rebooted, null))
@@ -191,8 +201,9 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     look: (ref) => {
       const { key, dir } = refOf(ref)
       if (!preparing.has(key) && !executor.awaits(key)) return 'unasked'
-      const exit = statSync(join(dir, FILES.exit), { throwIfNoEntry: false })
-      return exit === undefined ? 'awaited' : { endedForMs: Math.max(0, clock.now() - exit.mtimeMs) }
+      const at = recordedAt(dir)
+      if (at === undefined) return 'awaited'
+      return { endedForMs: Math.max(0, clock.now() - Math.max(at, askedAt.get(key) ?? 0)) }
     },
     sweep: (plan) => executor.sweepPlan(plan),
     close: () => executor.close(),

@@ -141,7 +141,10 @@ export const expectHarmless = async (
   await runtime.stop()
 
   expect(story(await rowsOf(home))).toEqual([...told, ...told])
-  expect(section).toMatchObject({ status: 'unavailable', error: expect.stringMatching(why) as string })
+  expect(section).toMatchObject({
+    status: 'unavailable',
+    error: { message: expect.stringMatching(why) as string },
+  })
   expect(section.age_ms).toBeGreaterThan(0)
   expect(section.data).toMatchObject({ pid: null, restarts: 2 })
   const { failed_at: failedAt, next_try_at: nextTryAt } = section.data ?? {}

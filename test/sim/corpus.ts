@@ -40,4 +40,9 @@ export const corpus: readonly Past[] = [
   },
   { seed: 3283, sweep: true, why: 'a plan whose first message was lost was begun by nobody' },
   { seed: 724, sweep: false, why: 'the auditor called a `more` that its plan had overtaken a defect' },
+  {
+    seed: 40968,
+    sweep: true,
+    why: 'an end on record for long, of a plan that was taken up only now, was called unread by the sweep',
+  },
 ]

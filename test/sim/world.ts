@@ -191,6 +191,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         executor: (news) => runners.executor(life, journal.opening.epoch, news),
         needs: async () => ({}),
         tell: hear,
+        recordedAt: (dir) => premises.directory(dir).exitAt,
       })
       const around = (where: string, act: () => void): void => {
         if (!life.alive) return
@@ -212,11 +213,6 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         stop: (ref, why, now) =>
           around(`stopping ${ref.job} #${ref.attempt}`, () => real.stop(ref, why, now)),
         sweep: (plan) => around(`sweeping up after ${plan}`, () => real.sweep(plan)),
-        look: (ref) => {
-          if (real.look(ref) === 'unasked') return 'unasked'
-          const { exitAt } = premises.directory(dirOf(ref.resident.id, ref.job, ref.attempt))
-          return exitAt === undefined ? 'awaited' : { endedForMs: Math.max(0, time.wall() - exitAt) }
-        },
       }
     }
     const made = host({
