@@ -84,6 +84,8 @@ const ROOT: Flags = {
   periodMs: 10_000,
   backoff: { minMs: 20, maxMs: 5_000 },
 }
+/** A part that can be missed and was given up is tried again after so long, in ms. */
+const COOL_DOWN_MS = 60_000
 /**
  * Only actors that have failed are its children, so that one that never fails costs nothing: the share of those that are given up says
  * nothing about all of them, and only their number counts.
@@ -156,9 +158,32 @@ export const runtimeTree = (parts: TreeParts, { clock, random, log }: TreePorts)
   const isGivenUp = (below: Supervisor<Begin>, address: Address): boolean =>
     below.list().some(({ id, state }) => id === address && state === 'given-up')
 
+  const coolDowns = new Map<string, () => void>()
+  /** What can be missed is not missed for ever. */
+  const tryAgainLater = (id: string): void => {
+    root.watch(id, () => {
+      if (root.list().find((child) => child.id === id)?.state !== 'given-up') return
+      const again = async (): Promise<void> => {
+        await root.clearChild(id)
+        tryAgainLater(id)
+      }
+      coolDowns.set(
+        id,
+        clock.setTimeout(() => void again(), COOL_DOWN_MS),
+      )
+    })
+  }
+
   return {
-    start: root.start,
-    stop: root.stop,
+    start: async () => {
+      await root.start()
+      for (const { id, vital } of BRANCHES) if (!vital) tryAgainLater(id)
+    },
+    stop: async () => {
+      for (const cancel of coolDowns.values()) cancel()
+      coolDowns.clear()
+      await root.stop()
+    },
     ended: root.ended,
     failed: ({ address, error, again, giveUp }) => {
       const below = actorsOf(address)

@@ -7,16 +7,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { seededRandom } from '../src/ids.ts'
-import { createRuntime } from '../src/runtime.ts'
-import { type FaultPlace, faultInjection } from '../src/testing/faults.ts'
+import { createRuntime, type Runtime } from '../src/runtime.ts'
+import { type FaultInjection, type FaultPlace, faultInjection } from '../src/testing/faults.ts'
 import { removeFolder } from './support/folders.ts'
 import { chain, planOf } from './support/graphs.ts'
 
 const PLANS = 20
 const JOBS = 20
 
+type Fault = (life: Readonly<{ first: string; faults: FaultInjection; runtime: Runtime }>) => Promise<unknown>
+const throwing =
+  (place: (first: string) => FaultPlace): Fault =>
+  ({ first, faults }) =>
+    faults.throwAt(place(first))
+/** Analytics is a process of its own: it fails as processes do, and another takes its place. */
+const killAnalytics: Fault = async ({ runtime }) => {
+  const section = async () => (await runtime.analytics()).data
+  await expect.poll(async () => (await section())?.pid, { timeout: 30_000 }).toBeTruthy()
+  const { pid } = (await section()) ?? {}
+  process.kill(pid ?? 0, 'SIGKILL')
+  await expect.poll(async () => (await section())?.restarts, { timeout: 30_000 }).toBe(1)
+}
+
 /** Runs the plans with a fault, if any, once half of the jobs of the first have begun; answers what each plan did. */
-const lifeOf = async (fault: ((first: string) => FaultPlace) | null) => {
+const lifeOf = async (fault: Fault | null) => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-siblings-'))
   const ledger = join(folder, 'ledger')
   const faults = faultInjection()
@@ -25,15 +39,16 @@ const lifeOf = async (fault: ((first: string) => FaultPlace) | null) => {
     // The same chance in each life: the same ids.
     ports: { faults: faults.port, random: seededRandom(7) },
     sweepMs: 100,
+    analytics: true,
   })
   const run = `echo "$TENUTO_JOB $$ $TENUTO_ATTEMPT_KEY" >> ${ledger}; sleep 0.01`
   const definition = planOf(chain(JOBS), () => ({ kind: 'run', run, onLost: 'hold' }))
   const plans = await Promise.all(Array.from({ length: PLANS }, () => runtime.submit(definition)))
   const [first] = plans.map(({ id }) => id)
-  let thrown: Promise<void> = Promise.resolve()
+  let thrown: Promise<unknown> = Promise.resolve()
   for await (const { type, job } of runtime.events({ plan: first as string })) {
     if (job !== `j${JOBS / 2}` || type !== 'slot.granted') continue
-    if (fault) thrown = faults.throwAt(fault(first as string))
+    if (fault) thrown = fault({ first: first as string, faults, runtime })
     break
   }
   const ends = await Promise.all(plans.map((plan) => plan.settled()))
@@ -60,15 +75,16 @@ describe('siblings never notice a failure of', { timeout: 300_000 }, () => {
     without = await lifeOf(null)
   }, 120_000)
 
-  test.each<readonly [string, (first: string) => FaultPlace]>([
-    ['a plan actor', (first) => ({ actor: `plan:${first}` })],
-    ['a job actor', (first) => ({ actor: `job:${first}/*` })],
-    ['the slots', () => ({ part: 'slots' })],
-    ['the timers', () => ({ part: 'timers' })],
-    ['the executor', () => ({ part: 'executor', call: 'ensure' })],
-    ['the sweeper', () => ({ part: 'sweeper' })],
-    ['the projector', () => ({ part: 'projector', call: 'show' })],
-    ['the writer of the journal', () => ({ part: 'journal' })],
+  test.each<readonly [string, Fault]>([
+    ['a plan actor', throwing((first) => ({ actor: `plan:${first}` }))],
+    ['a job actor', throwing((first) => ({ actor: `job:${first}/*` }))],
+    ['the slots', throwing(() => ({ part: 'slots' }))],
+    ['the timers', throwing(() => ({ part: 'timers' }))],
+    ['the executor', throwing(() => ({ part: 'executor', call: 'ensure' }))],
+    ['the sweeper', throwing(() => ({ part: 'sweeper' }))],
+    ['the projector', throwing(() => ({ part: 'projector', call: 'show' }))],
+    ['the writer of the journal', throwing(() => ({ part: 'journal' }))],
+    ['analytics', killAnalytics],
   ])('%s', async (_, fault) => {
     const life = await lifeOf(fault)
 

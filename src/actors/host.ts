@@ -16,32 +16,21 @@ import type { CommandOptions, LetterOrder } from '../command.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Random } from '../ids.ts'
 import { EMPTY_BATCH, type Journal, type MailRow, PROBE_BATCH, type StepRow } from '../journal/journal.ts'
-import type { Asks, Effect } from '../machines/effect.ts'
 import { MIGRATIONS, type Migration } from '../machines/migrations.ts'
-import { isJobEnd, isPlanEnd } from '../states.ts'
+import { type ActorLook, acting } from './acting.ts'
 import type { AttemptBegun, AttemptFound, AttemptNews, Attempts } from './attempts.ts'
 import { deadLetters } from './dead-letters.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
-import { asksOf, type Entry, machineOf, planEntry, type Resident } from './directory.ts'
+import { type Entry, planEntry, type Resident } from './directory.ts'
 import { type Inspector, inspecting } from './inspecting.ts'
-import { loading, tellSlots } from './loading.ts'
-import { hint, type Message, messageOf, type Receipt } from './mailbox.ts'
-import { forgetPlan, type HostCounts, type Memory, memory } from './memory.ts'
+import { loading } from './loading.ts'
+import { type Message, messageOf, type Receipt } from './mailbox.ts'
+import { type HostCounts, type Memory, memory } from './memory.ts'
 import { outage, type StorageState } from './outage.ts'
 import type { Faults } from './part.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
-import { type Asked, batchOf, isEmpty, type Note, type Transaction, transaction } from './transaction.ts'
-
-/** A live actor, and what waits for it. */
-export type ActorLook = Readonly<{
-  address: Address
-  state: string
-  /** When its row on the board last changed, in epoch ms; null for a plan. */
-  since: number | null
-  depth: number
-  /** The moment of the message that comes next; null when there is none, or it has none. */
-  oldestAt: number | null
-}>
+import { batchOf, isEmpty, type Transaction, transaction } from './transaction.ts'
+import { type Attempted, undoing } from './undoing.ts'
 
 /** An actor that has failed, and what can be done about it. */
 export type FailedActor = Readonly<{
@@ -130,9 +119,6 @@ export type Host = Readonly<{
 
 /** A drain ends after this many steps, so that no plan delays the commits of another. */
 const DRAIN_STEPS = 4096
-/** Between two tries to read what must be read. */
-const READ_AGAIN_MS = 250
-
 const SILENT = { settle: () => {}, fail: () => {}, waits: true, unheard: true } as const
 type Sweep = Readonly<{
   minAgeMs: number
@@ -142,14 +128,6 @@ type Sweep = Readonly<{
 }>
 type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
 type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
-/** A drain whose commit failed: what it did, what it would have put into the mail, whom it took in, and how far the head had come. */
-type Attempted = Readonly<{
-  done: Transaction
-  stored: readonly Message[]
-  admitted: readonly Pending[]
-  reached: Readonly<{ position: number; mail: number; dead: number }>
-}>
-
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
   const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
@@ -175,7 +153,7 @@ export const host = (ports: HostPorts): Host => {
     note,
     migrations: ports.migrations ?? MIGRATIONS,
   })
-  const { waitingFor, bringIn, readAbsent } = reading
+  const { bringIn, readAbsent } = reading
   const attempts = ports.attempts((plan, job, news) => {
     if (news.type !== 'attempt.found' && news.type !== 'attempt.begun')
       return tell(jobAddress(plan, job), { ...news })
@@ -184,6 +162,18 @@ export const host = (ports: HostPorts): Host => {
   })
 
   const letters = deadLetters(held, { journal, now: clock.now, log, show: ports.show })
+  const { perform, tellPart, replace, forgetEnded, live } = acting(held, {
+    attempts,
+    ...(ports.forgotten ? { forgotten: ports.forgotten } : {}),
+  })
+  const takeBack = undoing(held, {
+    journal,
+    clock,
+    isStopped: () => stopped,
+    loading: reading,
+    note,
+    found: (address, news) => finds.push([address, news]),
+  })
   const sweep = sweeping(held, { journal, now: clock.now, log, note, attempts, loading: reading })
 
   let submissions: Pending[] = []
@@ -353,25 +343,9 @@ export const host = (ports: HostPorts): Host => {
   const tellAgain: Host['tellAgain'] = (part) =>
     new Promise((done, fail) => {
       if (stopped) return fail(new TenutoError('STOPPED'))
-      tellings.push({ act: () => TELL[part](), done, fail })
+      tellings.push({ act: () => tellPart(part), done, fail })
       wake()
     })
-  const TELL = {
-    slots: (): void => {
-      for (const of of residents.values()) tellSlots(held, of)
-    },
-    timers: (): void => askAgain(({ timers }) => ({ type: 'armTimers', timers })),
-    executor: (): void => askAgain(({ attempt }) => attempt),
-  } as const
-  /** Asks again for what the live actors want. */
-  const askAgain = (wanted: (asks: Asks) => Effect | null): void => {
-    for (const of of residents.values()) {
-      for (const entry of of.actors.values()) {
-        const effect = wanted(asksOf(entry))
-        if (effect) perform({ entry, effect, recovered: true })
-      }
-    }
-  }
   const tellKept = (messages: readonly Message[]): void => {
     for (const { offer } of messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
@@ -450,32 +424,6 @@ export const host = (ports: HostPorts): Host => {
 
   // Acting, once it is durable.
 
-  const perform = ({ entry, effect, recovered }: Asked): void => {
-    const { resident: of, address, index } = entry
-    const job = of.rows[index]?.name ?? ''
-    switch (effect.type) {
-      case 'armTimers':
-        for (const { name, at } of effect.timers) alarms.arm(address, name, at)
-        return
-      case 'ensureAttempt':
-        attempts.ensure(
-          { resident: of, job, attempt: effect.attempt, generation: effect.generation },
-          effect.deadlineAt,
-          recovered,
-        )
-        return
-      case 'stopAttempt':
-        attempts.stop(
-          { resident: of, job, attempt: effect.attempt, generation: effect.generation },
-          effect.why,
-          effect.now,
-        )
-        return
-      case 'sweepProcesses':
-        attempts.sweep(of.id)
-        return
-    }
-  }
   const act = (done: Transaction): void => {
     counts.dead += done.dead.length
     counts.duplicates += done.duplicates
@@ -487,8 +435,12 @@ export const host = (ports: HostPorts): Host => {
     inspectors.show(done.inspected)
     for (const [address, error] of done.faulted) {
       const giveUp = (why: string): void => giveUpOn(address, why)
-      if (ports.failed) ports.failed({ address, error, again: () => replace(address), giveUp })
-      else replace(address)
+      const again = (): void => {
+        replace(address)
+        wake()
+      }
+      if (ports.failed) ports.failed({ address, error, again, giveUp })
+      else again()
     }
     for (const entry of new Set([...done.actors, ...done.refused])) forgetEnded(entry)
   }
@@ -518,20 +470,6 @@ export const host = (ports: HostPorts): Host => {
       leave?.()
     }
   }
-  /** A failed actor comes back from what is now both its last good and its last committed state. */
-  const replace = (address: Address): void => {
-    const entry = residents.get(parseAddress(address).plan)?.actors.get(address)
-    if (entry) {
-      const { machine } = machineOf(entry.kind)
-      entry.actor = system.restore(machine, address, { value: entry.value, context: entry.context })
-      // Where `recovered` itself failed it is first already, with its failures counted; then comes what ends the actor.
-      const first = boxes.take(address)
-      if (first) boxes.putFirst(address, first)
-      if (first?.event.type !== 'recovered' && first?.event.type !== 'faulted')
-        boxes.putFirst(address, hint('recovered'))
-    }
-    boxes.letGo(address)
-  }
   /** An actor that has failed too often is brought back once more, for the message that ends it. */
   const giveUpOn = (address: Address, why: string): void => {
     const act = (): void => {
@@ -549,93 +487,42 @@ export const host = (ports: HostPorts): Host => {
     tellings.push({ act, done: () => {}, fail: die })
     wake()
   }
-  const looked = ({ address, value, resident: of, index }: Entry): ActorLook => ({
-    address,
-    state: value,
-    since: of.rows[index]?.since ?? null,
-    depth: boxes.depth(address),
-    oldestAt: boxes.first(address)?.event.at ?? null,
-  })
-  const isWaitedFor = (plan: string): boolean =>
-    [...boxes.addresses()].some((address) => parseAddress(address).plan === plan)
-  /** An ended job is a row again, and a plan whose jobs have all ended leaves the memory. */
-  const forgetEnded = (entry: Entry): void => {
-    const { resident: of, address } = entry
-    if (entry.kind === 'job' && isJobEnd(entry.value) && boxes.depth(address) === 0) {
-      of.actors.delete(address)
-      alarms.forget(address)
-      ports.forgotten?.(address)
-    }
-    const plan = planEntry(of)
-    if (plan && isPlanEnd(plan.value) && of.actors.size === 1 && !isWaitedFor(of.id)) {
-      residents.delete(of.id)
-      permits.forget(of.id)
-      ports.forgotten?.(planAddress(of.id))
-    }
-  }
-
   // Undoing: nothing of a drain whose commit failed has happened.
 
-  /** Reads what must be read, however long the store is away. */
-  const insist = async <T>(read: () => Promise<T>): Promise<T> => {
-    for (;;) {
-      try {
-        return await read()
-      } catch (error) {
-        if (stopped || !isTenutoError(error, 'STORE_FULL')) throw error
-        await new Promise<void>((resolve) => void clock.setTimeout(resolve, READ_AGAIN_MS))
-      }
-    }
-  }
-  const undo = async ({ done, stored, admitted, reached }: Attempted, error: unknown): Promise<void> => {
+  const undo = async (
+    { admitted, ...attempted }: Attempted & Readonly<{ admitted: readonly Pending[] }>,
+    error: unknown,
+  ): Promise<void> => {
     counts.failedCommits += 1
     if (isTenutoError(error, 'STORE_FULL')) away.failed(error)
     else if (!isTenutoError(error, 'STORE_RESTARTED')) return die(error)
-    const waiting: [Address, Message][] = []
-    for (const of of done.touched) {
-      for (const [address, messages] of waitingFor(of.id)) {
-        for (const message of messages) waiting.push([address, message])
-        boxes.letGo(address)
-      }
-      forgetPlan(held, of.id)
-    }
-    let happened = false
+    const { done, stored } = attempted
     try {
-      held.head = { ...(await insist(() => journal.head())) }
-      // A commit whose end was not seen may have happened after all.
-      happened = hasHappened(done, stored, reached)
-      if (!happened) for (const message of stored) message.id = null
-      for (const { id } of done.touched) await insist(() => bringIn(id, false))
+      const { happened, waiting } = await takeBack(attempted)
+      if (happened) {
+        for (const told of done.receipts) told()
+        for (const { done: tellSource } of admitted) tellSource()
+        tellKept(stored)
+        if (done.steps.length > 0) ports.show(done.steps)
+      } else {
+        submissions.unshift(...admitted)
+        for (const [address, message] of done.offered) if (message.id === null) offerAgain(address, message)
+      }
+      for (const [address, message] of waiting)
+        if (message.offer && message.id === null) offerAgain(address, message)
     } catch (worse) {
       for (const { fail } of admitted) fail(worse)
-      for (const [, { offer }] of [...done.offered, ...waiting]) offer?.fail(worse)
       return die(worse)
     }
-    if (happened) {
-      for (const told of done.receipts) told()
-      for (const { done: tellSource } of admitted) tellSource()
-      tellKept(stored)
-      if (done.steps.length > 0) ports.show(done.steps)
-    } else {
-      submissions.unshift(...admitted)
-      for (const [address, message] of done.offered) if (message.id === null) offerAgain(address, message)
-      noteAgain(done)
-    }
-    for (const [address, message] of waiting)
-      if (message.offer && message.id === null) offerAgain(address, message)
     // Nobody waits for a store that is away: the plan is in memory.
     tellTakenUp()
-    const refusal = away.refusal()
-    if (refusal) refuseAll(refusal)
+    const no = away.refusal()
+    if (no) refuseAll(no)
   }
   const offerAgain = (address: Address, message: Message): void => {
     message.taken = false
     route(address, message)
   }
-  /** Whether the head, which was read again, is what the commit would have made of it. */
-  const hasHappened = (done: Transaction, stored: readonly Message[], reached: typeof held.head): boolean =>
-    done.steps.length + stored.length + done.dead.length > 0 &&
-    (['position', 'mail', 'dead'] as const).every((what) => held.head[what] === reached[what])
   /** Whoever can ask again is told, and nothing of what they asked is kept; what nobody would send again stays. */
   const refuseAll = (error: TenutoError): void => {
     for (const address of [...boxes.addresses()]) {
@@ -653,36 +540,6 @@ export const host = (ports: HostPorts): Host => {
     for (const all of [submissions, sweeps, betweens, reports])
       for (const { fail } of all.splice(0)) fail(error)
   }
-  /** What was noted of recovery is found out only once; the notes go with the next commit. */
-  const noteAgain = (done: Transaction): void => {
-    for (const row of done.aside) {
-      if (row.why === null) continue
-      held.open.aside.push(row)
-      aside.set(row.plan, row.why)
-    }
-    for (const { address, type, to, reason, attempt, event } of done.steps) {
-      const place = parseAddress(address)
-      if (place.kind !== 'note') continue
-      const { type: _, at: __, ...detail } = JSON.parse(event) as { type: string; at: number }
-      if (place.job !== null && attempt !== null && type === 'recovered' && to !== 'running')
-        held.recovering.set(jobAddress(place.plan, place.job), attempt)
-      else if (place.job !== null && attempt !== null && type === 'begun') {
-        // It may have ended with the commit, or be known from it after all.
-        const { pid } = JSON.parse(event) as { pid: number }
-        residents.get(place.plan)?.begun.delete(place.job)
-        finds.push([jobAddress(place.plan, place.job), { type: 'attempt.begun', attempt, pid }])
-      } else
-        note({
-          type: type as Note['type'],
-          plan: place.plan,
-          job: place.job,
-          state: to,
-          ...(reason === null ? {} : { reason }),
-          ...(attempt === null ? {} : { attempt }),
-          detail,
-        })
-    }
-  }
   const die = (error: unknown): void => {
     stopped = true
     alarms.stop()
@@ -690,7 +547,7 @@ export const host = (ports: HostPorts): Host => {
     for (const address of [...boxes.addresses()])
       for (const { offer } of boxes.clear(address)) offer?.fail(error)
     failAskers(error)
-    for (const { fail } of [...takeUps, ...takenUp]) fail(error)
+    for (const { fail } of [...takeUps, ...takenUp, ...tellings]) fail(error)
     ports.fail(error)
   }
 
@@ -743,18 +600,7 @@ export const host = (ports: HostPorts): Host => {
     residents,
     inspect,
     counts: () => ({ ...counts }),
-    live: (kind, most) => {
-      const actors: ActorLook[] = []
-      let all = 0
-      for (const of of residents.values()) {
-        for (const entry of of.actors.values()) {
-          if (entry.kind !== kind) continue
-          all += 1
-          if (actors.length < most) actors.push(looked(entry))
-        }
-      }
-      return { actors, all }
-    },
+    live,
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {
@@ -771,7 +617,7 @@ export const host = (ports: HostPorts): Host => {
         for (const address of [...boxes.addresses()])
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
         failAskers(error)
-        for (const all of [takeUps, takenUp]) for (const { fail } of all.splice(0)) fail(error)
+        for (const all of [takeUps, takenUp, tellings]) for (const { fail } of all.splice(0)) fail(error)
       }
       await attempts.close()
     },
