@@ -614,23 +614,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     options.sweepMs ?? SWEEP_MS,
   )
 
-  let unstopped: Readonly<{ error: unknown }> | null = null
-  const stopWriter = async (): Promise<void> => {
-    try {
-      await writer.stop(stopping !== null && halting === null)
-    } catch (error) {
-      unstopped = { error }
-    }
-  }
   const tree = runtimeTree(
     {
-      journal: { start: writer.start, stop: stopWriter },
+      // What all others stand on is stopped after the tree: a failed incarnation that is stopped must not take it along.
+      journal: { start: writer.start },
       slots: actors.parts.slots,
       timers: actors.parts.timers,
-      executor: { start: (exit) => executor?.start(exit), stop: actors.stop },
+      executor: { start: (exit) => executor?.start(exit) },
       sweeper: net,
       retention: retain,
-      projector: { start: projecting.start, stop: steps.close },
+      projector: { start: projecting.start },
       analytics: { start: guest.begin, stop: guest.stop },
     },
     { clock, random, log },
@@ -704,8 +697,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         unwatchHome?.()
         try {
           await halting
+          // Nothing may wait for a writer that nobody starts any more.
+          writer.refuse()
+          steps.close()
           await tree.stop()
-          if (unstopped) throw unstopped.error
+          await actors.stop()
+          await writer.stop(halting === null)
         } finally {
           staying.end()
           hold?.release()

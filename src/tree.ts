@@ -73,7 +73,7 @@ const BRANCHES = [
   { id: 'executor', vital: true, shutdown: 30_000 },
   { id: 'sweeper', vital: false },
   { id: 'retention', vital: false },
-  { id: 'projector', vital: false },
+  { id: 'projector', vital: true },
   { id: 'analytics', vital: false, shutdown: 10_000 },
 ] as const satisfies readonly Omit<ChildSpec, 'start'>[]
 type BranchId = (typeof BRANCHES)[number]['id']

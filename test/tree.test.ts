@@ -241,3 +241,28 @@ test('a part that can be missed and was given up is tried again after a minute, 
   expect(starts).toBe(7)
   await tree.stop()
 })
+
+test('two parts that fail at once, the writer of the journal among them, keep no stop waiting', async () => {
+  const { runtime, faults, folder } = await open()
+  void faults.throwAt({ part: 'journal' }, 2)
+  void faults.throwAt({ part: 'slots' }, 2)
+  void runtime.submit(processes(3, join(folder, 'ledger'))).catch(() => {})
+  await Promise.race([runtime.idle(), runtime.failed])
+
+  await runtime.stop()
+
+  expect(runtime.tree().state).toBe('ended')
+})
+
+test('a writer that fails twice in a row is started twice, and the plan ends as without it', async () => {
+  const { runtime, faults, folder } = await open()
+  const ledger = join(folder, 'ledger')
+  const plan = await runtime.submit(processes(5, ledger))
+  const thrown = faults.throwAt({ part: 'journal' }, 2)
+
+  const { state } = await plan.settled()
+
+  await thrown
+  expect(state).toBe('succeeded')
+  expect(ledgerOf(ledger)).toEqual(['j0', 'j1', 'j2', 'j3', 'j4'])
+})

@@ -219,7 +219,8 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     if (entry.value === 'quarantined' && !OPERATOR.has(type) && type !== 'recovered') {
       if (message.offer) return refuse(address, message, entry.value)
       boxes.putFirst(address, message)
-      boxes.hold(address)
+      // What an operator asks may have come behind what waits for it.
+      if (!boxes.prefer(address, ({ event }) => OPERATOR.has(event.type))) boxes.hold(address)
       if (message.id !== null) memory.careful.delete(message.id)
       return
     }

@@ -187,6 +187,8 @@ export const host = (ports: HostPorts): Host => {
   /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
   const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
+  /** Failed actors that are about to be replaced: their messages will be taken, only not at once. */
+  const replacing = new Set<Address>()
   let draining: Promise<void> | null = null
   let scheduled = false
   let stopped = false
@@ -244,7 +246,7 @@ export const host = (ports: HostPorts): Host => {
           draining = null
           if (hasWork() || (away.isOn() && !away.isWaiting())) return wake()
           ports.occupied?.(residents.size > 0)
-          for (const resolve of idlers.splice(0)) resolve()
+          if (replacing.size === 0) for (const resolve of idlers.splice(0)) resolve()
         })
     })
   }
@@ -435,7 +437,9 @@ export const host = (ports: HostPorts): Host => {
     inspectors.show(done.inspected)
     for (const [address, error] of done.faulted) {
       const giveUp = (why: string): void => giveUpOn(address, why)
+      replacing.add(address)
       const again = (): void => {
+        replacing.delete(address)
         replace(address)
         wake()
       }
@@ -473,6 +477,7 @@ export const host = (ports: HostPorts): Host => {
   /** An actor that has failed too often is brought back once more, for the message that ends it. */
   const giveUpOn = (address: Address, why: string): void => {
     const act = (): void => {
+      replacing.delete(address)
       const of = residents.get(parseAddress(address).plan)
       if (!of?.actors.has(address)) return
       replace(address)
@@ -542,6 +547,7 @@ export const host = (ports: HostPorts): Host => {
   }
   const die = (error: unknown): void => {
     stopped = true
+    replacing.clear()
     alarms.stop()
     away.stop()
     for (const address of [...boxes.addresses()])
@@ -604,7 +610,7 @@ export const host = (ports: HostPorts): Host => {
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {
-        if (!scheduled && !draining && (stopped || !hasWork())) resolve()
+        if (!scheduled && !draining && (stopped || (!hasWork() && replacing.size === 0))) resolve()
         else idlers.push(resolve)
       }),
     stop: async () => {

@@ -83,6 +83,8 @@ export type Mailboxes = Readonly<{
   peek: () => Message | undefined
   /** Takes the first message of an address. The address is ready again while it has more. */
   take: (address: Address) => Message | undefined
+  /** Moves the first message that fits before all others; false when there is none. */
+  prefer: (address: Address, fits: (message: Message) => boolean) => boolean
   /** An address whose messages must wait, until it is let go. Idempotent. */
   hold: (address: Address) => void
   letGo: (address: Address) => void
@@ -182,6 +184,13 @@ export const mailboxes = (): Mailboxes => {
         wake(address)
       }
       return message
+    },
+    prefer: (address, fits) => {
+      const of = boxes.get(address)
+      const at = of?.messages.findIndex((message, index) => index >= of.head && fits(message)) ?? -1
+      if (!of || at < 0) return false
+      of.messages.splice(of.head, 0, ...of.messages.splice(at, 1))
+      return true
     },
     hold: (address) => {
       held.add(address)

@@ -84,7 +84,7 @@ const followOnce = async (
       ? () => {}
       : systemClock.setTimeout(() => over.abort('timeout'), options.timeoutMs)
   options.signal?.addEventListener('abort', () => over.abort('signal'))
-  let stuck = standstill(progress)
+  let stuck = await stuckAt(source, progress)
   try {
     if (stuck === undefined && EXIT_OF[progress.state] === undefined) {
       for await (const event of source.events({ plan, after: history, signal: over.signal })) {
@@ -92,7 +92,7 @@ const followOnce = async (
         const { changes } = store.getSnapshot().context
         for (const { job } of changes) if (job) await addDetail(source, progress, job)
         view.event(event, changes)
-        stuck = standstill(progress)
+        stuck = await stuckAt(source, progress)
         if (stuck !== undefined || EXIT_OF[progress.state] !== undefined) break
       }
     }
@@ -105,6 +105,16 @@ const followOnce = async (
     (stuck === 'person' ? 10 : stuck === 'paused' ? 11 : over.signal.reason === 'timeout' ? 8 : 5)
   await lastWords(source, progress, exit, on, options)
   return { exit, state: progress.state }
+}
+
+/**
+ * Whether only somebody who is asked can lead on. One commit is several events: what stands still between two of them, but did not
+ * when they were committed, goes on.
+ */
+const stuckAt = async (source: Source, progress: Progress): Promise<ReturnType<typeof standstill>> => {
+  if (standstill(progress) === undefined) return undefined
+  const plan = await source.catalog.plan(progress.id)
+  return standstill(progressOf(plan, await source.catalog.jobs(progress.id)))
 }
 
 /** A job before anything happened to it. */

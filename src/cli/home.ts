@@ -195,7 +195,9 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
   if (!hasJournal(home)) return { plans: 0, repaired: [] }
   const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
   try {
-    return await runtime.sweep()
+    const report = await runtime.sweep()
+    await Promise.race([runtime.idle(), runtime.failed])
+    return report
   } finally {
     await runtime.stop()
   }

@@ -4,7 +4,7 @@
 import { lookAtHolder } from '../audit/holder.ts'
 import { noAnswer } from '../holder.ts'
 import type { TreeShape } from '../views/shapes.ts'
-import { cut, fill, plain, widthOf } from './cells.ts'
+import { cut, fill, plain, shorten, widthOf } from './cells.ts'
 import { awaitHolder, homeFlag, homeOf } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration } from './words.ts'
@@ -27,6 +27,10 @@ export const tree = async (flags: Globals): Promise<number> => {
   else for (const line of treeLines(root, on)) on.answer(line)
   return 0
 }
+
+const NAME_MIN = 16
+/** Room for how long, and the spaces between. */
+const FACTS_WIDTH = 12
 
 /** A node, and how deep it stands: what is drawn before its name, and before those below it. */
 type Drawn = Readonly<{ node: TreeShape; before: string }>
@@ -66,9 +70,12 @@ export const treeLines = (
   const drawn = walk(root, '', '', marks.cut === '…' ? LINES : ASCII_LINES)
   const nameWidth = Math.max(...drawn.map(({ node, before }) => widthOf(before) + widthOf(plain(node.id))))
   const stateWidth = Math.max(...drawn.map(({ node }) => widthOf(node.state)))
+  const states = Math.min(stateWidth, 20)
+  // The state is what is asked for: a long name gives way, in its middle.
+  const names = Math.min(nameWidth, Math.max(NAME_MIN, width - states - FACTS_WIDTH))
   return drawn.flatMap(({ node, before }) => {
-    const name = fill(`${before}${plain(node.id)}`, Math.min(nameWidth, 40))
-    const state = fill(node.state, Math.min(stateWidth, 20))
+    const name = fill(before + shorten(plain(node.id), names - widthOf(before), marks.cut), names)
+    const state = fill(node.state, states)
     const line = `${name}  ${state}  ${facts(node).join('  ')}`.trimEnd()
     const isWell = node.last_error === null || node.state === 'running'
     const painted = cut(line, width)

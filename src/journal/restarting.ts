@@ -10,7 +10,9 @@ export type RestartingJournal = Readonly<{
   journal: Journal
   /** Begins to work, and after a failure again; `exit` hears why it failed. */
   start: (exit: (error: unknown) => void) => Promise<void>
-  /** Ends it; what waits for it is refused. */
+  /** It is started no more: a commit that waits for that is refused. Idempotent. */
+  refuse: () => void
+  /** Ends it. */
   stop: (clean: boolean) => Promise<void>
 }>
 
@@ -24,12 +26,12 @@ export const restartingJournal = (
   let exit: ((error: unknown) => void) | undefined
   let up = Promise.withResolvers<void>()
   up.resolve()
-  let failed: unknown
+  let why: unknown
   let isUp = true
 
   const fail = (error: unknown): void => {
     isUp = false
-    failed = error
+    why = error
     up = Promise.withResolvers<void>()
     // Whoever waits hears of it; nobody need.
     up.promise.catch(() => {})
@@ -56,19 +58,20 @@ export const restartingJournal = (
     start: async (heard) => {
       exit = undefined
       if (!isUp) {
-        const next = await open(current.opening)
-        if (next !== current) await current.close()
-        current = next
+        const failed = current
+        // What is read meanwhile is read from one that is open.
+        current = await open(failed.opening)
+        if (current !== failed) await failed.close()
         isUp = true
         up.resolve()
       }
       exit = heard
-      if (!isUp) throw failed
+      if (!isUp) throw why
     },
-    stop: async (clean) => {
+    refuse: () => {
       exit = undefined
       up.reject(new TenutoError('STOPPED'))
-      await current.stop(clean && isUp)
     },
+    stop: (clean) => current.stop(clean && isUp),
   }
 }

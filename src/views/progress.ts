@@ -2,6 +2,7 @@
  * What a follower knows of a plan: its jobs by name, kept up by events. Pure; the views draw it.
  */
 import { createStore } from '@xstate/store'
+import { isJobEnd } from '../states.ts'
 import type { AttemptShape, EventShape, JobShape, PlanShape } from './shapes.ts'
 
 /** A job as a follower knows it. */
@@ -154,7 +155,11 @@ export const standstill = (progress: Progress): 'person' | 'paused' | undefined 
   if (progress.state === 'quarantined') return 'person'
   if (progress.state === 'paused') return 'paused'
   if (progress.state !== 'running' || states.has('queued') || states.has('backoff')) return undefined
-  return states.has('waiting') ? 'person' : undefined
+  if (!states.has('waiting')) return undefined
+  // What is not waited for by any need is about to be released, or skipped.
+  const isOn = ({ state, needs }: JobProgress): boolean =>
+    state === 'held' && Object.keys(needs).every((name) => isJobEnd(progress.jobs.get(name)?.state ?? ''))
+  return [...progress.jobs.values()].some(isOn) ? undefined : 'person'
 }
 
 /** A plan as a store: it takes committed events, and says what the last of them changed. */

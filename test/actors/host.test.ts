@@ -666,6 +666,22 @@ test('a plan that fails so is quarantined: what runs ends, nothing starts, and s
   expect(await life.journal().mail()).toEqual([])
 })
 
+test('what an operator asks of a quarantined plan that is not in memory is heard before the facts that wait for it', async () => {
+  const life = await openLife({ maxParallel: 1 })
+  await life.submit(planOf({ a: {}, b: {} }))
+  await poisonPlan(life)
+  await end(life, 'a', 'succeeded')
+  expect(await life.journal().mail()).toHaveLength(1)
+  // A host that has not taken the plan up: it is loaded for what is asked, with what waits for it.
+  await life.restart({ takesUp: false })
+
+  expect(await life.tell(null, 'continue.requested')).toMatchObject({ taken: true, state: 'running' })
+  await life.quiet()
+  await end(life, 'b', 'succeeded')
+
+  expect(await life.plan()).toEqual({ state: 'succeeded', reason: null })
+})
+
 test('a quarantined plan says no to what it does not take', async () => {
   const life = await openLife()
   await life.submit(planOf({ a: {} }))

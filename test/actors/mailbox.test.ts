@@ -61,7 +61,7 @@ test('clearing gives back what is left, in order, and the address is idle', () =
   for (const type of ['1', '2', '3']) boxes.put(A, message(type))
   boxes.take(A)
 
-  expect(boxes.clear(A).map(({ event }) => event.type)).toEqual(['2', '3'])
+  expect(boxes.clear(A).map(({ event }: Message) => event.type)).toEqual(['2', '3'])
   expect([...boxes.addresses()]).toEqual([])
   expect(boxes.next()).toBeUndefined()
   expect(boxes.clear(A)).toEqual([])
@@ -89,4 +89,16 @@ test('100 000 messages to one address, and one to each of 100 000, keep their or
   }
 
   expect(taken).toBe(2 * count)
+})
+
+test('the first message that fits is preferred to all others, which keep their order', () => {
+  const boxes = mailboxes()
+  for (const type of ['a', 'b', 'c', 'b']) boxes.put(A, message(type))
+
+  const found = boxes.prefer(A, ({ event }: Message) => event.type === 'b')
+  const missing = boxes.prefer(A, ({ event }: Message) => event.type === 'd')
+  const taken = [1, 2, 3, 4].map(() => boxes.take(A)?.event.type)
+
+  expect([found, missing]).toEqual([true, false])
+  expect(taken).toEqual(['b', 'a', 'c', 'b'])
 })

@@ -42,7 +42,7 @@ export type Life = Readonly<{
   /** Drops everything in memory and loads it again. */
   reload: () => Promise<void>
   /** Goes on with a new host after one that is stuck for ever, as after a kill. */
-  restart: () => Promise<void>
+  restart: (options?: Readonly<{ takesUp?: boolean }>) => Promise<void>
   job: (name: string) => Promise<JobRow>
   jobs: () => Promise<readonly JobRow[]>
   plan: () => Promise<Readonly<{ state: string; reason: string | null }>>
@@ -117,10 +117,10 @@ export const openLife = async (
       await present.takeUp(PLAN)
       await life.quiet()
     },
-    restart: async () => {
+    restart: async ({ takesUp = true } = {}) => {
       journal = await memoryJournal(disk, BOOT)
       present = make()
-      await present.takeUp(PLAN)
+      if (takesUp) await present.takeUp(PLAN)
       await life.quiet()
     },
     job: async (name) => {

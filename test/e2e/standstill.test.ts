@@ -1,0 +1,59 @@
+/**
+ * Whoever follows a plan leaves when only a person can lead on, and not a moment before.
+ */
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { markedProcesses } from '../../src/process.ts'
+import { fileThere, pidsOf, processGone } from '../runner/home.ts'
+import { openFolder } from './tenuto.ts'
+
+test('a paused plan whose last job ends has ended: the run says so, and not that it is paused', {
+  timeout: 60_000,
+}, async () => {
+  const { file, folder, run, start } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  s: { run: "until test -e go; do sleep 0.02; done" }\n')
+  const running = start('run', 'p.yaml')
+  await running.heard('/s #1 running')
+  await run('pause', 'p')
+
+  writeFileSync(join(folder, 'go'), '')
+
+  expect(await running.said).toMatchObject({ code: 0 })
+})
+
+test('a lost job keeps nothing waiting that does not need it: resume drives the rest to its end, then leaves', {
+  timeout: 60_000,
+}, async () => {
+  const { file, folder, home, read, run, start } = openFolder()
+  file(
+    'p.yaml',
+    `plan: v1
+name: p
+maxParallel: 1
+jobs:
+  a: { run: "echo a >> ledger; exec sleep 300" }
+  b: { run: "echo b >> ledger; sleep 0.3" }
+  c: { run: "echo c >> ledger; sleep 0.3", needs: [b] }
+  d: { run: "echo d >> ledger", needs: [c] }
+`,
+  )
+  const running = start('run', 'p.yaml')
+  await running.heard('/a #1 running')
+  await fileThere(join(folder, 'ledger'))
+  const { id: plan } = JSON.parse((await run('show', 'p', '--json')).out) as { id: string }
+  const jobs = markedProcesses('').filter(({ key }) => key.endsWith('/a/1') && key.includes(`/${plan}/`))
+  running.child.kill('SIGKILL')
+  await once(running.child, 'exit')
+  const runners = pidsOf((line) => line.includes('runner') && line.includes(home))
+  for (const pid of [...runners, ...jobs.map((job) => job.pid)]) {
+    process.kill(pid, 'SIGKILL')
+    await processGone(pid)
+  }
+
+  const resumed = await run('resume', '--no-input')
+
+  expect(resumed.code).toBe(10)
+  expect(read('ledger')).toBe('a\nb\nc\nd\n')
+})
