@@ -266,3 +266,16 @@ test('a writer that fails twice in a row is started twice, and the plan ends as 
   expect(state).toBe('succeeded')
   expect(ledgerOf(ledger)).toEqual(['j0', 'j1', 'j2', 'j3', 'j4'])
 })
+
+test('an actor that cannot even be ended is left alone, on record, and nobody else notices', async () => {
+  const { runtime, faults, folder } = await open()
+  const plan = await runtime.submit(processes(3, join(folder, 'ledger')))
+  const other = await runtime.submit(processes(3, join(folder, 'other')))
+  void faults.throwAt({ actor: `job:${plan.id}/j1` }, 1000)
+
+  expect((await other.settled()).state).toBe('succeeded')
+  for await (const { type, job } of runtime.events({ plan: plan.id }))
+    if (type === 'quarantined' && job === 'j1') break
+
+  expect((await runtime.catalog.plan(plan.id)).state).toBe('running')
+})

@@ -276,8 +276,11 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     boxes.hold(address)
     bury(address, message, why)
     if (message.event.type === 'faulted') {
-      // It cannot even be ended: it is set aside, and its messages wait, until it is loaded again.
+      // It cannot even be ended: it is left alone, on record, and its messages wait until it is loaded again. All others go on.
       memory.open.faulted.delete(address)
+      const place = parseAddress(address)
+      const job = place.kind === 'job' ? place.job : null
+      note({ type: 'quarantined', plan: of.id, job, state: 'quarantined', reason: 'fault', detail: { why } })
       return
     }
     const faulted = messageOf(

@@ -77,5 +77,12 @@ export const noteLines = (plan: PlanShape, notes: readonly EventShape[], now: nu
     const of = job === null ? '' : ` of ${plain(job)}`
     lines.push(`the sweep repaired ${kind}${of} at ${at.slice(0, 19)}Z, ${duration(age)} old`)
   }
+  for (const { type, at, job, detail } of notes) {
+    if (type !== 'quarantined' || job === undefined || job === null) continue
+    const [why = ''] = String((detail as { why?: string } | undefined)?.why ?? '').split('\n')
+    lines.push(
+      `${plain(job)} is left alone since ${at.slice(0, 19)}Z, its actor fails at every message: ${plain(why)}`,
+    )
+  }
   return lines
 }

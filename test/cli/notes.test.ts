@@ -58,3 +58,11 @@ test('why a plan cannot be loaded stands first, without what could steer the ter
   const error = 'row of job:p/a\u001b[2J seq 1'
   expect(noteLines(plan({ error }), [], NOW)).toEqual(['it cannot be loaded: row of job:p/a seq 1'])
 })
+
+test('show tells of a job whose actor cannot even be ended', () => {
+  const stuck = note(10, { type: 'quarantined', job: 'lint', detail: { why: 'Error: no good\n    at x' } })
+
+  expect(noteLines(plan(), [stuck], NOW)).toEqual([
+    'lint is left alone since 2026-03-01T11:59:55Z, its actor fails at every message: Error: no good',
+  ])
+})
