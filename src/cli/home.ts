@@ -101,6 +101,17 @@ export const sourceOf = ({ catalog, command, events }: Runtime | HomeClient): So
 /** What a command did, and whether somebody is there to go on with it. */
 export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: string | null; held: boolean }>
 
+/** What is asked of the wrong kind of thing is refused in the same words, whoever would be asked. */
+const checkKind = (asked: Command, plan: string, job: string | null): void => {
+  const isOfPlans =
+    asked.do === 'pause' || asked.do === 'continue' || (asked.do === 'retry' && asked.failed === true)
+  const name = asked.do === 'retry' ? 'retry --failed' : asked.do
+  if (isOfPlans && job !== null)
+    throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
+  if (asked.do === 'skip' && job === null)
+    throw new TenutoError('USAGE', { what: `skip takes a job; ${plan} is a plan` })
+}
+
 /**
  * Asks something of what a ref names: of the holder if there is one, else by taking the home for as long as it takes. What is
  * stopped is seen to its end; nothing is started. `waits` is told when that must wait for the journal, and when no more.
@@ -117,14 +128,15 @@ export const command = async (
   if (holder) {
     try {
       const { plan, job } = await holder.catalog.resolve(ref)
+      checkKind(asked, plan, job)
       return { receipt: await holder.command(plan, job, asked, by), plan, job, held: true }
     } finally {
       holder.close()
     }
   }
   const reading = await readingOf(home)
-  const { plan, job } = await reading.resolve(ref)
-  await reading.close()
+  const { plan, job } = await reading.resolve(ref).finally(() => reading.close())
+  checkKind(asked, plan, job)
   const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
   runtime.onStorage(waits)
   try {

@@ -205,3 +205,31 @@ test('12: a journal that is no database is refused, and left as it is', async ()
   expect(err).toContain('journal.db')
   expect(read('home/journal.db')).toContain('this is not a database')
 })
+
+test('2: what is asked of the wrong kind of thing is refused in the same words, with a holder and without', async () => {
+  const { file, run, start } = openFolder()
+  file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: exec sleep 60 }\n')
+  const running = start('run', 'p.yaml')
+  await running.heard('/a #1 running')
+  const asked = [
+    ['pause', 'p/a'],
+    ['continue', 'p/a'],
+    ['skip', 'p'],
+    ['retry', 'p/a', '--failed'],
+  ] as const
+  const ask = async () => {
+    const said = []
+    for (const words of asked) said.push(await run(...words))
+    return said
+  }
+
+  const held = await ask()
+  await run('cancel', 'p')
+  await running.said
+  const unheld = await ask()
+
+  for (const [at, [verb]] of asked.entries()) {
+    expect(held[at]).toMatchObject({ code: 2, err: expect.stringContaining(`${verb} `) as string })
+    expect(unheld[at]).toEqual(held[at])
+  }
+})
