@@ -56,7 +56,7 @@ test('given up, it is tried again without a new start of the runtime, and goes o
   rmSync(program)
   process.kill(before?.pid ?? 0, 'SIGKILL')
   await expect
-    .poll(async () => (await sectionOf(runtime)).error, { timeout: 25_000 })
+    .poll(async () => (await sectionOf(runtime)).error?.message ?? '', { timeout: 25_000 })
     .toMatch(/Cannot find module/)
   const ends = await runPlan(runtime)
 
@@ -93,7 +93,7 @@ test('a guest that was stopped by a signal is ended and takes up where it was; i
     if (isThere(first)) process.kill(first, 'SIGKILL')
   })
   await expect
-    .poll(async () => (await sectionOf(runtime)).error, { timeout: 25_000 })
+    .poll(async () => (await sectionOf(runtime)).error?.message ?? '', { timeout: 25_000 })
     .toMatch(/did not answer/)
   await isCounted(runtime)
   const second = (await sectionOf(runtime)).data?.pid ?? 0
