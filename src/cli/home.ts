@@ -135,7 +135,8 @@ export const command = async (
     }
   }
   const reading = await readingOf(home)
-  const { plan, job } = await reading.resolve(ref).finally(() => reading.close())
+  const { plan, job } = await reading.resolve(ref)
+  await reading.close()
   checkKind(asked, plan, job)
   const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
   runtime.onStorage(waits)
