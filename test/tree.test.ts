@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Definition } from '../src/definition.ts'
 import { isTenutoError } from '../src/errors.ts'
 import { seededRandom } from '../src/ids.ts'
-import { createRuntime, type Runtime, type RuntimeOptions } from '../src/runtime.ts'
+import { createRuntime, type RuntimeOptions } from '../src/runtime.ts'
 import { type FaultPlace, faultInjection } from '../src/testing/faults.ts'
 import { virtualClock } from '../src/testing/virtual-clock.ts'
 import { runtimeTree } from '../src/tree.ts'
@@ -189,12 +189,7 @@ test('a part without which nothing goes on ends the runtime when it fails too of
 test('a sweeper that fails too often is given up, shown with its error, and nothing else is hurt', async () => {
   const { runtime, faults, folder } = await open({ sweepMs: 5 })
   void faults.throwAt({ part: 'sweeper' }, 1000)
-  const gone = async (): Promise<Runtime> => {
-    while (node(runtime.tree(), 'sweeper').state !== 'given-up')
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    return runtime
-  }
-  await gone()
+  await expect.poll(() => node(runtime.tree(), 'sweeper').state, { timeout: 25_000 }).toBe('given-up')
 
   const plan = await runtime.submit(processes(3, join(folder, 'ledger')))
 

@@ -178,7 +178,7 @@ export const host = (ports: HostPorts): Host => {
 
   let submissions: Pending[] = []
   let sweeps: Sweep[] = []
-  let tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
+  const tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
   const betweens: Between[] = []
   /** What sweeps have to report once their repairs are durable, however many commits that takes. */
   const reports: { done: () => void; fail: (error: unknown) => void }[] = []

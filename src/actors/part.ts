@@ -22,7 +22,6 @@ export type Faults = (at: FaultPoint) => void
 
 /** A part, for those who use it (`port`) and for whoever supervises it (`start`, `stop`). */
 export type Part<P> = Readonly<{
-  name: PartName
   port: P
   /**
    * Begins to work, and after a failure again, with a new one behind the port that is told what is so. `exit` hears once why it failed.
@@ -87,7 +86,6 @@ export const part = <P extends Port<P>>(options: PartOptions<P>): Part<P> => {
   })
 
   return {
-    name,
     port: Object.fromEntries(calls) as unknown as P,
     start: async (heard) => {
       exit = undefined
