@@ -186,6 +186,32 @@ test('a part without which nothing goes on ends the runtime when it fails too of
   expect(String(error)).toContain('slots')
 })
 
+test('a projector that fails too often ends the runtime, and whoever waits for an end is told', async () => {
+  const { runtime, faults } = await open({
+    handlers: {
+      again: () => {
+        throw new Error('not yet')
+      },
+    },
+  })
+  void faults.throwAt({ part: 'projector' }, 1000)
+  // A plan that goes on: while the projector is away nothing is shown, and nothing fails.
+  const retry = { max: 1000, delayMs: 5, factor: 1, maxDelayMs: 5, jitter: 0, on: ['exit'] }
+  const plan = await runtime.submit(
+    planOf(chain(1), () => ({ kind: 'call', call: 'again', onLost: 'retry', retry })),
+  )
+  const follower = plan.settled().then(
+    () => 'ended',
+    (error: unknown) => error,
+  )
+
+  const error = await runtime.failed
+
+  expect(isTenutoError(error, 'RUNTIME_GIVEN_UP')).toBe(true)
+  expect(String(error)).toContain('projector')
+  expect(isTenutoError(await follower, 'STOPPED')).toBe(true)
+})
+
 test('a sweeper that fails too often is given up, shown with its error, and nothing else is hurt', async () => {
   const { runtime, faults, folder } = await open({ sweepMs: 5 })
   void faults.throwAt({ part: 'sweeper' }, 1000)
