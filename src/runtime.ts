@@ -5,6 +5,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { type AnalyticsPorts, analytics, noAnalytics } from './actors/analytics.ts'
 import { type AttemptNews, type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
 import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
+import { factsFor } from './actors/dead-letters.ts'
 import { processExecutor } from './actors/executor.ts'
 import { type Host, host } from './actors/host.ts'
 import type { Inspector } from './actors/inspecting.ts'
@@ -32,7 +33,7 @@ import {
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
-import { TenutoError } from './errors.ts'
+import { isTenutoError, TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import type { FiguresQuery } from './guest.ts'
 import type { HolderRecord } from './holder.ts'
@@ -561,6 +562,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   ): Promise<CommandReceipt> => {
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const { address, event } = commandMessage(plan, job, asked, before.state)
+    if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
     const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }, waits))
     if (receipt.taken) return { position: receipt.position, changed: true }
     const aside = (await journal.plan(plan))?.aside
@@ -575,6 +577,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       ['running', 'paused'].includes((await reading.plan(plan)).state)
     if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
     throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
+  }
+
+  /** What a quarantined plan could not take is asked of it once more when it is to go on, and not left to the second net. */
+  const redeliverFacts = async (plan: string, by: CommandOptions): Promise<void> => {
+    for (const id of await factsFor(journal, plan)) {
+      await staying.until(actors.settleLetter(id, 'redeliver', by)).catch((error: unknown) => {
+        // Somebody else has redelivered it meanwhile.
+        if (!isTenutoError(error, 'LETTER_NOT_FOUND')) throw error
+      })
+    }
   }
 
   /** Why an ended job would only be skipped again, in words. */

@@ -152,6 +152,28 @@ test('a message that its actor can never take is a dead letter after three times
   expect(runtime.counts().dead).toBe(1)
 })
 
+test.each([
+  ['continue', 'succeeded', ['j0', 'j1', 'j2']],
+  ['cancel', 'cancelled', ['j0']],
+] as const)(
+  'a plan that could not take the end of a job hears of it again when asked to %s',
+  async (order, end, ran) => {
+    const { runtime, faults, folder } = await open()
+    const ledger = join(folder, 'ledger')
+    const thrown = faults.throwAt({ actor: 'plan:*', message: 'job.settled' }, 3)
+    const plan = await runtime.submit(processes(3, ledger))
+    await thrown
+    for await (const { type } of runtime.events({ plan: plan.id })) if (type === 'faulted') break
+
+    await runtime.command(plan.id, null, { do: order })
+
+    expect((await plan.settled()).state).toBe(end)
+    expect(ledgerOf(ledger)).toEqual(ran)
+    expect(await runtime.catalog.deadLetters({ limit: 1 })).toEqual([])
+    expect(runtime.counts()).toMatchObject({ dead: 1, repairs: 0 })
+  },
+)
+
 test('an actor that fails again and again, by whatever message, is given up: its job fails by a fault', async () => {
   const { runtime, faults } = await open()
   const plan = await runtime.submit(

@@ -2,7 +2,7 @@
  * Dead letters and what becomes of them: a message that could not be delivered is kept with the reason until somebody lets it be
  * delivered again, or decides that it need not be. Either is one commit, in which the letter goes and what was decided is noted.
  */
-import { type Address, parseAddress } from '../address.ts'
+import { type Address, parseAddress, planAddress } from '../address.ts'
 import type { CommandOptions, LetterOrder } from '../command.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import {
@@ -55,8 +55,27 @@ export const deadLetter = (
   at,
 })
 
+const FACTS_PAGE = 1000
+
 /** A plan that never hears of the end of one of its jobs waits for it for ever. */
 const isFact = (type: string): boolean => type === 'job.settled'
+
+/**
+ * The dead letters that say something their plan must hear, oldest first: what is waited for while the plan is quarantined.
+ * Reads every dead letter that is kept.
+ */
+export const factsFor = async (journal: Pick<Journal, 'deadLetters'>, plan: string): Promise<number[]> => {
+  const own = planAddress(plan)
+  const facts: number[] = []
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
+    const page = await journal.deadLetters(FACTS_PAGE, before)
+    for (const { id, address, event } of page)
+      if (address === own && isFact((JSON.parse(event) as { type: string }).type)) facts.unshift(id)
+    const last = page.at(-1)
+    if (last === undefined || page.length < FACTS_PAGE) return facts
+    before = last.id
+  }
+}
 
 const wrong = (id: number, state: string, what: string, remedy: string): TenutoError =>
   new TenutoError('WRONG_STATE', { ref: `dead letter ${id}`, state, what, remedy })
