@@ -1,294 +1,60 @@
 /**
  * The runtime: the one place that puts the parts together. It holds a home, takes plans in, and follows them to their end.
  */
-import { isAbsolute, resolve } from 'node:path'
-import { type AnalyticsPorts, analytics, noAnalytics } from './actors/analytics.ts'
-import { type AttemptNews, type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
-import { callAttempts, type Handler, type Needs } from './actors/calls.ts'
-import { factsFor } from './actors/dead-letters.ts'
+import { resolve } from 'node:path'
+import { analytics, noAnalytics } from './actors/analytics.ts'
+import { type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
+import { callAttempts, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
-import { type Host, host } from './actors/host.ts'
-import type { Inspector } from './actors/inspecting.ts'
-import type { HostCounts } from './actors/memory.ts'
+import { host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
 import type { StorageState } from './actors/outage.ts'
-import { type Faults, type Part, part } from './actors/part.ts'
+import { type Part, part } from './actors/part.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { NO_PROJECTOR, type Projector, projector } from './actors/projector.ts'
 import { routedAttempts } from './actors/routed.ts'
-import { runnerProgram } from './actors/runner-program.ts'
-import { parseAddress, planAddress } from './address.ts'
+import { parseAddress } from './address.ts'
 import { alive } from './alive.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
-import { type Clock, systemClock } from './clock.ts'
-import {
-  type Command,
-  type CommandOptions,
-  type CommandReceipt,
-  commandMessage,
-  isSoAlready,
-  type LetterOrder,
-  wrongState,
-} from './command.ts'
-import { jobEnvironment } from './config.ts'
-import { type Definition, definitionHash, type Need } from './definition.ts'
-import { isTenutoError, TenutoError } from './errors.ts'
+import { systemClock } from './clock.ts'
+import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
-import type { FiguresQuery } from './guest.ts'
-import type { HolderRecord } from './holder.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
-import { planId, type Random, systemRandom } from './ids.ts'
-import { storeError } from './journal/driver.ts'
-import type { Journal, Opening, PlanHead } from './journal/journal.ts'
-import { type Hold, holdHome } from './journal/lock.ts'
+import { systemRandom } from './ids.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
-import { type Durability, sqliteJournal } from './journal/sqlite.ts'
-import { type OpenLog, openLog } from './log.ts'
-import { meets } from './machines/board.ts'
 import { wordsOf } from './observer.ts'
-import { checkDefinition } from './plans/define-plan.ts'
 import { bootId } from './process.ts'
-import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
-import { type RunningBuild, runningBuild } from './running-build.ts'
-import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
+import { retention, retentionLimits } from './retention.ts'
+import { runningBuild } from './running-build.ts'
+import { commanding } from './runtime/commanding.ts'
+import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import { openHome } from './runtime/opening.ts'
+import { checkHandlers, submitting } from './runtime/submitting.ts'
+import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import { runtimeTree, treeShape } from './tree.ts'
-import {
-  type AnalyticsShape,
-  type BuildShape,
-  buildShape,
-  type EventShape,
-  eventShape,
-  type GcShape,
-  iso,
-  type JobShape,
-  type StateShape,
-  type StorageShape,
-  type SweepShape,
-  type TreeShape,
-} from './views/shapes.ts'
+import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
 export type { Command, CommandOptions, CommandReceipt, LetterOrder } from './command.ts'
 export { diagrams } from './machines/diagram.ts'
 export type { GcOptions, RetentionOptions } from './retention.ts'
+export type {
+  EventsQuery,
+  PlanHandle,
+  Ports,
+  Runtime,
+  RuntimeOptions,
+  Settled,
+  SubmitOptions,
+} from './runtime/contract.ts'
 
-/** How a runtime is made. */
-export type RuntimeOptions = Readonly<{
-  /** The folder that holds everything of this runtime; default `.tenuto`. Made when it is not there. */
-  home?: string
-  /** Attempts at once, across all plans; default unlimited (each plan has a limit of its own). At least 1. */
-  maxParallel?: number
-  /** `full` (default): every commit is on the medium before anybody hears of it. `normal`: a power cut may lose the last moments. */
-  durability?: Durability
-  /** Whether plans of the home that have not ended are taken up at once; default true. */
-  resume?: boolean
-  /** Whether attempts are started; default true. Without, plans can be changed and stopped, and nothing new begins. */
-  starts?: boolean
-  /**
-   * How often it looks for what messages have missed, in milliseconds; default 5000, 0 never. What is younger than twice that is left
-   * alone. Nothing depends on it: a repair is a defect that was caught.
-   */
-  sweepMs?: number
-  /** What is kept of plans that have ended: for how long, how many, how much; and how often that is looked at. */
-  retention?: RetentionOptions
-  /** Whether a process of its own counts what happens; default false. Nothing depends on it. */
-  analytics?: boolean
-  /** The handlers of `call` jobs, by name. */
-  handlers?: Readonly<Record<string, Handler>>
-  /** Hears the inspection events of every live actor, from the first on; as `inspect` of the runtime. */
-  inspect?: Inspector
-  /** What this process calls itself in `daemon.json`; default `a program`. */
-  command?: string
-  /** Other ports, for tests: a clock that is moved, a journal in memory, attempts that follow a script. */
-  ports?: Partial<Ports>
-}>
-
-/** The ports a runtime stands on. */
-export type Ports = Readonly<{
-  clock: Clock
-  random: Random
-  journal: () => Promise<Journal>
-  attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
-  /** Makes an actor or a part fail. */
-  faults: Faults
-  /** Another program of analytics, and other limits for it. */
-  analytics: Pick<AnalyticsPorts, 'program' | 'limits'>
-}>
-
-/** How a plan is submitted. */
-export type SubmitOptions = Readonly<{
-  /** Idempotency key, of 1 to 200 characters: the same plan submitted again under it is the same plan. */
-  key?: string
-  /** The folder its jobs run in; default the working folder of this process. */
-  base?: string
-  /** The environment its jobs get, before what the plan says; default this process's, by the allow-list. */
-  environment?: Readonly<Record<string, string>>
-}>
-
-/** How a plan ended. */
-export type Settled = Readonly<{
-  state: 'succeeded' | 'failed' | 'cancelled'
-  reason: string | null
-  jobs: Readonly<Record<string, JobShape>>
-}>
-
-/** A plan of this home. */
-export type PlanHandle = Readonly<{
-  id: string
-  /** Whether `submit` found it under its key instead of making it. */
-  replayed: boolean
-  /** Resolves when the plan has ended. Rejects when the runtime stops first. */
-  settled: () => Promise<Settled>
-  cancel: (options?: CommandOptions) => Promise<void>
-}>
-
-/** Which events to follow. */
-export type EventsQuery = Readonly<{
-  /** Starts after this position; 0 starts at the beginning. */
-  after?: number
-  plan?: string
-  /** Whether to go on with what is still to come; default true. */
-  follow?: boolean
-  signal?: AbortSignal
-}>
-
-/** A home that is held, and its plans. It keeps the process alive while a plan is open or somebody waits, until `stop`. */
-export type Runtime = Readonly<{
-  home: string
-  /**
-   * Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up.
-   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`; `STORE_FULL`: there is no such plan, and will be none.
-   */
-  submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
-  /**
-   * A plan of this home, by id, name or prefix, or by the key it was submitted with.
-   * @throws {TenutoError} `REF_NOT_FOUND`, `REF_AMBIGUOUS`.
-   */
-  plan: (ref: string | Readonly<{ key: string }>) => Promise<PlanHandle>
-  /** Committed steps, in order, without a gap; ends when the runtime stops or the signal is aborted. */
-  events: (query?: EventsQuery) => AsyncIterable<EventShape>
-  /**
-   * Asks something of a plan, or of one of its jobs. Resolves after the commit that took it. Idempotent.
-   * @throws {TenutoError} `WRONG_STATE`, `REF_NOT_FOUND`; `STORE_FULL`: it was not done, and is not later.
-   */
-  command: (
-    plan: string,
-    job: string | null,
-    command: Command,
-    options?: CommandOptions,
-  ) => Promise<CommandReceipt>
-  /**
-   * Lets a dead letter be delivered again, or go; what was decided is on record with its plan. Resolves after the commit.
-   * @throws {TenutoError} `LETTER_NOT_FOUND`; `WRONG_STATE` when its plan must hear what it says, or is not there.
-   */
-  settleLetter: (id: number, order: LetterOrder, options?: CommandOptions) => Promise<CommandReceipt>
-  /**
-   * Takes up a plan that has not ended; false when there is no such plan.
-   * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
-   */
-  takeUp: (plan: string) => Promise<boolean>
-  /** Looks now for what messages have missed, however young, and leads on from it; each repair is on record. Idempotent. */
-  sweep: () => Promise<SweepShape>
-  /**
-   * Removes what is kept no longer of plans that have ended, or says what that would be. A key goes with its plan: submitted again
-   * under it, the plan runs again. Idempotent.
-   */
-  gc: (options?: GcOptions) => Promise<GcShape>
-  /**
-   * Hears what every live actor does, in order, after the commit it belongs to; those that live already come first. One that throws,
-   * whose promise rejects, or that falls too far behind is dropped, and `dropped` hears why. The answer ends it.
-   */
-  inspect: Host['inspect']
-  /** The highest position that retention has removed; 0 when it has removed none. Who stands before it has missed something. */
-  prunedTo: () => Promise<number>
-  catalog: Catalog
-  /** What this process calls itself. */
-  calledAs: string
-  /** How analytics is, and its numbers if it gives them within two seconds. Never rejects. */
-  analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
-  /** What holds the home, and what it holds. */
-  state: () => Promise<StateShape>
-  /** Whether commits can be made, and since when not. */
-  storage: () => StorageShape
-  /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */
-  onStorage: (told: (storage: StorageShape) => void) => () => void
-  counts: () => HostCounts
-  /** The supervision tree: every part, what has happened to it, and the actors that are in memory. */
-  tree: () => TreeShape
-  /** Resolves when every message has been taken that can be taken now, and what came of it is durable. */
-  idle: () => Promise<void>
-  /** Which build this process runs, and whether the code on disk still is that. */
-  build: () => BuildShape
-  /** Processes of this home that live now, of whatever plan. */
-  live: () => Promise<readonly LiveAttempt[]>
-  /** Says more about this holder in `daemon.json`. */
-  describe: Hold['describe']
-  /** Resolves with the error when the runtime can do nothing more: it was replaced, its store is broken, or its home is gone. */
-  failed: Promise<unknown>
-  /** Finishes the commit in flight and gives the home up; attempts in processes go on. Idempotent. */
-  stop: () => Promise<void>
-}>
-
-const KEY_MAX = 200
 const STATE_SCHEMA = '1'
-
-type Parts = Readonly<{
-  journal: Journal
-  /** Goes on with the epoch of the journal on a connection of its own. */
-  reopen: (again: Opening) => Promise<Journal>
-  hold: Hold | null
-  opened: OpenLog
-  /** Of the runner. */
-  program: string
-}>
-
-const openParts = async (home: string, options: RuntimeOptions, running: RunningBuild): Promise<Parts> => {
-  const { stale } = running.comparison()
-  const build = running.build.sourceHash
-  const clock = options.ports?.clock ?? systemClock
-  const paths = homePaths(home)
-  const given = options.ports?.journal
-  if (given) {
-    const opened = await openLog({ level: 'silent' })
-    // A runtime that is virtual in all leaves nothing on the disk.
-    const program = options.ports?.attempts ? '' : runnerProgram(home)
-    const journal = await given()
-    return { journal, reopen: async () => journal, hold: null, opened, program }
-  }
-  const record: HolderRecord = {
-    pid: process.pid,
-    parent_pid: null,
-    command: options.command ?? 'a program',
-    started_at: new Date(clock.now()).toISOString(),
-    boot_id: bootId(),
-    url: null,
-    sock: null,
-    build,
-    ...(stale === null ? {} : { stale }),
-  }
-  const hold = holdHome(home, record)
-  let opened: OpenLog | undefined
-  try {
-    opened = await openLog({ file: paths.log, level: 'info' })
-    const program = runnerProgram(home)
-    if (stale !== null) opened.log.warn({ build, stale }, 'this build is stale')
-    const booted = stale === null ? build : `${build}+stale`
-    const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
-    const file = { file: paths.journal, boot, durability: options.durability ?? 'full' }
-    const journal = await sqliteJournal(file)
-    return { journal, reopen: (again) => sqliteJournal({ ...file, again }), hold, opened, program }
-  } catch (error) {
-    await opened?.close()
-    hold.release()
-    throw storeError(paths.home, error)
-  }
-}
 
 /**
  * Takes a home and begins to run it.
@@ -308,7 +74,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
-  const parts = await openParts(home, options, running)
+  const parts = await openHome(home, options, running)
   const { hold, opened, program } = parts
   const faults = options.ports?.faults
   const writer = restartingJournal(parts.journal, parts.reopen, () =>
@@ -423,8 +189,6 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     faults,
   })
   if (options.inspect) actors.inspect(options.inspect)
-  /** Plans whose end somebody in this process waits for, or is about to read. */
-  const awaited = new Map<string, number>()
   const retain = await retention(
     {
       home,
@@ -432,7 +196,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       clock,
       log,
       between: actors.between,
-      isBusy: (id) => actors.residents.has(id) || awaited.has(id),
+      isBusy: (id) => actors.residents.has(id) || plans.isAwaited(id),
     },
     options.retention ?? {},
     options.starts ?? true,
@@ -447,90 +211,20 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       halting = actors.stop()
     })
 
-  // Plans.
-
-  const keyed = new Map<string, Promise<PlanHandle>>()
-  const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
-    const definition = checkDefinition(given)
-    checkHandlers(definition, handlers)
-    const hash = definitionHash(definition)
-    if (options.key !== undefined) {
-      const known = await journal.planByKey(options.key)
-      if (known) return replay(known, hash, options.key)
-    }
-    let id = planId(definition.name, random)
-    while ((await journal.plan(id)) !== undefined || actors.residents.has(id) || retain.isUsed(id))
-      id = planId(definition.name, random)
-    const base = options.base ?? process.cwd()
-    const row = {
-      id,
-      name: definition.name,
-      key: options.key ?? null,
-      hash,
-      inputs: '{}',
-      environment: JSON.stringify(options.environment ?? jobEnvironment()),
-      base: isAbsolute(base) ? base : resolve(base),
-      submittedAt: clock.now(),
-    }
-    await actors.submit({ row, definition })
-    return handle(id, false)
-  }
-  const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
-    if (known.hash !== hash) throw new TenutoError('KEY_CONFLICT', { key, plan: known.id })
-    // Who submits it wants it to go on, also where nothing was taken up at the start.
-    if (!isPlanEnd(known.state) && !actors.residents.has(known.id)) await actors.takeUp(known.id)
-    return handle(known.id, true)
-  }
-  const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
-    const { key } = options
-    if (key === undefined) return staying.until(admit(definition, options))
-    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
-      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
-      return Promise.reject(new TenutoError('USAGE', { what }))
-    }
-    // Two submits under one key take turns, so that the second finds what the first made.
-    const turn = (keyed.get(key) ?? Promise.resolve()).then(
-      () => admit(definition, options),
-      () => admit(definition, options),
-    )
-    keyed.set(key, turn)
-    const leave = (): void => {
-      if (keyed.get(key) === turn) keyed.delete(key)
-    }
-    turn.then(leave, leave)
-    return staying.until(turn)
-  }
-
-  const settled = async (id: string): Promise<Settled> => {
-    const own = planAddress(id)
-    const end = await steps.until(
-      ({ address, to }) => address === own && isPlanEnd(to),
-      async () => {
-        const { state, reason } = await reading.plan(id)
-        return isPlanEnd(state) ? { state, reason } : undefined
-      },
-    )
-    if (!end) throw new TenutoError('STOPPED')
-    return { ...end, jobs: Object.fromEntries((await reading.jobs(id)).map((job) => [job.name, job])) }
-  }
-  const handle = (id: string, replayed: boolean): PlanHandle => ({
-    id,
-    replayed,
-    settled: () => {
-      awaited.set(id, (awaited.get(id) ?? 0) + 1)
-      const leave = (): void => {
-        const others = (awaited.get(id) ?? 1) - 1
-        if (others > 0) awaited.set(id, others)
-        else awaited.delete(id)
-      }
-      return staying.until(settled(id).finally(leave))
-    },
-    cancel: async (by) => {
-      await command(id, null, { do: 'cancel' }, by)
-    },
+  const command = commanding({ journal, host: actors, reading, staying, clock })
+  const plans = submitting({
+    journal,
+    host: actors,
+    reading,
+    steps,
+    staying,
+    clock,
+    random,
+    handlers,
+    isUsed: retain.isUsed,
+    command,
   })
-
-  // Events.
+  const { submit, handle } = plans
 
   async function* events({
     after = 0,
@@ -550,53 +244,6 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     } finally {
       await pages.return(undefined)
     }
-  }
-
-  // Commands.
-
-  const command = async (
-    plan: string,
-    job: string | null,
-    asked: Command,
-    { waits = false, ...by }: CommandOptions = {},
-  ): Promise<CommandReceipt> => {
-    const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
-    const { address, event } = commandMessage(plan, job, asked, before.state)
-    if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
-    const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }, waits))
-    if (receipt.taken) return { position: receipt.position, changed: true }
-    const aside = (await journal.plan(plan))?.aside
-    if (typeof aside === 'string') throw new TenutoError('PLAN_DAMAGED', { plan, why: aside })
-    const now = job === null ? await reading.plan(plan) : await reading.job(plan, job)
-    const unmet = asked.do === 'retry' && 'needs' in now ? await unmetNeed(now) : undefined
-    // An ended job of a live plan was opened again before, and has not heard of it yet.
-    const reopened =
-      asked.do === 'retry' &&
-      isJobEnd(now.state) &&
-      unmet === undefined &&
-      ['running', 'paused'].includes((await reading.plan(plan)).state)
-    if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
-    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
-  }
-
-  /** What a quarantined plan could not take is asked of it once more when it is to go on, and not left to the second net. */
-  const redeliverFacts = async (plan: string, by: CommandOptions): Promise<void> => {
-    for (const id of await factsFor(journal, plan)) {
-      await staying.until(actors.settleLetter(id, 'redeliver', by)).catch((error: unknown) => {
-        // Somebody else has redelivered it meanwhile.
-        if (!isTenutoError(error, 'LETTER_NOT_FOUND')) throw error
-      })
-    }
-  }
-
-  /** Why an ended job would only be skipped again, in words. */
-  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<string | undefined> => {
-    if (!isJobEnd(state)) return undefined
-    for (const [name, need] of Object.entries(needs)) {
-      const other = await reading.job(plan, name)
-      if (isJobEnd(other.state) && !meets(need as Need, other.state)) return `${name} is ${other.state}`
-    }
-    return undefined
   }
 
   /** Plans that are left to another program. */
@@ -759,13 +406,6 @@ const storageShape = (state: StorageState, failedCommits: number, now: number): 
 /** Attempts that are only ever stopped, where nothing may start. */
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
   starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
-
-const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {
-  for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
-    if (kind === 'call' && !Object.hasOwn(handlers, call))
-      throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
-  }
-}
 
 /** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
 export const readHome = async (home: string): Promise<Catalog> => {

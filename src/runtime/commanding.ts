@@ -1,0 +1,76 @@
+/**
+ * Asking something of a plan or a job, and saying what came of it.
+ */
+import { factsFor } from '../actors/dead-letters.ts'
+import type { Host } from '../actors/host.ts'
+import type { Alive } from '../alive.ts'
+import type { Catalog } from '../catalog.ts'
+import type { Clock } from '../clock.ts'
+import { type CommandOptions, commandMessage, isSoAlready, wrongState } from '../command.ts'
+import type { Need } from '../definition.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import { meets } from '../machines/board.ts'
+import { isJobEnd } from '../states.ts'
+import type { JobShape } from '../views/shapes.ts'
+import type { Runtime } from './contract.ts'
+
+/** What commands stand on. */
+export type CommandingPorts = Readonly<{
+  journal: Journal
+  host: Pick<Host, 'offer' | 'settleLetter'>
+  reading: Catalog
+  staying: Alive
+  clock: Clock
+}>
+
+/** Takes commands. */
+export const commanding = ({
+  journal,
+  host,
+  reading,
+  staying,
+  clock,
+}: CommandingPorts): Runtime['command'] => {
+  const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...by } = {}) => {
+    const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
+    const { address, event } = commandMessage(plan, job, asked, before.state)
+    if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
+    const receipt = await staying.until(host.offer(address, { ...event, at: clock.now(), ...by }, waits))
+    if (receipt.taken) return { position: receipt.position, changed: true }
+    const aside = (await journal.plan(plan))?.aside
+    if (typeof aside === 'string') throw new TenutoError('PLAN_DAMAGED', { plan, why: aside })
+    const now = job === null ? await reading.plan(plan) : await reading.job(plan, job)
+    const unmet = asked.do === 'retry' && 'needs' in now ? await unmetNeed(now) : undefined
+    // An ended job of a live plan was opened again before, and has not heard of it yet.
+    const reopened =
+      asked.do === 'retry' &&
+      isJobEnd(now.state) &&
+      unmet === undefined &&
+      ['running', 'paused'].includes((await reading.plan(plan)).state)
+    if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
+    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
+  }
+
+  /** What a quarantined plan could not take is asked of it once more when it is to go on, and not left to the second net. */
+  const redeliverFacts = async (plan: string, by: CommandOptions): Promise<void> => {
+    for (const id of await factsFor(journal, plan)) {
+      await staying.until(host.settleLetter(id, 'redeliver', by)).catch((error: unknown) => {
+        // Somebody else has redelivered it meanwhile.
+        if (!isTenutoError(error, 'LETTER_NOT_FOUND')) throw error
+      })
+    }
+  }
+
+  /** Why an ended job would only be skipped again, in words. */
+  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<string | undefined> => {
+    if (!isJobEnd(state)) return undefined
+    for (const [name, need] of Object.entries(needs)) {
+      const other = await reading.job(plan, name)
+      if (isJobEnd(other.state) && !meets(need as Need, other.state)) return `${name} is ${other.state}`
+    }
+    return undefined
+  }
+
+  return command
+}

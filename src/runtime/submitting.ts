@@ -1,0 +1,140 @@
+/**
+ * Taking plans in: the same plan under the same key is one plan, and whoever submitted it can wait for its end.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import type { Handler } from '../actors/calls.ts'
+import type { Host } from '../actors/host.ts'
+import { planAddress } from '../address.ts'
+import type { Alive } from '../alive.ts'
+import type { Catalog } from '../catalog.ts'
+import type { Clock } from '../clock.ts'
+import { jobEnvironment } from '../config.ts'
+import { type Definition, definitionHash } from '../definition.ts'
+import { TenutoError } from '../errors.ts'
+import type { Feed } from '../feed.ts'
+import { planId, type Random } from '../ids.ts'
+import type { Journal, PlanHead } from '../journal/journal.ts'
+import { checkDefinition } from '../plans/define-plan.ts'
+import { isPlanEnd } from '../states.ts'
+import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
+
+const KEY_MAX = 200
+
+/** What submitting stands on. */
+export type SubmittingPorts = Readonly<{
+  journal: Journal
+  host: Pick<Host, 'submit' | 'takeUp' | 'residents'>
+  reading: Catalog
+  steps: Feed
+  staying: Alive
+  clock: Clock
+  random: Random
+  handlers: Readonly<Record<string, Handler>>
+  /** Whether the id is in use by something that is about to be removed. */
+  isUsed: (plan: string) => boolean
+  command: Runtime['command']
+}>
+
+/** The plans of a runtime, to be submitted and waited for. */
+export type Submitting = Readonly<{
+  submit: Runtime['submit']
+  handle: (plan: string, replayed: boolean) => PlanHandle
+  /** Whether somebody in this process waits for the end of this plan, or is about to read it. */
+  isAwaited: (plan: string) => boolean
+}>
+
+/** Takes plans in. */
+export const submitting = (ports: SubmittingPorts): Submitting => {
+  const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, command } = ports
+  const awaited = new Map<string, number>()
+  const keyed = new Map<string, Promise<PlanHandle>>()
+  const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
+    const definition = checkDefinition(given)
+    checkHandlers(definition, handlers)
+    const hash = definitionHash(definition)
+    if (options.key !== undefined) {
+      const known = await journal.planByKey(options.key)
+      if (known) return replay(known, hash, options.key)
+    }
+    let id = planId(definition.name, random)
+    while ((await journal.plan(id)) !== undefined || host.residents.has(id) || isUsed(id))
+      id = planId(definition.name, random)
+    const base = options.base ?? process.cwd()
+    const row = {
+      id,
+      name: definition.name,
+      key: options.key ?? null,
+      hash,
+      inputs: '{}',
+      environment: JSON.stringify(options.environment ?? jobEnvironment()),
+      base: isAbsolute(base) ? base : resolve(base),
+      submittedAt: clock.now(),
+    }
+    await host.submit({ row, definition })
+    return handle(id, false)
+  }
+  const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
+    if (known.hash !== hash) throw new TenutoError('KEY_CONFLICT', { key, plan: known.id })
+    // Who submits it wants it to go on, also where nothing was taken up at the start.
+    if (!isPlanEnd(known.state) && !host.residents.has(known.id)) await host.takeUp(known.id)
+    return handle(known.id, true)
+  }
+  const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+    const { key } = options
+    if (key === undefined) return staying.until(admit(definition, options))
+    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
+      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
+      return Promise.reject(new TenutoError('USAGE', { what }))
+    }
+    // Two submits under one key take turns, so that the second finds what the first made.
+    const turn = (keyed.get(key) ?? Promise.resolve()).then(
+      () => admit(definition, options),
+      () => admit(definition, options),
+    )
+    keyed.set(key, turn)
+    const leave = (): void => {
+      if (keyed.get(key) === turn) keyed.delete(key)
+    }
+    turn.then(leave, leave)
+    return staying.until(turn)
+  }
+
+  const settled = async (id: string): Promise<Settled> => {
+    const own = planAddress(id)
+    const end = await steps.until(
+      ({ address, to }) => address === own && isPlanEnd(to),
+      async () => {
+        const { state, reason } = await reading.plan(id)
+        return isPlanEnd(state) ? { state, reason } : undefined
+      },
+    )
+    if (!end) throw new TenutoError('STOPPED')
+    return { ...end, jobs: Object.fromEntries((await reading.jobs(id)).map((job) => [job.name, job])) }
+  }
+  const handle = (id: string, replayed: boolean): PlanHandle => ({
+    id,
+    replayed,
+    settled: () => {
+      awaited.set(id, (awaited.get(id) ?? 0) + 1)
+      const leave = (): void => {
+        const others = (awaited.get(id) ?? 1) - 1
+        if (others > 0) awaited.set(id, others)
+        else awaited.delete(id)
+      }
+      return staying.until(settled(id).finally(leave))
+    },
+    cancel: async (by) => {
+      await command(id, null, { do: 'cancel' }, by)
+    },
+  })
+
+  return { submit, handle, isAwaited: (plan) => awaited.has(plan) }
+}
+
+/** @throws {TenutoError} `UNKNOWN_HANDLER` when a job calls a handler that is not there. */
+export const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {
+  for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
+    if (kind === 'call' && !Object.hasOwn(handlers, call))
+      throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
+  }
+}
