@@ -50,8 +50,16 @@ import { meets } from './machines/board.ts'
 import { wordsOf } from './observer.ts'
 import { checkDefinition } from './plans/define-plan.ts'
 import { bootId } from './process.ts'
-import { type GcOptions, type RetentionOptions, retention, retentionLimits } from './retention.ts'
+import { type GcOptions, type RetentionOptions, retention } from './retention.ts'
 import { type RunningBuild, runningBuild } from './running-build.ts'
+import {
+  checkCallable,
+  checkCommand,
+  checkEventsQuery,
+  checkOptions,
+  checkPlanRef,
+  checkSubmitOptions,
+} from './runtime-options.ts'
 import { isJobEnd, isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
@@ -234,7 +242,6 @@ export type Runtime = Readonly<{
   stop: () => Promise<void>
 }>
 
-const KEY_MAX = 200
 const STATE_SCHEMA = '1'
 
 type Parts = Readonly<{
@@ -291,7 +298,8 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
 
 /**
  * Takes a home and begins to run it.
- * @throws {TenutoError} `HOME_HELD` when another process has it; `SCHEMA_NEWER`, `STORE_CORRUPT`, `STORE_BROKEN`.
+ * @throws {TenutoError} `USAGE` with every mistake in the options; `HOME_HELD` when another process has it; `SCHEMA_NEWER`,
+ * `STORE_CORRUPT`, `STORE_BROKEN`.
  * @example
  * const runtime = await createRuntime({ home: '.tenuto', handlers: { thumb: async ({ input }) => ({ made: input }) } })
  * const plan = await runtime.submit(definePlan({ name: 'thumbs', jobs: { a: { call: 'thumb', with: 1 } } }))
@@ -299,11 +307,9 @@ const openParts = async (home: string, options: RuntimeOptions, running: Running
  * await runtime.stop()
  */
 export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runtime> => {
+  checkOptions(options)
   const home = resolve(options.home ?? '.tenuto')
   const { maxParallel = Number.POSITIVE_INFINITY, handlers = {} } = options
-  if (!(maxParallel >= 1))
-    throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
-  retentionLimits(options.retention ?? {})
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
@@ -480,13 +486,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     if (!isPlanEnd(known.state) && !actors.residents.has(known.id)) await actors.takeUp(known.id)
     return handle(known.id, true)
   }
-  const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+  const submit = async (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+    checkSubmitOptions(options)
     const { key } = options
     if (key === undefined) return staying.until(admit(definition, options))
-    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
-      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
-      return Promise.reject(new TenutoError('USAGE', { what }))
-    }
     // Two submits under one key take turns, so that the second finds what the first made.
     const turn = (keyed.get(key) ?? Promise.resolve()).then(
       () => admit(definition, options),
@@ -531,11 +534,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   // Events.
 
-  async function* events({
-    after = 0,
-    follow = true,
-    ...query
-  }: EventsQuery = {}): AsyncGenerator<EventShape> {
+  async function* follow({ after = 0, follow = true, ...query }: EventsQuery): AsyncGenerator<EventShape> {
     const pages = steps.pages({ ...query, after, follow })
     try {
       for (;;) {
@@ -559,6 +558,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     asked: Command,
     { waits = false, ...by }: CommandOptions = {},
   ): Promise<CommandReceipt> => {
+    checkCommand(asked)
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const { address, event } = commandMessage(plan, job, asked, before.state)
     const receipt = await staying.until(actors.offer(address, { ...event, at: clock.now(), ...by }, waits))
@@ -637,12 +637,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     home,
     submit,
     plan: async (ref) => {
+      checkPlanRef(ref)
       if (typeof ref === 'string') return handle((await reading.resolve(ref)).plan, false)
       const known = await journal.planByKey(ref.key)
       if (!known) throw new TenutoError('REF_NOT_FOUND', { ref: `key ${ref.key}` })
       return handle(known.id, true)
     },
-    events,
+    events: (query = {}) => {
+      checkEventsQuery(query)
+      return follow(query)
+    },
     command,
     settleLetter: async (id, order, by = {}) => ({
       position: await staying.until(actors.settleLetter(id, order, by)),
@@ -678,9 +682,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         sections: { journal: journalNow, analytics: section },
       }
     },
-    inspect: actors.inspect,
+    inspect: (inspector, dropped) => {
+      checkCallable('the inspector', inspector)
+      if (dropped !== undefined) checkCallable('dropped', dropped)
+      return actors.inspect(inspector, dropped)
+    },
     storage,
     onStorage: (told) => {
+      checkCallable('the listener', told)
       listeners.add(told)
       return () => void listeners.delete(told)
     },
