@@ -198,6 +198,12 @@ export const ERRORS = {
     exit: 12,
     http: 500,
   },
+  SUPERVISOR_ENDED: {
+    message: 'the supervisor {name} is not started again: it has ended ({why})',
+    hint: 'a supervisor is started once; make another',
+    exit: 12,
+    http: 500,
+  },
   ANALYTICS_UNAVAILABLE: {
     message: 'analytics is not there: {why}',
     hint: 'nothing depends on it; it is started again by itself and goes on where it was',

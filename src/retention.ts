@@ -2,7 +2,7 @@
  * Retention as a runtime has it: passes that it makes by itself, and those that somebody asks for.
  */
 import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
-import { isTenutoError, TenutoError } from './errors.ts'
+import { isTenutoError } from './errors.ts'
 import { type Rounds, rounds } from './rounds.ts'
 import type { GcShape } from './views/shapes.ts'
 
@@ -39,16 +39,10 @@ const FIRST_MS = 10_000
 /** The limits of number and size leave alone what ended within this time. */
 const SPARE_MS = 60_000
 
-/**
- * The limits of these options, where none is given those by default.
- * @throws {TenutoError} `USAGE` when one is no number, or below 0.
- */
-export const retentionLimits = ({ everyMs = EVERY_MS, ...given }: RetentionOptions): RetentionLimits => {
-  const limits = { ...RETENTION, ...given }
-  for (const [name, value] of Object.entries({ everyMs, ...limits }))
-    if (!(value >= 0))
-      throw new TenutoError('USAGE', { what: `retention.${name} is ${value}; it must be 0 or more` })
-  return limits
+/** The limits of these options; what is not given, or undefined, is as by default. */
+const limitsOf = (given: Partial<RetentionLimits>): RetentionLimits => {
+  const known = Object.entries(given).filter(([, value]) => value !== undefined)
+  return { ...RETENTION, ...Object.fromEntries(known) }
 }
 
 /** Retention on a journal. Without `isAlone` it makes no passes by itself. */
@@ -58,8 +52,8 @@ export const retention = async (
   isAlone: boolean,
 ): Promise<Retention> => {
   const { journal, clock } = ports
-  const limits = retentionLimits(options)
-  const { everyMs = EVERY_MS } = options
+  const { everyMs = EVERY_MS, ...given } = options
+  const limits = limitsOf(given)
   const retain = retaining(ports, await journal.pruning.leaving())
   const alone = rounds({
     clock,

@@ -27,11 +27,12 @@ import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
 import { wordsOf } from './observer.ts'
 import { bootId } from './process.ts'
-import { retention, retentionLimits } from './retention.ts'
+import { retention } from './retention.ts'
 import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
 import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
 import { openHome } from './runtime/opening.ts'
+import { checkCallable, checkEventsQuery, checkOptions, checkPlanRef } from './runtime/options.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
@@ -58,7 +59,8 @@ const STATE_SCHEMA = '1'
 
 /**
  * Takes a home and begins to run it.
- * @throws {TenutoError} `HOME_HELD` when another process has it; `SCHEMA_NEWER`, `STORE_CORRUPT`, `STORE_BROKEN`.
+ * @throws {TenutoError} `USAGE` with every mistake in the options; `HOME_HELD` when another process has it; `SCHEMA_NEWER`,
+ * `STORE_CORRUPT`, `STORE_BROKEN`.
  * @example
  * const runtime = await createRuntime({ home: '.tenuto', handlers: { thumb: async ({ input }) => ({ made: input }) } })
  * const plan = await runtime.submit(definePlan({ name: 'thumbs', jobs: { a: { call: 'thumb', with: 1 } } }))
@@ -66,11 +68,9 @@ const STATE_SCHEMA = '1'
  * await runtime.stop()
  */
 export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runtime> => {
+  checkOptions(options)
   const home = resolve(options.home ?? '.tenuto')
   const { maxParallel = Number.POSITIVE_INFINITY, handlers = {} } = options
-  if (!(maxParallel >= 1))
-    throw new TenutoError('USAGE', { what: `maxParallel is ${maxParallel}; it must be 1 or more` })
-  retentionLimits(options.retention ?? {})
   const clock = options.ports?.clock ?? systemClock
   const random = options.ports?.random ?? systemRandom
   const running = runningBuild()
@@ -226,11 +226,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   const { submit, handle } = plans
 
-  async function* events({
-    after = 0,
-    follow = true,
-    ...query
-  }: EventsQuery = {}): AsyncGenerator<EventShape> {
+  async function* follow({ after = 0, follow = true, ...query }: EventsQuery): AsyncGenerator<EventShape> {
     const pages = steps.pages({ ...query, after, follow })
     try {
       for (;;) {
@@ -296,12 +292,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     home,
     submit,
     plan: async (ref) => {
+      checkPlanRef(ref)
       if (typeof ref === 'string') return handle((await reading.resolve(ref)).plan, false)
       const known = await journal.planByKey(ref.key)
       if (!known) throw new TenutoError('REF_NOT_FOUND', { ref: `key ${ref.key}` })
       return handle(known.id, true)
     },
-    events,
+    events: (query = {}) => {
+      checkEventsQuery(query)
+      return follow(query)
+    },
     command,
     settleLetter: async (id, order, by = {}) => ({
       position: await staying.until(actors.settleLetter(id, order, by)),
@@ -337,9 +337,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         sections: { journal: journalNow, analytics: section },
       }
     },
-    inspect: actors.inspect,
+    inspect: (inspector, dropped) => {
+      checkCallable('the inspector', inspector)
+      if (dropped !== undefined) checkCallable('dropped', dropped)
+      return actors.inspect(inspector, dropped)
+    },
     storage,
     onStorage: (told) => {
+      checkCallable('the listener', told)
       listeners.add(told)
       return () => void listeners.delete(told)
     },

@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -104,6 +104,51 @@ test('what is no plan is refused with every error, and the runtime goes on', asy
 
   const { state } = await (await runtime.submit(plan, { key: 'k' })).settled()
   expect(state).toBe('succeeded')
+})
+
+test.each<readonly [unknown, RegExp]>([
+  [null, /options is null and must be an object/],
+  [{ home: 5 }, /home of options is 5 and must be a text/],
+  [{ maxParallel: 0 }, /maxParallel of options is 0 and must be 1 or more/],
+  [{ durability: 'fast', resume: 'yes' }, /durability of options is "fast" .*; resume of options is "yes"/],
+  [{ maxParalel: 3 }, /options has maxParalel, which is none of home, maxParallel/],
+  [{ handlers: { work: 5 } }, /work of options.handlers is 5 and must be a function/],
+  [{ handlers: null }, /options.handlers is null and must be an object/],
+  [{ retention: { plans: -1, keep: 3 } }, /retention has keep, .*; plans of options.retention is -1/],
+  [{ ports: { journal: {} } }, /journal of options.ports is an object and must be a function/],
+  [{ inspect: 5 }, /inspect of options is 5 and must be a function/],
+  [{ sweepMs: Number.NaN }, /sweepMs of options is NaN and must be 0 or more/],
+])(
+  'options that are none are refused with place and value, and no home is made: %j',
+  async (options, says) => {
+    const home = join(folder(), 'home')
+    const given = options === null ? null : { home, ...(options as object) }
+
+    const refused = createRuntime(given as never)
+
+    await expect(refused).rejects.toMatchObject({ code: 'USAGE', message: expect.stringMatching(says) })
+    expect(existsSync(home)).toBe(false)
+  },
+)
+
+test('what a runtime cannot call, find or follow is refused with its value, and it goes on', async () => {
+  const runtime = await open({ handlers: { work: () => ({}) } })
+  const odd = 5 as never
+
+  expect(() => runtime.inspect(odd)).toThrow('the inspector is 5 and must be a function')
+  expect(() => runtime.inspect(() => {}, odd)).toThrow('dropped is 5 and must be a function')
+  expect(() => runtime.onStorage(odd)).toThrow('the listener is 5 and must be a function')
+  expect(() => runtime.events({ after: 'now', plans: 1 } as never)).toThrow(
+    'the query has plans, which is none of after, plan, follow, signal; after of the query is "now"',
+  )
+  await expect(runtime.plan(odd)).rejects.toThrow('the ref is 5 and must be an object')
+  await expect(runtime.plan({} as never)).rejects.toThrow('the ref has no key')
+  await expect(runtime.command('p', null, odd)).rejects.toThrow('the command is 5 and must be an object')
+  await expect(runtime.command('p', null, { do: 'explode' } as never)).rejects.toThrow(
+    'do of the command is "explode" and must be one of cancel, pause',
+  )
+  const plan = await runtime.submit(definePlan({ name: 'good', jobs: { a: { call: 'work' } } }))
+  expect((await plan.settled()).state).toBe('succeeded')
 })
 
 test('a definition that was compiled elsewhere is checked and taken', async () => {

@@ -29,7 +29,10 @@ export const dead = async (
 }
 
 const idOf = (text: string): number => {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new TenutoError('LETTER_NOT_FOUND', { id: text })
+  if (!/^[1-9]\d{0,14}$/.test(text)) {
+    const what = `dead takes the id of a letter, which is a number, or redeliver or discard before it; not ${text}`
+    throw new TenutoError('USAGE', { what })
+  }
   return Number(text)
 }
 

@@ -14,6 +14,7 @@ import { meets } from '../machines/board.ts'
 import { isJobEnd } from '../states.ts'
 import type { JobShape } from '../views/shapes.ts'
 import type { Runtime } from './contract.ts'
+import { checkCommand } from './options.ts'
 
 /** What commands stand on. */
 export type CommandingPorts = Readonly<{
@@ -33,6 +34,7 @@ export const commanding = ({
   clock,
 }: CommandingPorts): Runtime['command'] => {
   const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...by } = {}) => {
+    checkCommand(asked)
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const { address, event } = commandMessage(plan, job, asked, before.state)
     if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)

@@ -17,8 +17,7 @@ import type { Journal, PlanHead } from '../journal/journal.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import { isPlanEnd } from '../states.ts'
 import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
-
-const KEY_MAX = 200
+import { checkSubmitOptions } from './options.ts'
 
 /** What submitting stands on. */
 export type SubmittingPorts = Readonly<{
@@ -79,13 +78,10 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     if (!isPlanEnd(known.state) && !host.residents.has(known.id)) await host.takeUp(known.id)
     return handle(known.id, true)
   }
-  const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+  const submit = async (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
+    checkSubmitOptions(options)
     const { key } = options
     if (key === undefined) return staying.until(admit(definition, options))
-    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
-      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
-      return Promise.reject(new TenutoError('USAGE', { what }))
-    }
     // Two submits under one key take turns, so that the second finds what the first made.
     const turn = (keyed.get(key) ?? Promise.resolve()).then(
       () => admit(definition, options),

@@ -2,6 +2,7 @@
  * One incarnation of a child: its start, what it says of its own end, and how it is stopped. It is heard until it is over; what
  * still comes of it then is ended quietly and told nobody.
  */
+import { shown } from '../checks.ts'
 import { failure, KILLED, reasonOf, SHUTDOWN } from './reason.ts'
 import type { Context, Ref, Started } from './ref.ts'
 import type { Event } from './state.ts'
@@ -104,7 +105,11 @@ const arrive = (body: Body, made: Started, tell: Tell): void => {
     if (body.isStopping) stopRef(body, parts.ref, tell)
     else tell({ type: 'child.started', id, fence })
   } else if (made !== 'ignore') {
-    miss(body, new TypeError(`its start answered ${typeof made}, which is no reference to anything`), tell)
+    miss(
+      body,
+      new TypeError(`its start answered ${answerText(made)}, which is no reference to anything`),
+      tell,
+    )
   } else if (body.isStopping) {
     end(body, SHUTDOWN, tell)
   } else {
@@ -134,10 +139,26 @@ const stopRef = (body: Body, ref: Ref, tell: Tell): void => {
   }
 }
 
+/** A reference, alone or beside an info; what has a `stop` or `kill` of its own, as an actor has, may have a `ref` too. */
 const partsOf = (made: unknown): Readonly<{ ref: Ref; info: unknown }> | null => {
-  if (typeof made !== 'object' || made === null) return null
-  if (!('ref' in made && 'info' in made)) return { ref: made, info: undefined }
-  return typeof made.ref === 'object' && made.ref !== null ? { ref: made.ref, info: made.info } : null
+  if (!isObject(made)) return null
+  const isRef = !('ref' in made) || (!('info' in made) && ('stop' in made || 'kill' in made))
+  const [ref, info] = isRef ? [made, undefined] : [made['ref'], made['info']]
+  return isObject(ref) && wrongKey(ref) === undefined ? { ref, info } : null
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What a supervisor would call, and cannot. */
+const wrongKey = (ref: Readonly<Record<string, unknown>>): string | undefined =>
+  ['stop', 'kill', 'tree'].find((key) => ref[key] !== undefined && typeof ref[key] !== 'function')
+
+const answerText = (made: unknown): string => {
+  if (!isObject(made)) return typeof made === 'object' ? shown(made) : typeof made
+  const key = wrongKey(made) ?? 'ref'
+  const value = made[key]
+  return `an object whose ${key} is ${key === 'ref' && isObject(value) ? answerText(value) : shown(value)}`
 }
 
 const isPromise = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>

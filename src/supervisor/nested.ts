@@ -3,7 +3,7 @@
  */
 import { KILLED } from './reason.ts'
 import type { Context } from './ref.ts'
-import type { ChildSpec } from './spec.ts'
+import { type ChildSpec, checkNested } from './spec.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** A supervisor below another. */
@@ -15,18 +15,27 @@ export type Nested<Args> = Omit<ChildSpec, 'start' | 'type'> &
     begun?: (supervisor: Supervisor<Args>) => Promise<void> | void
   }>
 
-/** The child spec of a supervisor. What runs under its name (`ref`) is the supervisor itself. */
-export const supervisorChild = <Args = unknown>({ make, begun, ...terms }: Nested<Args>): ChildSpec => ({
-  ...terms,
-  type: 'supervisor',
-  start: async (context) => {
-    const below = make(context)
-    const { signal } = context
-    const leave = (): void => (signal.reason === KILLED ? below.kill() : void below.stop())
-    signal.addEventListener('abort', leave, { once: true })
-    void below.ended.then(context.exit)
-    await below.start()
-    await begun?.(below)
-    return below
-  },
-})
+/**
+ * The child spec of a supervisor. What runs under its name (`ref`) is the supervisor itself.
+ * @throws {TenutoError} `SUPERVISION_INVALID` when it cannot be made.
+ */
+export const supervisorChild = <Args = unknown>(nested: Nested<Args>): ChildSpec => {
+  checkNested(nested)
+  const { make, begun, ...terms } = nested
+  return { ...terms, type: 'supervisor', start: (context) => begin(context, make, begun) }
+}
+
+const begin = async <Args>(
+  context: Context,
+  make: Nested<Args>['make'],
+  begun: Nested<Args>['begun'],
+): Promise<Supervisor<Args>> => {
+  const below = make(context)
+  const { signal } = context
+  const leave = (): void => (signal.reason === KILLED ? below.kill() : void below.stop())
+  signal.addEventListener('abort', leave, { once: true })
+  void below.ended.then(context.exit)
+  await below.start()
+  await begun?.(below)
+  return below
+}

@@ -2,6 +2,19 @@
  * What a supervisor is told before it starts anything: how it treats its children (`Flags`), and what each child is (`ChildSpec`).
  * Both are checked whole: every mistake is told at once, a key nobody knows is one, and nothing has been started by then.
  */
+import {
+  aBoolean,
+  aFunction,
+  anything,
+  aText,
+  between,
+  type Check,
+  type Keys,
+  oneOf,
+  shown,
+  whole,
+  wrongIn,
+} from '../checks.ts'
 import { TenutoError } from '../errors.ts'
 import type { Context, Started } from './ref.ts'
 
@@ -91,44 +104,22 @@ const STRATEGIES: readonly Strategy[] = ['one-for-one', 'one-for-all', 'rest-for
 const RESTARTS: readonly Restart[] = ['permanent', 'transient', 'temporary']
 const TYPES: readonly Terms['type'][] = ['worker', 'supervisor']
 
-type Check = (value: unknown) => string | null
-type Keys = Readonly<Record<string, Check>>
-
-const whole =
-  (least: number, most: number): Check =>
-  (value) =>
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-      ? null
-      : `must be a whole number from ${least} to ${most}`
-const between =
-  (least: number, most: number): Check =>
-  (value) =>
-    typeof value === 'number' && value >= least && value <= most ? null : `must be from ${least} to ${most}`
-const oneOf =
-  (words: readonly string[]): Check =>
-  (value) =>
-    (words as readonly unknown[]).includes(value) ? null : `must be one of ${words.join(', ')}`
-const name: Check = (value) =>
-  typeof value === 'string' && value !== '' && value.length <= 256
-    ? null
-    : 'must be a text of 1 to 256 characters'
-const aFunction: Check = (value) => (typeof value === 'function' ? null : 'must be a function')
-const aBoolean: Check = (value) => (typeof value === 'boolean' ? null : 'must be true or false')
-const anything: Check = () => null
+const aName = aText(256)
 const shutdown: Check = (value) =>
   value === 'brutal' || value === 'infinity' || whole(0, LONGEST_MS)(value) === null
     ? null
     : `must be brutal, infinity, or milliseconds up to ${LONGEST_MS}`
 
 const SPEC_KEYS: Keys = {
-  id: name,
+  id: aName,
   start: aFunction,
   restart: oneOf(RESTARTS),
   shutdown,
   type: oneOf(TYPES),
   vital: aBoolean,
 }
-const INSTANCE_KEYS: Keys = { id: name, args: anything }
+const NESTED_KEYS: Keys = { make: aFunction, begun: aFunction }
+const INSTANCE_KEYS: Keys = { id: aName, args: anything }
 const BACKOFF_KEYS: Keys = {
   minMs: whole(0, LONGEST_MS / 2),
   maxMs: whole(0, LONGEST_MS / 2),
@@ -146,32 +137,24 @@ const FLAG_KEYS: Keys = {
   ceiling: anything,
 }
 
-/** What is wrong with the keys of a value, a sentence each. */
-const wrongIn = (what: string, value: unknown, keys: Keys, required: readonly string[] = []): string[] => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return [`${what} is ${shown(value)} and must be an object`]
-  const missing = required.filter((key) => (value as Record<string, unknown>)[key] === undefined)
-  const wrong = Object.entries(value).flatMap(([key, given]) => {
-    const check = Object.hasOwn(keys, key) ? keys[key] : undefined
-    if (check === undefined) return [`${what} has ${key}, which is none of ${Object.keys(keys).join(', ')}`]
-    const why = given === undefined ? null : check(given)
-    return why === null ? [] : [`${key} of ${what} is ${shown(given)} and ${why}`]
-  })
-  return [...missing.map((key) => `${what} has no ${key}`), ...wrong]
-}
-
-const shown = (value: unknown): string => {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 59)}…` : value)
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  return typeof value === 'function' ? 'a function' : String(value)
-}
-
 const wrongInSpec = (spec: unknown, at: string): string[] => {
-  const id = (spec as Partial<ChildSpec> | null | undefined)?.id
+  const { id, restart, vital } = (spec ?? {}) as Partial<ChildSpec>
   const what = typeof id === 'string' && id !== '' ? `child ${shown(id)}` : at
-  return wrongIn(what, spec, SPEC_KEYS, ['id', 'start'])
+  const wrong = wrongIn(what, spec, SPEC_KEYS, ['id', 'start'])
+  // Giving up is refusing a restart, and it never has one.
+  if (restart === 'temporary' && vital === true)
+    wrong.push(`${what} is vital and temporary; what is never restarted is never given up`)
+  return wrong
 }
+
+const PORT_KEYS: Keys = {
+  clock: anything,
+  random: aFunction,
+  report: aFunction,
+  inspect: aFunction,
+  name: aName,
+}
+const CLOCK_KEYS: Keys = { monotonic: aFunction, setTimeout: aFunction, soon: aFunction }
 
 const wrongInFlags = (flags: Flags): string[] => {
   const wrong = [
@@ -187,7 +170,8 @@ const wrongInFlags = (flags: Flags): string[] => {
   return wrong
 }
 
-const wrongInAll = (strategy: Strategy | undefined, specs: readonly unknown[]): string[] => {
+const wrongInAll = (strategy: Strategy | undefined, specs: unknown): string[] => {
+  if (!Array.isArray(specs)) return [`the children are ${shown(specs)} and must be a list`]
   const ids = specs.map((spec) => (spec as Partial<ChildSpec> | null | undefined)?.id)
   const twice = new Set(ids.filter((id, at) => id !== undefined && ids.indexOf(id) !== at))
   return [
@@ -199,6 +183,15 @@ const wrongInAll = (strategy: Strategy | undefined, specs: readonly unknown[]): 
   ]
 }
 
+/** What a supervisor stands on may be more than it needs. */
+const wrongInPorts = (ports: unknown): string[] => {
+  const wrong = wrongIn('ports', ports, PORT_KEYS, ['clock', 'random'], 'others')
+  const { clock } = (ports ?? {}) as Readonly<{ clock?: unknown }>
+  return clock === undefined
+    ? wrong
+    : [...wrong, ...wrongIn('clock of ports', clock, CLOCK_KEYS, Object.keys(CLOCK_KEYS), 'others')]
+}
+
 const refuse = (wrong: readonly string[]): void => {
   if (wrong.length > 0) throw new TenutoError('SUPERVISION_INVALID', { wrong: wrong.join('; '), all: wrong })
 }
@@ -207,8 +200,8 @@ const refuse = (wrong: readonly string[]): void => {
  * Checks a supervisor before it starts anything.
  * @throws {TenutoError} `SUPERVISION_INVALID` with every mistake.
  */
-export const checkSupervisor = (flags: Flags, specs: readonly ChildSpec<never>[]): void => {
-  refuse([...wrongInFlags(flags), ...wrongInAll(flags?.strategy, specs)])
+export const checkSupervisor = (flags: Flags, specs: readonly ChildSpec<never>[], ports: unknown): void => {
+  refuse([...wrongInFlags(flags), ...wrongInAll(flags?.strategy, specs), ...wrongInPorts(ports)])
 }
 
 /**
@@ -221,6 +214,25 @@ export const checkChild = (strategy: Strategy, child: unknown): void => {
       ? wrongIn('the child', child, INSTANCE_KEYS, ['id'])
       : wrongInSpec(child, 'the child'),
   )
+}
+
+/**
+ * Checks a supervisor that is to be a child, but for its terms, which are checked with those of its siblings.
+ * @throws {TenutoError} `SUPERVISION_INVALID` with every mistake.
+ */
+export const checkNested = (nested: unknown): void => {
+  const { id } = (nested ?? {}) as Partial<ChildSpec>
+  const what = typeof id === 'string' && id !== '' ? `child ${shown(id)}` : 'the child'
+  refuse(wrongIn(what, nested, NESTED_KEYS, ['make'], 'others'))
+}
+
+/**
+ * Checks what a supervisor is to call.
+ * @throws {TenutoError} `SUPERVISION_INVALID`.
+ */
+export const checkFunction = (what: string, value: unknown): void => {
+  const why = aFunction(value)
+  if (why !== null) refuse([`${what} is ${shown(value)} and ${why}`])
 }
 
 /** Flags with their defaults. */

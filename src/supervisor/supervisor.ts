@@ -14,11 +14,12 @@ import { decide } from './decide.ts'
 import { drawing } from './drawing.ts'
 import type { ChildState } from './machines.ts'
 import type { SupervisorPorts } from './ports.ts'
-import { failure, KILLED, type Reason, reasonText } from './reason.ts'
+import { failure, KILLED, type Reason, reasonText, SHUTDOWN } from './reason.ts'
 import type { Context, Ref, Started, Tree } from './ref.ts'
 import {
   type ChildSpec,
   checkChild,
+  checkFunction,
   checkSupervisor,
   type Flags,
   type Instance,
@@ -48,8 +49,9 @@ export type StartOutcome = Outcome & Readonly<{ info?: unknown }>
 /** A supervisor. It is a `Ref`: any supervisor can be a child of another. */
 export type Supervisor<Args = unknown> = Readonly<{
   /**
-   * Starts the children in order; resolves when the last is up. Idempotent.
-   * @throws {TenutoError} `CHILD_NOT_STARTED` when one could not be started; those before it have been stopped.
+   * Starts the children in order; resolves when the last is up. Idempotent while it is up.
+   * @throws {TenutoError} `CHILD_NOT_STARTED` when one could not be started; those before it have been stopped. `SUPERVISOR_ENDED`
+   * when it was told to stop, or has ended.
    */
   start: () => Promise<void>
   /** Stops the children in reverse order, each in its time; resolves when nothing runs. Idempotent. */
@@ -90,6 +92,7 @@ export type Supervisor<Args = unknown> = Readonly<{
   /**
    * Tells once, a moment later, that a child has ended and is not restarted; at once if it rests already or is not there. With null:
    * of every child. Answers how to look away.
+   * @throws {TenutoError} `SUPERVISION_INVALID` when the watcher is no function.
    */
   watch: (id: string | null, watcher: Watcher) => () => void
   /** Shows it and what is below, at most `most` children of it. */
@@ -101,14 +104,14 @@ type Maker = Readonly<{ start: (context: Context<never>) => Started | PromiseLik
 
 /**
  * A supervisor of these children; of a dynamic one, `specs` is the template of all it will have. Nothing runs before `start`.
- * @throws {TenutoError} `SUPERVISION_INVALID` with every mistake there is in flags and specs.
+ * @throws {TenutoError} `SUPERVISION_INVALID` with every mistake there is in flags, specs and ports.
  */
 export const supervisor = <Args = unknown>(
   flags: Flags,
   specs: readonly ChildSpec<Args>[],
   ports: SupervisorPorts,
 ): Supervisor<Args> => {
-  checkSupervisor(flags, specs)
+  checkSupervisor(flags, specs, ports)
   const { clock, random, report, inspect, name = 'root' } = ports
   const policy = policyOf(flags)
   const [template] = policy.strategy === 'dynamic' ? specs : []
@@ -292,6 +295,9 @@ export const supervisor = <Args = unknown>(
 
   return {
     start: () => {
+      const hasEnded = life.state === 'stopping' || life.state === 'ended'
+      const known = starting ?? (hasEnded ? Promise.resolve() : null)
+      if (known !== null && hasEnded) return known.then(() => Promise.reject(endedError(name, life.reason)))
       starting ??= request((call) => ({ type: 'start.requested', call })).then((outcome) => {
         if (!outcome.ok) throw startError(name, outcome.cause)
       })
@@ -333,6 +339,7 @@ export const supervisor = <Args = unknown>(
     },
     getSpec: (id) => children.get(id)?.terms,
     watch: (id, watcher) => {
+      checkFunction(`the watcher of ${id ?? 'every child'}`, watcher)
       const away = watching.watch(id, watcher)
       const child = id === null ? undefined : children.get(id)
       if (id === null || (child && !isAtRest(child))) return away
@@ -359,6 +366,9 @@ const isAtRest = ({ state }: Child): boolean => state === 'stopped' || state ===
 /** A supervisor that did not come up, as an error. */
 const startError = (name: string, cause: Reason | null): unknown => {
   if (cause?.type === 'error') return cause.error
-  const why = cause === null ? 'it was started already' : reasonText(cause)
-  return new TenutoError('CHILD_NOT_STARTED', { child: name, why }, cause)
+  return new TenutoError('CHILD_NOT_STARTED', { child: name, why: reasonText(cause ?? SHUTDOWN) }, cause)
 }
+
+/** A supervisor that is not started again, as an error. */
+const endedError = (name: string, reason: Reason | null): TenutoError =>
+  new TenutoError('SUPERVISOR_ENDED', { name, why: reasonText(reason ?? SHUTDOWN) }, reason)

@@ -94,6 +94,12 @@ test('wrong words are refused by their name', async () => {
   })
   expect(await run('dead', 'redeliver')).toMatchObject({ code: 2 })
   expect(await run('dead', 'drop', '1')).toMatchObject({ code: 2 })
-  expect(await run('dead', 'x')).toMatchObject({ code: 4 })
+  for (const word of ['list', 'xyz', '-1', '0', '1e3'])
+    expect(await run('dead', word), word).toMatchObject({ code: 2 })
+  expect(await run('dead', 'redeliver', 'all')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('dead takes the id of a letter, which is a number'),
+  })
+  expect(await run('dead', '1')).toMatchObject({ code: 4 })
   expect(await run('dead', 'discard', '1')).toMatchObject({ code: 4 })
 })

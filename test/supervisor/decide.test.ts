@@ -10,6 +10,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decide } from '../../src/supervisor/decide.ts'
+import { systemPorts } from '../../src/supervisor/ports.ts'
 import { failure, NORMAL, SHUTDOWN } from '../../src/supervisor/reason.ts'
 import {
   checkSupervisor,
@@ -70,7 +71,7 @@ const worldOf = ({ strategy, intensity, children, isUp }: Setup) => {
     id: `c${at}`,
     terms: termsOf(strategy, { ...each, id: `c${at}` }),
   }))
-  checkSupervisor(flags, [{ id: 'any', start: () => ({}) }])
+  checkSupervisor(flags, [{ id: 'any', start: () => ({}) }], systemPorts)
   const policy = policyOf(flags)
   const held = newState(policy, strategy === 'dynamic' ? [] : specs, 0)
   let state: State = held

@@ -13,16 +13,19 @@ const setups = fc.record({
   strategy: fc.constantFrom('one-for-one' as const, 'one-for-all' as const, 'rest-for-one' as const),
   intensity: fc.nat({ max: 4 }),
   children: fc.array(
-    fc.record({
-      restart: fc.constantFrom(
-        'permanent' as const,
-        'permanent' as const,
-        'transient' as const,
-        'temporary' as const,
-      ),
-      shutdown: fc.constantFrom(1_000, 'brutal' as const),
-      vital: fc.boolean(),
-    }),
+    fc
+      .record({
+        restart: fc.constantFrom(
+          'permanent' as const,
+          'permanent' as const,
+          'transient' as const,
+          'temporary' as const,
+        ),
+        shutdown: fc.constantFrom(1_000, 'brutal' as const),
+        vital: fc.boolean(),
+      })
+      // A temporary one is never given up, and may not say that it is vital.
+      .map((spec) => ({ ...spec, vital: spec.vital && spec.restart !== 'temporary' })),
     { minLength: 1, maxLength: 5 },
   ),
 })

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 import { isTenutoError } from '../../src/errors.ts'
-import { type ChildSpec, type Flags, supervisor } from '../../src/supervisor/index.ts'
+import {
+  type ChildSpec,
+  type Flags,
+  supervisor,
+  supervisorChild,
+  systemPorts,
+} from '../../src/supervisor/index.ts'
 import { rig } from './rig.ts'
 
 const start = (): ChildSpec['start'] => () => ({})
@@ -41,6 +47,11 @@ test.each<[string, unknown, RegExp]>([
     /child "a" has restrat, which is none of/,
   ],
   ['nothing at all', null, /child 1 is null and must be an object/],
+  [
+    'a claim to be vital that nothing could come of',
+    { id: 'a', start: start(), restart: 'temporary', vital: true },
+    /child "a" is vital and temporary; what is never restarted is never given up/,
+  ],
 ])('a child spec with %s is refused, with the field and the value', (_what, spec, says) => {
   expect(wrongIn({}, [spec])).toMatch(says)
 })
@@ -70,6 +81,44 @@ test.each<[string, unknown, RegExp]>([
   ['nothing at all', undefined, /the supervisor is undefined and must be an object/],
 ])('flags with %s are refused, with the field and the value', (_what, flags, says) => {
   expect(wrongIn(flags, [])).toMatch(says)
+})
+
+test.each<[string, unknown, RegExp]>([
+  ['no children', undefined, /the children are undefined and must be a list/],
+  ['children that are no list', { a: 1 }, /the children are an object and must be a list/],
+])('a supervisor with %s is refused', (_what, specs, says) => {
+  expect(wrongIn({}, specs)).toMatch(says)
+})
+
+test.each<[string, unknown, RegExp]>([
+  ['none', undefined, /ports is undefined and must be an object/],
+  ['no clock', { random: Math.random }, /ports has no clock/],
+  ['half a clock', { random: Math.random, clock: { soon: setImmediate } }, /clock of ports has no monotonic/],
+  ['no chance', { clock: systemPorts.clock, random: 5 }, /random of ports is 5 and must be a function/],
+  [
+    'a report nobody can call',
+    { ...systemPorts, report: [] },
+    /report of ports is a list and must be a function/,
+  ],
+  ['a name that is none', { ...systemPorts, name: '' }, /name of ports is "" and must be a text/],
+])('ports are checked, too: %s', (_what, ports, says) => {
+  expect(() => supervisor({}, [], ports as never)).toThrow(says)
+})
+
+test.each<[string, unknown, RegExp]>([
+  ['nothing', undefined, /the child is undefined and must be an object/],
+  ['what makes nothing', { id: 's' }, /child "s" has no make/],
+  ['what cannot be called', { id: 's', make: supervisor, begun: 1 }, /begun of child "s" is 1/],
+])('a supervisor below another of %s is refused', (_what, nested, says) => {
+  expect(() => supervisorChild(nested as never)).toThrow(says)
+})
+
+test('a watcher that cannot be called is refused at once', async () => {
+  const { child, up } = rig()
+  const sup = await up({}, [child('a')])
+
+  expect(() => sup.watch('a', 5 as never)).toThrow(/the watcher of a is 5 and must be a function/)
+  expect(() => sup.watch(null, undefined as never)).toThrow(/the watcher of every child is undefined/)
 })
 
 test('every mistake is told at once, and nothing was started', () => {

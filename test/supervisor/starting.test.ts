@@ -73,6 +73,15 @@ test.each<[string, () => unknown, RegExp]>([
   ['rejects', () => Promise.reject(new Error('not now')), /^not now$/],
   ['answers nothing', () => undefined, /its start answered undefined/],
   ['answers a word', () => 'pid', /its start answered string/],
+  ['answers a list', () => [], /its start answered a list, which is no reference to anything/],
+  ['answers what cannot be stopped', () => ({ stop: 5 }), /its start answered an object whose stop is 5/],
+  ['answers what cannot be killed', () => ({ kill: 'now' }), /an object whose kill is "now"/],
+  ['answers a reference that is none', () => ({ ref: 5 }), /its start answered an object whose ref is 5/],
+  [
+    'answers one that cannot be stopped beside an info',
+    () => ({ ref: { stop: 5 }, info: 1 }),
+    /an object whose ref is an object whose stop is 5/,
+  ],
   ['never settles', () => new Promise(() => {}), /it did not start within 1000 ms/],
 ])('a start that %s is a failed start, with the cause', async (_what, start, says) => {
   const { child, up, clock } = rig()
@@ -124,6 +133,21 @@ test('what a start answers beside the reference is handed on unchanged, and does
 
   await sup.stopChild('a')
   expect(await sup.restartChild('a')).toEqual({ ok: true, info })
+})
+
+test('a reference may have a ref of its own, as an actor has; one alone in its object is the reference', async () => {
+  const { up } = rig()
+  const told: string[] = []
+  const actor = { ref: {}, stop: () => void told.push('actor') }
+  const alone = { ref: { stop: () => void told.push('alone') } }
+  const sup = await up({}, [])
+  await sup.startChild({ id: 'actor', start: () => actor })
+  await sup.startChild({ id: 'alone', start: () => alone as never })
+
+  expect([sup.ref('actor'), sup.ref('alone')]).toEqual([actor, alone.ref])
+  await sup.stop()
+
+  expect(told).toEqual(['alone', 'actor'])
 })
 
 test('an end that a child reports before its start has settled is a failed start', async () => {

@@ -169,7 +169,7 @@ test('a pause that is being waited for ends with its supervisor', async () => {
   expect(sup.list()).toMatchObject([{ state: 'stopped' }])
 })
 
-test('stop may be called often, before the start and after the end, and always resolves', async () => {
+test('stop may be called often, before the start and after the end, and always resolves; nothing is started again', async () => {
   const { child, supervisor, up } = rig()
   const a = child('a')
   const sup = await up({}, [a])
@@ -180,7 +180,11 @@ test('stop may be called often, before the start and after the end, and always r
   await never.stop()
 
   expect(a.told).toEqual(['stop 1'])
-  await expect(never.start()).rejects.toMatchObject({ code: 'CHILD_NOT_STARTED' })
+  for (const over of [sup, never])
+    await expect(over.start()).rejects.toMatchObject({
+      code: 'SUPERVISOR_ENDED',
+      message: 'the supervisor root is not started again: it has ended (shutdown)',
+    })
   expect(await sup.startChild(a.spec)).toMatchObject({ ok: false, why: 'not-up' })
   expect(await sup.restartChild('a')).toMatchObject({ ok: false, why: 'not-up' })
 })

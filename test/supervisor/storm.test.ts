@@ -22,17 +22,20 @@ const setups = fc.record({
     'dynamic' as const,
   ),
   children: fc.array(
-    fc.record({
-      script: scripts,
-      restart: fc.constantFrom(
-        'permanent' as const,
-        'permanent' as const,
-        'transient' as const,
-        'temporary' as const,
-      ),
-      shutdown: fc.constantFrom(0, 100, 100, 'brutal' as const),
-      vital: fc.constantFrom(false, false, false, true),
-    }),
+    fc
+      .record({
+        script: scripts,
+        restart: fc.constantFrom(
+          'permanent' as const,
+          'permanent' as const,
+          'transient' as const,
+          'temporary' as const,
+        ),
+        shutdown: fc.constantFrom(0, 100, 100, 'brutal' as const),
+        vital: fc.constantFrom(false, false, false, true),
+      })
+      // A temporary one is never given up, and may not say that it is vital.
+      .map((spec) => ({ ...spec, vital: spec.vital && spec.restart !== 'temporary' })),
     { minLength: 1, maxLength: 4 },
   ),
 })

@@ -1,0 +1,123 @@
+/**
+ * What a program hands to a runtime, checked before anything is made of it: a mistake is told with its place and its value.
+ */
+import {
+  aBoolean,
+  aFunction,
+  anything,
+  aText,
+  type Check,
+  type Keys,
+  oneOf,
+  shown,
+  wrongIn,
+} from '../checks.ts'
+import { TenutoError } from '../errors.ts'
+
+const atLeast =
+  (least: number): Check =>
+  (value) =>
+    typeof value === 'number' && value >= least ? null : `must be ${least} or more`
+
+const text: Check = (value) => (typeof value === 'string' ? null : 'must be a text')
+
+const OPTIONS: Keys = {
+  home: aText(4096),
+  maxParallel: atLeast(1),
+  durability: oneOf(['full', 'normal']),
+  resume: aBoolean,
+  starts: aBoolean,
+  sweepMs: atLeast(0),
+  retention: anything,
+  analytics: aBoolean,
+  handlers: anything,
+  inspect: aFunction,
+  command: aText(4096),
+  ports: anything,
+}
+const RETENTION: Keys = Object.fromEntries(
+  ['plansMs', 'plans', 'attemptsMs', 'attemptBytes', 'deadLettersMs', 'deadLetters', 'everyMs'].map((key) => [
+    key,
+    atLeast(0),
+  ]),
+)
+const PORTS: Keys = {
+  clock: anything,
+  random: aFunction,
+  journal: aFunction,
+  attempts: aFunction,
+  faults: aFunction,
+  analytics: anything,
+}
+const EVENTS: Keys = { after: atLeast(0), plan: aText(4096), follow: aBoolean, signal: anything }
+
+const SUBMIT: Keys = { key: aText(200), base: aText(4096), environment: anything }
+const COMMAND: Keys = {
+  do: oneOf(['cancel', 'pause', 'continue', 'skip', 'retry']),
+  now: aBoolean,
+  downstream: aBoolean,
+  failed: aBoolean,
+}
+
+const refuse = (wrong: readonly string[]): void => {
+  if (wrong.length > 0) throw new TenutoError('USAGE', { what: wrong.join('; '), all: wrong })
+}
+
+/**
+ * Checks the options of a runtime.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkOptions = (options: unknown): void => {
+  const { retention, handlers, ports } = (options ?? {}) as Readonly<Record<string, unknown>>
+  const wrong = wrongIn('options', options, OPTIONS)
+  if (retention !== undefined) wrong.push(...wrongIn('options.retention', retention, RETENTION))
+  if (ports !== undefined) wrong.push(...wrongIn('options.ports', ports, PORTS))
+  if (handlers !== undefined) {
+    const names = Object.fromEntries(Object.keys(handlers ?? {}).map((name) => [name, aFunction]))
+    wrong.push(...wrongIn('options.handlers', handlers, names))
+  }
+  refuse(wrong)
+}
+
+/**
+ * Checks what is to be called.
+ * @throws {TenutoError} `USAGE`.
+ */
+export const checkCallable = (what: string, value: unknown): void => {
+  const why = aFunction(value)
+  if (why !== null) refuse([`${what} is ${shown(value)} and ${why}`])
+}
+
+/**
+ * Checks what a plan is asked for by: a text, or a key.
+ * @throws {TenutoError} `USAGE`.
+ */
+export const checkPlanRef = (ref: unknown): void => {
+  if (typeof ref !== 'string') refuse(wrongIn('the ref', ref, { key: aText(200) }, ['key']))
+}
+
+/**
+ * Checks which events are asked for.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkEventsQuery = (query: unknown): void => refuse(wrongIn('the query', query, EVENTS))
+
+/**
+ * Checks what is asked of a plan or a job.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkCommand = (asked: unknown): void => refuse(wrongIn('the command', asked, COMMAND, ['do']))
+
+/**
+ * Checks how a plan is submitted.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkSubmitOptions = (options: unknown): void => {
+  const { environment } = (options ?? {}) as Readonly<{ environment?: unknown }>
+  const wrong = wrongIn('the options of submit', options, SUBMIT)
+  if (environment !== undefined) {
+    const names = Object.fromEntries(Object.keys(environment ?? {}).map((name) => [name, text]))
+    wrong.push(...wrongIn('environment', environment, names))
+  }
+  refuse(wrong)
+}
