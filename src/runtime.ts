@@ -28,6 +28,7 @@ import {
   commandMessage,
   isSoAlready,
   type LetterOrder,
+  type Standing,
   wrongState,
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
@@ -574,15 +575,23 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       unmet === undefined &&
       ['running', 'paused'].includes((await reading.plan(plan)).state)
     if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
-    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
+    const { state: of, counts } = await reading.plan(plan)
+    const failures = (counts['failed'] ?? 0) + (counts['cancelled'] ?? 0)
+    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, {
+      state: now.state,
+      plan: of,
+      failures,
+      unmet,
+    })
   }
 
-  /** Why an ended job would only be skipped again, in words. */
-  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<string | undefined> => {
+  /** Why an ended job would only be skipped again, and the first job before it that would not. */
+  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<Standing['unmet']> => {
     if (!isJobEnd(state)) return undefined
     for (const [name, need] of Object.entries(needs)) {
       const other = await reading.job(plan, name)
-      if (isJobEnd(other.state) && !meets(need as Need, other.state)) return `${name} is ${other.state}`
+      if (!isJobEnd(other.state) || meets(need as Need, other.state)) continue
+      return { why: `${name} is ${other.state}`, job: (await unmetNeed(other))?.job ?? name }
     }
     return undefined
   }
