@@ -72,38 +72,64 @@ export const isSoAlready = (
   }
 }
 
-/** Why a command cannot be taken in this state, and what can be done. */
-export const wrongState = (
-  ref: string,
-  asked: Command,
-  state: string,
-  unmet: string | undefined,
-): TenutoError => {
+/** Where what was asked stands. */
+export type Standing = Readonly<{
+  state: string
+  /** The state of its plan; its own, where it is one. */
+  plan: string
+  /** How many jobs of the plan failed or were cancelled. */
+  failures: number
+  /** What it needs and does not get: why, and the job that can be tried again. */
+  unmet?: Readonly<{ why: string; job: string }> | undefined
+}>
+
+/** Why a command cannot be taken in this state, and what can be done: what is suggested is taken as things stand. */
+export const wrongState = (ref: string, asked: Command, standing: Standing): TenutoError => {
+  const { state } = standing
+  const [plan = ref] = ref.split('/')
   const ended = isJobEnd(state)
-  const can: Readonly<Record<Command['do'], Readonly<{ what: string; remedy: string }>>> = {
-    cancel: {
-      what: 'it has ended and cannot be cancelled',
-      remedy: `\`tenuto show ${ref}\` says how it ended`,
-    },
-    pause: { what: 'only a running plan can be paused', remedy: `\`tenuto show ${ref}\` says where it is` },
-    continue: {
+  const shows = `\`tenuto show ${ref}\` says ${ended ? 'how it ended' : 'where it is'}`
+  const again = `\`tenuto show ${plan}\` shows its jobs, and \`tenuto retry ${plan}/JOB\` runs one again`
+  const can: Readonly<Record<Command['do'], () => Refusal>> = {
+    cancel: () => ({ what: 'it has ended and cannot be cancelled', remedy: shows }),
+    pause: () => ({ what: 'only a running plan can be paused', remedy: shows }),
+    continue: () => ({
       what: 'only a paused or quarantined plan can be continued',
-      remedy: `to run again what failed: \`tenuto retry ${ref} --failed\``,
-    },
-    skip: {
+      remedy: !ended
+        ? shows
+        : standing.failures > 0
+          ? `to run again what did not succeed: \`tenuto retry ${plan} --failed\``
+          : again,
+    }),
+    skip: () => ({
       what: 'only a job that has not ended and has no attempt running can be skipped',
-      remedy: ended ? `\`tenuto show ${ref}\` says how it ended` : `\`tenuto cancel ${ref}\` stops it`,
-    },
-    retry: {
-      what:
-        unmet === undefined
-          ? `there is nothing to retry${ended ? '' : ': it has not ended'}`
-          : `it needs another job first: ${unmet}`,
-      remedy:
-        unmet === undefined
-          ? `\`tenuto show ${ref}\` says where it is`
-          : `\`tenuto retry ${ref.split('/')[0]} --failed\` tries again all that did not succeed`,
-    },
+      remedy: ended ? shows : `\`tenuto cancel ${ref}\` stops it`,
+    }),
+    retry: () => noRetry(plan, standing, ended && ref === plan ? again : shows),
   }
-  return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do] })
+  return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do]() })
+}
+
+type Refusal = Readonly<{ what: string; remedy: string }>
+
+const noRetry = (plan: string, { state, plan: at, unmet }: Standing, otherwise: string): Refusal => {
+  if (at === 'quarantined')
+    return {
+      what: 'nothing of a quarantined plan is tried again',
+      remedy: `\`tenuto continue ${plan}\` lets it go on`,
+    }
+  if (at === 'cancelling')
+    return {
+      what: 'its plan is being cancelled',
+      remedy: `try again when it has ended; \`tenuto show ${plan}\` says what it waits for`,
+    }
+  if (unmet !== undefined)
+    return {
+      what: `it needs another job first: ${unmet.why}`,
+      remedy: `\`tenuto retry ${plan}/${unmet.job}\` tries that again`,
+    }
+  return {
+    what: `there is nothing to retry${isJobEnd(state) ? '' : ': it has not ended'}`,
+    remedy: otherwise,
+  }
 }

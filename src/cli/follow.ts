@@ -175,7 +175,7 @@ const lastWords = async (
   if (exit === 1) {
     // What failed the plan comes first; an optional job only explains itself.
     const failed = [...progress.jobs.values()]
-      .filter(({ state }) => state === 'failed')
+      .filter(({ state }) => state === 'failed' || state === 'cancelled')
       .toSorted((a, b) => Number(a.optional) - Number(b.optional))
     for (const job of failed.slice(0, FAILURES_SHOWN)) {
       const attempts = await source.catalog.attempts(id, job.name)
@@ -190,7 +190,7 @@ const lastWords = async (
     }
     const more = failed.length - FAILURES_SHOWN
     if (more > 0) on.talk(`\n${marks.cut} and ${counted(more, 'more failure')}: tenuto show ${id}${homeFlag}`)
-    on.talk(`\ntry again what failed: tenuto retry ${id} --failed${homeFlag}`)
+    on.talk(`\ntry again what did not succeed: tenuto retry ${id} --failed${homeFlag}`)
   }
   if (exit === 8) {
     const states = countStates(progress)

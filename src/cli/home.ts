@@ -101,10 +101,17 @@ export const sourceOf = ({ catalog, command, events }: Runtime | HomeClient): So
 /** What a command did, and whether somebody is there to go on with it. */
 export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: string | null; held: boolean }>
 
+type Target = Awaited<ReturnType<Catalog['resolve']>>
+
 /** What is asked of the wrong kind of thing is refused in the same words, whoever would be asked. */
-const checkKind = (asked: Command, plan: string, job: string | null): void => {
+const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
   const isOfPlans =
     asked.do === 'pause' || asked.do === 'continue' || (asked.do === 'retry' && asked.failed === true)
+  // An attempt never ends anew: acting on its job instead would be more than was asked.
+  if (attempt !== null) {
+    const what = `${asked.do} takes a plan or a job; ${plan}/${job}#${attempt} is an attempt of ${plan}/${job}`
+    throw new TenutoError('USAGE', { what })
+  }
   const name = asked.do === 'retry' ? 'retry --failed' : asked.do
   if (isOfPlans && job !== null)
     throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
@@ -127,17 +134,19 @@ export const command = async (
   const holder = await awaitHolder(home)
   if (holder) {
     try {
-      const { plan, job } = await holder.catalog.resolve(ref)
-      checkKind(asked, plan, job)
+      const target = await holder.catalog.resolve(ref)
+      checkKind(asked, target)
+      const { plan, job } = target
       return { receipt: await holder.command(plan, job, asked, by), plan, job, held: true }
     } finally {
       holder.close()
     }
   }
   const reading = await readingOf(home)
-  const { plan, job } = await reading.resolve(ref)
+  const target = await reading.resolve(ref)
   await reading.close()
-  checkKind(asked, plan, job)
+  checkKind(asked, target)
+  const { plan, job } = target
   const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
   runtime.onStorage(waits)
   try {

@@ -93,7 +93,7 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   for (const line of noteLines(plan, notes, now)) on.answer(cut(`  ${line}`, on.width, on.marks.cut))
   for (const line of jobLines(jobs, on, now, { attempts })) on.answer(line)
   const next: Readonly<Record<string, string>> = {
-    failed: `try again what failed: tenuto retry ${id} --failed${flag}`,
+    failed: `try again what did not succeed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
     quarantined: `${plan.error === null ? `what it could not take: tenuto dead${flag}  ` : ''}go on: tenuto continue ${id}${flag}`,
   }

@@ -240,10 +240,12 @@ const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View
 
 /** How a failed job ended, for the last words about a plan. */
 export const failureLine = (job: JobProgress): string => {
+  if (job.state === 'cancelled') return `${plain(job.name)} was cancelled by order${optional(job)}`
   const how = job.last ? outcomeInWords(job.last) : plain(job.reason ?? job.state)
   const tries = job.attempt > 1 ? ` (attempt ${job.attempt})` : ''
-  return `${plain(job.name)} ${job.state}: ${how}${tries}${job.optional ? '; it is optional' : ''}`
+  return `${plain(job.name)} ${job.state}: ${how}${tries}${optional(job)}`
 }
+const optional = (job: JobProgress): string => (job.optional ? '; it is optional' : '')
 
 /**
  * The last lines of a piece of a log, as a terminal would have shown them in the end: of a line that was written over, what came

@@ -149,6 +149,7 @@ const isUnmet = (asked: string, state: string | undefined): boolean =>
 export const planReasonInWords = ({ state, reason }: Pick<PlanShape, 'state' | 'reason'>): string => {
   if (reason === null || state === 'paused' || state === 'cancelled' || state === 'cancelling') return ''
   const why = REASONS[reason] ?? plain(reason)
+  if (state === 'failed' && reason === 'operator') return 'a job was cancelled by order'
   return state === 'failed' ? `a job failed: ${why}` : why
 }
 

@@ -6,7 +6,7 @@ import type { Host } from '../actors/host.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
-import { type CommandOptions, commandMessage, isSoAlready, wrongState } from '../command.ts'
+import { type CommandOptions, commandMessage, isSoAlready, type Standing, wrongState } from '../command.ts'
 import type { Need } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -51,7 +51,10 @@ export const commanding = ({
       unmet === undefined &&
       ['running', 'paused'].includes((await reading.plan(plan)).state)
     if (reopened || isSoAlready(asked, now)) return { position: receipt.position, changed: false }
-    throw wrongState(job === null ? plan : `${plan}/${job}`, asked, now.state, unmet)
+    const { state: of, counts } = await reading.plan(plan)
+    const failures = (counts['failed'] ?? 0) + (counts['cancelled'] ?? 0)
+    const ref = job === null ? plan : `${plan}/${job}`
+    throw wrongState(ref, asked, { state: now.state, plan: of, failures, unmet })
   }
 
   /** What a quarantined plan could not take is asked of it once more when it is to go on, and not left to the second net. */
@@ -64,12 +67,13 @@ export const commanding = ({
     }
   }
 
-  /** Why an ended job would only be skipped again, in words. */
-  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<string | undefined> => {
+  /** Why an ended job would only be skipped again, and the first job before it that would not. */
+  const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<Standing['unmet']> => {
     if (!isJobEnd(state)) return undefined
     for (const [name, need] of Object.entries(needs)) {
       const other = await reading.job(plan, name)
-      if (isJobEnd(other.state) && !meets(need as Need, other.state)) return `${name} is ${other.state}`
+      if (!isJobEnd(other.state) || meets(need as Need, other.state)) continue
+      return { why: `${name} is ${other.state}`, job: (await unmetNeed(other))?.job ?? name }
     }
     return undefined
   }

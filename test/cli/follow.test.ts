@@ -87,9 +87,20 @@ x unit failed: exit 3 (attempt 2)
 
 x extra failed: its time was up; it is optional
 
-try again what failed: tenuto retry release-3k9d2a --failed --home h
+try again what did not succeed: tenuto retry release-3k9d2a --failed --home h
 `,
   })
+})
+
+test('a plan whose jobs were each cancelled by order says so of each', async () => {
+  const cancelled = (name: string) => job(name, { state: 'cancelled', reason: 'operator', attempt: 0 })
+  const { said } = await following(
+    still(plan({ state: 'failed', reason: 'operator' }), [cancelled('a'), cancelled('b')]),
+  )
+
+  expect(said).toContain('x a was cancelled by order\n')
+  expect(said).toContain('x b was cancelled by order\n')
+  expect(said).toContain('try again what did not succeed: tenuto retry release-3k9d2a --failed --home h\n')
 })
 
 test('of many failures five are told, and how many more there are', async () => {

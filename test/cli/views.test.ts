@@ -171,6 +171,7 @@ test('the last words about a failed job say how it ended, at which attempt, and 
   expect(failed({ attempt: 1 })).toBe('a failed: exit 7')
   expect(failed({ attempt: 3 })).toBe('a failed: exit 7 (attempt 3)')
   expect(failed({ attempt: 1, optional: true })).toBe('a failed: exit 7; it is optional')
+  expect(failed({ attempt: 1, state: 'cancelled', reason: 'operator' })).toBe('a was cancelled by order')
 })
 
 test('of a log the last lines are shown as a terminal would have left them, and cannot steer it', () => {

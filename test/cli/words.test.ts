@@ -94,6 +94,7 @@ test('an attempt says how it ended', () => {
 
 test('a plan says why it failed or is quarantined, and nothing that its state says already', () => {
   expect(planReasonInWords({ state: 'failed', reason: 'exit' })).toBe('a job failed: non-zero exit')
+  expect(planReasonInWords({ state: 'failed', reason: 'operator' })).toBe('a job was cancelled by order')
   expect(planReasonInWords({ state: 'quarantined', reason: 'fault' })).toBe('its actor failed')
   for (const state of ['paused', 'cancelled', 'cancelling']) {
     expect(planReasonInWords({ state, reason: state })).toBe('')
