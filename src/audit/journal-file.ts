@@ -35,7 +35,7 @@ export type JournalFile = Readonly<{
 }>
 
 /** The schema this auditor reads. */
-export const AUDITED_SCHEMA = 4
+export const AUDITED_SCHEMA = 5
 /** "TENU" (`PRAGMA application_id`). */
 const APPLICATION_ID = 0x54454e55
 /** Result codes of SQLite that say the file is not what it was (https://www.sqlite.org/rescode.html). */
@@ -137,6 +137,7 @@ const fileOf = (database: DatabaseSync, path: string): JournalFile => {
   }
   const meta = one('SELECT home, epoch, position, mail, dead FROM meta WHERE id = 1')
   if (meta === undefined) throw corrupt(path, 'it does not say whose it is')
+  if (!isSealed(one)) throw corrupt(path, 'its own row is not what was written')
   const [homeId, epoch, position, mail, dead] = meta as [string, number, number, number, number]
   return { head: { homeId, epoch, position, mail, dead }, rows }
 }
