@@ -157,7 +157,22 @@ export const structureOf = (file: JournalFile): readonly string[] => [
   ...[...file.rows('PRAGMA integrity_check(20)')]
     .map(([line]) => String(line))
     .filter((line) => line !== 'ok'),
+  ...strangePages(file),
 ]
+
+/** What an empty table or index lies on may be a page of another kind, which the look at the structure does not see. */
+const strangePages = (file: JournalFile): readonly string[] =>
+  [...file.rows("SELECT name, tbl_name, type FROM sqlite_schema WHERE type IN ('table', 'index')")].flatMap(
+    ([name, table, type]) => {
+      const by = type === 'index' ? `INDEXED BY ${name}` : 'NOT INDEXED'
+      try {
+        for (const _ of file.rows(`SELECT NULL FROM ${table} ${by} LIMIT 1`)) break
+        return []
+      } catch (error) {
+        return [`${name}: ${error instanceof Error ? error.message : String(error)}`]
+      }
+    },
+  )
 
 /** A reader takes definitions of tables that a writer refuses; made anew in memory, each must be good. */
 const brokenDefinitions = (file: JournalFile): readonly string[] => {

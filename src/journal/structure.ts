@@ -136,8 +136,23 @@ export const checkStructure = (
     const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
     if (why !== 'ok') throw corrupt(file, String(why))
   }
+  touchTrees(driver)
   const lost = isPresent ? lostRows(driver) : undefined
   if (lost !== undefined) throw corrupt(file, lost)
+}
+
+/**
+ * Reads at each table and each index: where one has no row, the look at the structure does not see that its page is of another kind, and
+ * whoever uses it later fails.
+ */
+const touchTrees = (driver: Driver): void => {
+  const trees = driver
+    .prepare("SELECT type, name, tbl_name FROM sqlite_schema WHERE type IN ('table', 'index')")
+    .all()
+  for (const [type, name, of] of trees)
+    driver
+      .prepare(`SELECT 1 FROM ${of} ${type === 'table' ? 'NOT INDEXED' : `INDEXED BY ${name}`} LIMIT 1`)
+      .get()
 }
 
 /** The first column that the schema has and the file has not; undefined when there is none. */

@@ -3,7 +3,7 @@
  * an index, or a count, knows that there was more.
  *
  * Mutations that were planted once, and each found: no tally of messages, of dead letters, of actors, of the board, of boots; no look
- * for the row of what was removed.
+ * for the row of what was removed; no read at a table and an index that are empty.
  */
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -77,24 +77,30 @@ const full = async (jobs: number, history: number): Promise<string> => {
 
 type Page = Readonly<{ name: string; number: number; empty: Buffer }>
 
-/** The pages of every table and index that has rows, as each would be without them. */
+/** The pages of every table and index: as each would be without rows, and as one without rows would be of the other kind. */
 const pagesOf = (file: string): readonly Page[] => {
   const database = new DatabaseSync(file, { readOnly: true })
   const found = database
-    .prepare("SELECT name, pageno FROM dbstat WHERE pagetype <> 'overflow' AND ncell > 0 ORDER BY pageno")
+    .prepare("SELECT name, pageno FROM dbstat WHERE pagetype <> 'overflow' ORDER BY pageno")
     .all() as unknown as readonly Readonly<{ name: string; pageno: number }>[]
   database.close()
   const bytes = readFileSync(file)
-  return found.map(({ name, pageno: number }) => {
-    const empty = Buffer.from(bytes.subarray((number - 1) * PAGE, number * PAGE))
+  return found.flatMap(({ name, pageno: number }) => {
+    const before = bytes.subarray((number - 1) * PAGE, number * PAGE)
     const head = number === 1 ? 100 : 0
-    empty.fill(0, head)
-    // A leaf of its kind (2 and 5 have pages below them), without a row, all of it free (https://www.sqlite.org/fileformat2.html#b_tree_pages).
-    const kind = bytes[(number - 1) * PAGE + head] ?? 0
-    empty[head] = kind === 2 || kind === 10 ? 10 : 13
-    empty.writeUInt16BE(PAGE, head + 5)
-    return { name, number, empty }
+    // Leaves; 2 and 5 have pages below them (https://www.sqlite.org/fileformat2.html#b_tree_pages).
+    const kind = [2, 10].includes(before[head] ?? 0) ? 10 : 13
+    return [kind, kind === 10 ? 13 : 10]
+      .map((as) => ({ name, number, empty: emptied(before, head, as) }))
+      .filter(({ empty }) => !before.equals(empty))
   })
+}
+const emptied = (before: Buffer, head: number, kind: number): Buffer => {
+  const empty = Buffer.from(before)
+  empty.fill(0, head)
+  empty[head] = kind
+  empty.writeUInt16BE(PAGE, head + 5)
+  return empty
 }
 
 const putPage = (file: string, { number }: Page, page: Buffer): void => {
@@ -163,3 +169,12 @@ test.each([2, 60])(
     await (await open(file)).stop(true)
   },
 )
+
+test('nor does a table without a row lie on a page of another kind, and nobody knows before it has one', async () => {
+  const file = join(folder(), 'journal.db')
+  await (await open(file)).stop(true)
+
+  expect(await unseen(file, pagesOf(file))).toEqual([])
+
+  await (await open(file)).stop(true)
+})
