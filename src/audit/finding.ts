@@ -73,6 +73,7 @@ export const FINDINGS = {
   'mail-taken': defect('a message was taken, and is still to be delivered'),
   'definition-differs': damage('a definition is not the one it was hashed with'),
   'row-damaged': damage('a row is not what was written: its crc does not fit, or it cannot be read'),
+  'rows-missing': damage('a table has not as many rows, or not those, that the file says were written'),
   'file-damaged': damage('the structure of the file is damaged; nothing else was looked at'),
   'end-untold': stranded('a job has ended, and no message will tell its plan'),
   'never-released': stranded('everything a job needs has ended, and nothing will release it'),

@@ -109,7 +109,7 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
     damaged.add(plan)
     findings.push(finding('row-damaged', place, what))
   }
-  findings.push(...readSeals(file))
+  findings.push(...readSeals(file), ...readTally(file))
   const { cases, unreadable } = readCases(file, findings)
   const leaving = leavingIn(file)
   const caseOf = (address: string, what: string): Case | undefined => {
@@ -225,6 +225,34 @@ const readSeals = (file: JournalFile): readonly Finding[] =>
       return [finding('row-damaged', { plan: String(row[0]), ...job }, `the crc of ${what} does not fit`)]
     }),
   )
+
+/** What the file says of its tables that nothing else tells of: their rows, and the sum of these numbers. */
+const TALLIED: readonly Readonly<{ table: string; rows: string; sum?: string; key?: string }>[] = [
+  { table: 'boot', rows: 'boot_rows', sum: 'boot_sum', key: 'epoch' },
+  { table: 'mail', rows: 'mail_rows', sum: 'mail_sum', key: 'id' },
+  { table: 'dead_letter', rows: 'dead_rows', sum: 'dead_sum', key: 'id' },
+  { table: 'actor', rows: 'actor_rows' },
+  { table: 'job', rows: 'job_rows' },
+]
+
+/** Tables that have lost rows: what is left of a table may be sound, and say nothing of what was there beside it. */
+const readTally = (file: JournalFile): readonly Finding[] => {
+  const missing = TALLIED.flatMap(({ table, rows, sum, key }) => {
+    const [[told, toldSum] = []] = [...file.rows(`SELECT ${rows}, ${sum ?? 'NULL'} FROM meta`)]
+    let count = 0
+    let numbers = 0n
+    for (const [number] of file.rows(`SELECT ${key ?? 'NULL'} FROM ${table}`)) {
+      count += 1
+      numbers += BigInt(number ?? 0)
+    }
+    if (count !== told) return [finding('rows-missing', {}, `${table} has ${count} of its ${told} rows`)]
+    const isSame = key === undefined || numbers % SUM_MODULUS === BigInt(toldSum ?? 0)
+    return isSame ? [] : [finding('rows-missing', {}, `${table} has other rows than were written`)]
+  })
+  const [pruned] = file.rows('SELECT count(*) FROM pruned')
+  if (pruned?.[0] === 1) return missing
+  return [...missing, finding('rows-missing', {}, 'what was removed on purpose is not on record')]
+}
 
 /** The plans with their definitions and boards. */
 const readCases = (

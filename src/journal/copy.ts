@@ -135,7 +135,7 @@ const factsOf = (driver: Driver, path: string): CopyFacts => {
 const soundHead = (driver: Driver, path: string): FileHead & Readonly<{ schema: number }> => {
   const schema = inspectFile(driver, path, SCHEMA)
   const isPresent = schema === SCHEMA.version
-  checkStructure(openNodeSqlite, driver, path, SCHEMA, isPresent, false)
+  checkStructure(openNodeSqlite, driver, path, SCHEMA, isPresent, () => false)
   return { ...readHead(driver, path, isPresent, SCHEMA), schema }
 }
 

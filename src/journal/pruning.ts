@@ -5,10 +5,11 @@
  */
 import { parseAddress } from '../address.ts'
 import { isPlanEnd } from '../states.ts'
-import { type Driver, type Row, storeError, type Value } from './driver.ts'
+import { type Driver, type Row, type Statement, storeError, type Value } from './driver.ts'
 import type { Pruning } from './journal.ts'
 import { addressesOf, FROM_PLANS } from './reader.ts'
 import { crcOfRow, HEAD_COLUMNS, headOf, MAIL_COLUMNS } from './rows.ts'
+import { tallyOn, went } from './tally.ts'
 
 /** Everything at the addresses of a plan: its own, its jobs', and the notes about both. */
 const AT_ADDRESSES = `address = ?1 OR (address > ?2 AND address < ?3) OR address = ?4 OR (address > ?5 AND address < ?6)`
@@ -45,11 +46,13 @@ export const pruningOn = (
   )
   const positions = driver.prepare(`SELECT position FROM step WHERE ${AT_ADDRESSES} LIMIT ?7`)
   const dropSteps = driver.prepare('DELETE FROM step WHERE position IN (SELECT value FROM json_each(?))')
-  const dropLetters = driver.prepare(`DELETE FROM dead_letter WHERE ${AT_ADDRESSES}`)
-  const parts = [
-    `DELETE FROM job WHERE plan = ?1 AND name IN (SELECT name FROM job WHERE plan = ?1 LIMIT ?2)`,
-    `DELETE FROM output WHERE plan = ?1 AND name IN (SELECT name FROM output WHERE plan = ?1 LIMIT ?2)`,
-  ].map((sql) => driver.prepare(sql))
+  const tally = tallyOn(driver)
+  const dropLetters = driver.prepare(`DELETE FROM dead_letter WHERE ${AT_ADDRESSES} RETURNING id`)
+  const [dropJobs, dropOutputs] = (['job', 'output'] as const).map((table) =>
+    driver.prepare(
+      `DELETE FROM ${table} WHERE plan = ?1 AND name IN (SELECT name FROM ${table} WHERE plan = ?1 LIMIT ?2)`,
+    ),
+  ) as [Statement, Statement]
   const dropActors = driver.prepare(
     `DELETE FROM actor WHERE address IN
      (SELECT address FROM actor WHERE address = ?1 OR (address > ?2 AND address < ?3) LIMIT ?4)`,
@@ -67,7 +70,13 @@ export const pruningOn = (
   const oldLetters = `FROM dead_letter
     WHERE at < ?2 OR id <= (SELECT id FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?1)`
   const countOldLetters = driver.prepare(`SELECT count(*) ${oldLetters}`)
-  const dropOldLetters = driver.prepare(`DELETE ${oldLetters}`)
+  const dropOldLetters = driver.prepare(`DELETE ${oldLetters} RETURNING id`)
+  /** Removes dead letters; answers how many. */
+  const drop = (letters: Statement, ...values: Value[]): number => {
+    const gone = letters.all(...values).map(([id]) => id as number)
+    if (gone.length > 0) tally({ dead: went(gone) })
+    return gone.length
+  }
 
   const isThere = (plan: string): boolean => head.get(plan) !== undefined
   const mayGo = (plan: string, waitedFor: ReadonlySet<string> | null): boolean => {
@@ -86,7 +95,7 @@ export const pruningOn = (
   const begin = (plan: string): void => {
     for (const drop of heads) drop.run(plan)
     unclear.run(plan)
-    dropLetters.run(...allAddressesOf(plan))
+    drop(dropLetters, ...allAddressesOf(plan))
     leave.run(plan)
     count.run(1, 0, 0, 0)
   }
@@ -99,9 +108,12 @@ export const pruningOn = (
       count.run(0, gone.length, sum, Math.max(...gone))
     }
     let dropped = gone.length
-    for (const part of parts) if (dropped < rows) dropped += part.run(plan, rows - dropped)
-    if (dropped < rows) dropped += dropActors.run(...addressesOf(plan), rows - dropped)
-    return dropped
+    const jobs = dropped < rows ? dropJobs.run(plan, rows - dropped) : 0
+    dropped += jobs
+    if (dropped < rows) dropped += dropOutputs.run(plan, rows - dropped)
+    const actors = dropped < rows ? dropActors.run(...addressesOf(plan), rows - dropped) : 0
+    if (jobs + actors > 0) tally({ jobs: -jobs, actors: -actors })
+    return dropped + actors
   }
 
   /** SQLite takes no number that is not finite. */
@@ -170,7 +182,7 @@ export const pruningOn = (
       }),
     oldDeadLetters: async (keep, before) => old(keep, before),
     dropDeadLetters: async (keep, before) =>
-      old(keep, before) === 0 ? 0 : within(() => dropOldLetters.run(whole(keep), whole(before))),
+      old(keep, before) === 0 ? 0 : within(() => drop(dropOldLetters, whole(keep), whole(before))),
     room: async () => {
       usable()
       const pragma = (name: string): number => Number(driver.prepare(`PRAGMA ${name}`).get()?.[0])

@@ -3,6 +3,7 @@
  */
 import type { Driver } from './driver.ts'
 import { crcOfRow } from './rows.ts'
+import { countTally, TALLY_COLUMNS } from './tally.ts'
 
 /** "TENU": says whose file this is (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54454e55
@@ -31,12 +32,13 @@ const RETENTION = `
 
 /** The schema this version writes. */
 export const SCHEMA: Schema = {
-  version: 4,
+  version: 5,
   create: `
     CREATE TABLE meta (
       id INTEGER PRIMARY KEY CHECK (id = 1),
       home TEXT NOT NULL, epoch INTEGER NOT NULL,
-      position INTEGER NOT NULL, mail INTEGER NOT NULL, dead INTEGER NOT NULL, crc INTEGER NOT NULL
+      position INTEGER NOT NULL, mail INTEGER NOT NULL, dead INTEGER NOT NULL, crc INTEGER NOT NULL,
+      ${TALLY_COLUMNS.join(', ')}
     ) STRICT;
     CREATE TABLE boot (
       epoch INTEGER PRIMARY KEY,
@@ -125,6 +127,12 @@ export const SCHEMA: Schema = {
     },
     // What was removed on purpose is on record, so that it can be told from what was lost.
     { from: 3, sql: RETENTION },
+    {
+      // So are the rows of tables that no index stands beside.
+      from: 4,
+      sql: TALLY_COLUMNS.map((column) => `ALTER TABLE meta ADD COLUMN ${column};`).join(' '),
+      then: countTally,
+    },
   ],
 }
 

@@ -36,6 +36,7 @@ import {
 } from './rows.ts'
 import { SCHEMA, type Schema } from './schema.ts'
 import { checkStructure, inspectFile, openingError, readHead } from './structure.ts'
+import { both, come, TALLY_SET, tallyOfBatch, tallyOn, tallyValues, went } from './tally.ts'
 
 /** `full`: every commit is synced to the medium. `normal`: a power cut may lose the last moments. */
 export type Durability = 'full' | 'normal'
@@ -93,7 +94,7 @@ const openFile = (
     const version = inspectFile(driver, file, schema)
     // What is wrong with it is found before a connection is made that may fold its log back.
     const isPresent = version === schema.version
-    checkStructure(open, driver, file, schema, isPresent, wasClean(driver))
+    checkStructure(open, driver, file, schema, isPresent, () => wasClean(driver))
     checkMark(file, mark, readHead(driver, file, isPresent, schema), boot.bootId)
     return version
   })
@@ -181,7 +182,11 @@ const begin = (driver: Driver, boot: Boot, version: number): Opening =>
       .prepare('INSERT INTO boot (epoch, boot_id, pid, build, at, clean) VALUES (?, ?, ?, ?, ?, 0)')
       .run(epoch, boot.bootId, boot.pid, boot.build, boot.at)
     const bootedSince = machineBootedSince(driver, epoch, boot.bootId)
-    driver.prepare('DELETE FROM boot WHERE epoch <= ?').run(epoch - BOOTS_KEPT)
+    const forgotten = driver
+      .prepare('DELETE FROM boot WHERE epoch <= ? RETURNING epoch')
+      .all(epoch - BOOTS_KEPT)
+      .map(([old]) => old as number)
+    tallyOn(driver)({ boot: both(come([epoch]), went(forgotten)) })
     const clean = last === undefined || last[0] === 1
     return Object.freeze({ epoch, position, mail, dead, home, clean, bootedSince })
   })
@@ -339,7 +344,7 @@ const writerOn = (
   const insert = (table: string, columns: string) =>
     driver.prepare(`INSERT INTO ${table} (${columns}) VALUES (${marks(columns)})`)
   const moveHead = driver.prepare(
-    'UPDATE meta SET position = ?, mail = ?, dead = ?, crc = ? WHERE id = 1 AND epoch = ?',
+    `UPDATE meta SET position = ?, mail = ?, dead = ?, crc = ?, ${TALLY_SET} WHERE id = 1 AND epoch = ?`,
   )
   const addPlan = insert('plan', PLAN_COLUMNS)
   const addRevision = insert('plan_revision', REVISION_COLUMNS)
@@ -348,11 +353,13 @@ const writerOn = (
   const moveActor = driver.prepare(
     'UPDATE actor SET state = ?, reason = ?, seq = ?, snapshot = ?, version = ?, crc = ? WHERE address = ? AND seq = ?',
   )
-  const putJob = driver.prepare(
-    `INSERT INTO job (${JOB_COLUMNS}) VALUES (${marks(JOB_COLUMNS)}) ON CONFLICT (plan, name) DO UPDATE SET
-     place_in_plan = excluded.place_in_plan, place = excluded.place, state = excluded.state, reason = excluded.reason,
-     unmet = excluded.unmet, generation = excluded.generation, attempt = excluded.attempt, since = excluded.since,
-     embodied = excluded.embodied, crc = excluded.crc`,
+  const tally = tallyOn(driver)
+  const addJob = driver.prepare(
+    `INSERT INTO job (${JOB_COLUMNS}) VALUES (${marks(JOB_COLUMNS)}) ON CONFLICT (plan, name) DO NOTHING`,
+  )
+  const setJob = driver.prepare(
+    `UPDATE job SET place_in_plan = ?3, place = ?4, state = ?5, reason = ?6, unmet = ?7, generation = ?8, attempt = ?9,
+     since = ?10, embodied = ?11, crc = ?12 WHERE plan = ?1 AND name = ?2`,
   )
   const putOutputs = driver.prepare(
     `INSERT INTO output (${OUTPUT_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (plan, name) DO UPDATE SET
@@ -387,9 +394,23 @@ const writerOn = (
     failMail.run(...values.slice(-2), id)
   }
 
+  /** Most rows of a board come with their plan, and all others change one that is there. */
+  const putJobs = ({ plans, jobs }: Batch): void => {
+    const [first, second] = plans.length > 0 ? [addJob, setJob] : [setJob, addJob]
+    let added = 0
+    for (const row of jobs) {
+      const values = jobValues(row)
+      const isFirst = first.run(...values) === 1
+      if (!isFirst) second.run(...values)
+      if (isFirst === (first === addJob)) added += 1
+    }
+    if (added > 0) tally({ jobs: added })
+  }
+
   return (batch, { position, mail, dead }) => {
     const crc = metaCrc([home, epoch, position, mail, dead], version)
-    if (moveHead.run(position, mail, dead, crc, epoch) !== 1) throw ended(epoch)
+    const counted = tallyValues(tallyOfBatch(batch))
+    if (moveHead.run(position, mail, dead, crc, ...counted, epoch) !== 1) throw ended(epoch)
     for (const { plan, revision } of batch.plans) {
       addPlan.run(...planValues(plan))
       addRevision.run(...revisionValues(revision))
@@ -400,7 +421,7 @@ const writerOn = (
       if (was === 0) addActor.run(...values)
       else fence(moveActor.run(...values.slice(3), row.address, was), `${row.address} is not at seq ${was}`)
     }
-    for (const row of batch.jobs) putJob.run(...jobValues(row))
+    putJobs(batch)
     for (const { plan, name, outputs } of batch.outputs) {
       if (outputs === null) dropOutputs.run(plan, name)
       else putOutputs.run(...outputValues(plan, name, outputs))

@@ -8,6 +8,7 @@ import type { Head } from './batch.ts'
 import { type Driver, lacksIndex, type OpenDriver, resultCode } from './driver.ts'
 import { metaCrc } from './rows.ts'
 import { APPLICATION_ID, type Schema } from './schema.ts'
+import { lostRows } from './tally.ts'
 
 /**
  * A file up to this size is looked over whole at every opening, some 3 ms for each MB. Of a larger one so is what recovery reads,
@@ -110,8 +111,8 @@ const columnsOf = (driver: Driver): readonly string[] =>
     .toSorted()
 
 /**
- * Looks over the structure of a file, and compares its tables with those of the present schema; one of an older schema whole, since it is
- * about to be rewritten.
+ * Looks over the structure of a file, compares its tables with those of the present schema, and their rows with the tally; a file of an
+ * older schema is looked over whole, since it is about to be rewritten.
  * @throws {TenutoError} `STORE_CORRUPT` with the first thing that is wrong.
  */
 export const checkStructure = (
@@ -120,20 +121,38 @@ export const checkStructure = (
   file: string,
   schema: Schema,
   isPresent: boolean,
-  wasClean: boolean,
+  wasClean: () => boolean,
 ): void => {
+  // First: what looks further asks for tables by name.
+  const missing = isPresent ? missingColumn(open, driver, schema) : undefined
+  if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
   const pages = Number(driver.prepare('PRAGMA page_count').get()?.[0])
   const bytes = pages * Number(driver.prepare('PRAGMA page_size').get()?.[0])
   const looks =
     bytes <= WHOLE_MAX_BYTES || !isPresent
       ? ['integrity_check(1)']
-      : [...(wasClean ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
+      : [...(wasClean() ? [] : ['quick_check(1)']), ...RECOVERED.map((table) => `integrity_check(${table})`)]
   for (const look of looks) {
     const why = driver.prepare(`PRAGMA ${look}`).get()?.[0]
     if (why !== 'ok') throw corrupt(file, String(why))
   }
-  const missing = isPresent ? missingColumn(open, driver, schema) : undefined
-  if (missing !== undefined) throw corrupt(file, `it has no ${missing}`)
+  touchTrees(driver)
+  const lost = isPresent ? lostRows(driver) : undefined
+  if (lost !== undefined) throw corrupt(file, lost)
+}
+
+/**
+ * Reads at each table and each index: where one has no row, the look at the structure does not see that its page is of another kind, and
+ * whoever uses it later fails.
+ */
+const touchTrees = (driver: Driver): void => {
+  const trees = driver
+    .prepare("SELECT type, name, tbl_name FROM sqlite_schema WHERE type IN ('table', 'index')")
+    .all()
+  for (const [type, name, of] of trees)
+    driver
+      .prepare(`SELECT 1 FROM ${of} ${type === 'table' ? 'NOT INDEXED' : `INDEXED BY ${name}`} LIMIT 1`)
+      .get()
 }
 
 /** The first column that the schema has and the file has not; undefined when there is none. */

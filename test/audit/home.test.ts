@@ -289,6 +289,13 @@ const cases: readonly Case[] = [
     { job: 'b' },
   ],
   [
+    'rows-missing',
+    'rows that are gone, of which nothing else tells',
+    'ended',
+    ({ edit }) => edit('DELETE FROM boot', 'damaged'),
+    {},
+  ],
+  [
     'file-damaged',
     'an index that does not fit its table',
     'ended',

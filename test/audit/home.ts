@@ -42,7 +42,7 @@ export type Crafted = Readonly<{
   home: string
   plan: string
   homeId: string
-  /** Changes rows; steps and actors that are changed get a crc that fits, unless `as` says that they are damaged. */
+  /** Changes rows; steps and actors that are changed get a crc that fits, and rows are counted, unless `as` says that they are damaged. */
   edit: (sql: string, as?: 'written' | 'damaged') => void
   /** The first value of a row. */
   ask: (sql: string) => unknown
@@ -84,13 +84,32 @@ export const crafted = (home: string): Crafted => {
     edit: (sql, as = 'written') =>
       open((database) => {
         database.exec(sql.replaceAll('PLAN', plan))
-        if (as === 'written') for (const table of ['step', 'actor'] as const) sealed(database, table)
+        if (as === 'damaged') return
+        for (const table of ['step', 'actor'] as const) sealed(database, table)
+        database.exec(COUNTED)
+        sealHead(database)
       }),
     change: (job, attempt, name, more) => {
       const path = join(dir(job, attempt), name)
       writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...more }))
     },
   }
+}
+
+/** As the journal counts what it writes. */
+const COUNTED = `
+  UPDATE meta SET boot_rows = (SELECT count(*) FROM boot), boot_sum = (SELECT total(epoch) FROM boot),
+    mail_rows = (SELECT count(*) FROM mail), mail_sum = (SELECT total(id) FROM mail),
+    dead_rows = (SELECT count(*) FROM dead_letter), dead_sum = (SELECT total(id) FROM dead_letter),
+    actor_rows = (SELECT count(*) FROM actor), job_rows = (SELECT count(*) FROM job)`
+
+const sealHead = (database: DatabaseSync): void => {
+  const head = database.prepare(
+    'SELECT home, epoch, position, mail, dead, (SELECT user_version FROM pragma_user_version) FROM meta',
+  )
+  head.setReturnArrays(true)
+  const values = (head.get() ?? []) as unknown as (string | number)[]
+  database.prepare('UPDATE meta SET crc = ?').run(crc32(values.join('\n')))
 }
 
 const COLUMNS = {

@@ -49,6 +49,17 @@ const zeroPage: Damage = (file, random) =>
     bytes.fill(0, page * PAGE, (page + 1) * PAGE)
     return `page ${page + 1} zeroed`
   })
+/** As a page is from which all rows were removed: sound, whatever it was before. */
+const emptyPage: Damage = (file, random) =>
+  edit(file, (bytes) => {
+    const [page] = pages(bytes, random)
+    const at = page * PAGE + (page === 0 ? 100 : 0)
+    const isIndex = [2, 10].includes(bytes[at] ?? 0)
+    bytes.fill(0, at, (page + 1) * PAGE)
+    bytes[at] = isIndex ? 10 : 13
+    bytes.writeUInt16BE(PAGE, at + 5)
+    return `page ${page + 1} emptied`
+  })
 const repeatPage: Damage = (file, random) =>
   edit(file, (bytes) => {
     const [from, to] = pages(bytes, random)
@@ -91,6 +102,7 @@ const DAMAGES: readonly (readonly [times: number, part: string, name: string, da
   [8, '', 'bit of the first page', firstPageBit],
   [6, '', 'eight bits', bits],
   [8, '', 'page zeroed', zeroPage],
+  [8, '', 'page emptied', emptyPage],
   [8, '', 'page repeated', repeatPage],
   [8, '', 'pages swapped', swapPages],
   [4, '', 'cut', cut],
