@@ -155,6 +155,12 @@ export const ERRORS = {
     exit: 7,
     http: 409,
   },
+  BACKUP_UNUSABLE: {
+    message: '{path} is no backup that can be restored: {why}',
+    hint: 'name a file that `tenuto backup` made (`backups` in a home has the last ones); the home was not touched',
+    exit: 2,
+    http: 400,
+  },
   BACKUP_FOREIGN: {
     message: '{path} was made in another home',
     hint: 'name a backup of this home; to put it in the place of what this home knows all the same: `--force`',
