@@ -105,6 +105,12 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  SOCKET_UNMADE: {
+    message: '{path}, the socket of the home, cannot be made: {why}',
+    hint: 'move away what is in its place, and try again; what runs goes on',
+    exit: 5,
+    http: 503,
+  },
   NO_ANSWER: {
     message: 'the home {home} is held by {holder}, which does not answer',
     hint: '{remedy}',
