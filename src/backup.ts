@@ -53,7 +53,8 @@ const stamp = (clock: Clock): string => new Date(clock.now()).toISOString().repl
 
 /**
  * Copies the journal of a home, beside whoever holds it: to a new file, or to `backups/` in the home, where the seven newest are kept.
- * @throws {TenutoError} `JOURNAL_MISSING`; `FILE_EXISTS`, `FILE_UNWRITABLE`; what makes a journal unusable.
+ * @throws {TenutoError} `JOURNAL_MISSING`; `FILE_EXISTS`, `FILE_UNWRITABLE`; `STORE_FULL` naming what cannot be written; what makes a
+ * journal unusable. Nothing half made is left.
  */
 export const backupHome = (home: string, to: string | undefined, clock: Clock): Backup => {
   const { journal, backups } = homePaths(home)
@@ -62,12 +63,21 @@ export const backupHome = (home: string, to: string | undefined, clock: Clock): 
     throw new TenutoError('JOURNAL_MISSING', { path: journal })
   }
   const path = to === undefined ? join(backups, `journal-${stamp(clock)}.db`) : resolve(to)
-  if (to !== undefined) checkWritable(path)
+  if (to === undefined) makeFolder(backups)
+  checkWritable(path)
   if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
-  if (to === undefined) mkdirSync(backups, { recursive: true, mode: 0o700 })
   const { plans, position, bytes } = copyJournal(journal, path)
   if (to === undefined) dropOld(backups)
   return { path, plans, position, bytes }
+}
+
+/** One call: where nothing can be made, what `recursive` says of it is not why. */
+const makeFolder = (path: string): void => {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, error)
+  }
 }
 
 /** A place where nothing can be written is told from a journal that cannot be read, which says the same of itself. */
@@ -77,10 +87,15 @@ const checkWritable = (path: string): void => {
     closeSync(openSync(draft, 'a', 0o600))
     rmSync(draft)
   } catch (error) {
-    const { code, message: why } = error as NodeJS.ErrnoException
-    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EIO') throw storeError(path, error)
-    throw new TenutoError('FILE_UNWRITABLE', { path, why }, error)
+    throw unwritable(path, error)
   }
+}
+
+/** A disk that is full or write-protected, or a place that was named badly. */
+const unwritable = (path: string, error: unknown): TenutoError => {
+  const known = storeError(path, error)
+  if (isTenutoError(known)) return known
+  return new TenutoError('FILE_UNWRITABLE', { path, why: (error as Error).message }, error)
 }
 
 const checkReadable = (path: string): void => {
@@ -103,8 +118,8 @@ const dropOld = (folder: string): void => {
 /**
  * Puts a backup in the place of the journal of a home that nobody holds, makes the home if there is none, and starts nothing. `force`
  * takes another home's.
- * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`, `FILE_UNREADABLE`; `STORE_CORRUPT`, `SCHEMA_NEWER`: nothing was
- * changed.
+ * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`, `FILE_UNREADABLE`; `BACKUP_UNUSABLE`; `STORE_CORRUPT`
+ * when it is the journal itself that is to be accepted; `SCHEMA_NEWER`: nothing was changed.
  */
 export const restoreHome = async (
   home: string,
@@ -114,9 +129,9 @@ export const restoreHome = async (
 ): Promise<Restored> => {
   const path = resolve(from)
   checkReadable(path)
-  // No home is made for a file that is no backup.
-  if (!existsSync(home)) readCopy(path)
   const { journal } = homePaths(home)
+  // Nothing is made or taken for a file that is no backup.
+  if (path !== journal) ofBackup(path, () => readCopy(path))
   const hold = holdHome(home, {
     pid: process.pid,
     parent_pid: null,
@@ -128,11 +143,22 @@ export const restoreHome = async (
     build: readBuild().sourceHash ?? 'unknown',
   })
   try {
-    const { facts, replaced } = putInPlace(path, journal, `replaced-${stamp(clock)}`, force)
+    const put = () => putInPlace(path, journal, `replaced-${stamp(clock)}`, force)
+    const { facts, replaced } = path === journal ? put() : ofBackup(path, put)
     const beside = facts.schema === SCHEMA.version ? await lookAround(home) : NOTHING
     return { plans: facts.plans, position: facts.position, kept: replaced.kept, ...beside }
   } finally {
     hold.release()
+  }
+}
+
+/** What is damaged is the file that was given, not the journal of the home. */
+const ofBackup = <R>(path: string, act: () => R): R => {
+  try {
+    return act()
+  } catch (error) {
+    if (!isTenutoError(error, 'STORE_CORRUPT')) throw error
+    throw new TenutoError('BACKUP_UNUSABLE', { path, why: error.fields['why'] }, error)
   }
 }
 

@@ -105,6 +105,12 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  SOCKET_UNMADE: {
+    message: '{path}, the socket of the home, cannot be made: {why}',
+    hint: 'move away what is in its place, and try again; what runs goes on',
+    exit: 5,
+    http: 503,
+  },
   NO_ANSWER: {
     message: 'the home {home} is held by {holder}, which does not answer',
     hint: '{remedy}',
@@ -154,6 +160,12 @@ export const ERRORS = {
     hint: 'restore a backup, or use the tenuto that wrote it, then `tenuto continue {plan}`; all other plans go on',
     exit: 7,
     http: 409,
+  },
+  BACKUP_UNUSABLE: {
+    message: '{path} is no backup that can be restored: {why}',
+    hint: 'name a file that `tenuto backup` made (`backups` in a home has the last ones); the home was not touched',
+    exit: 2,
+    http: 400,
   },
   BACKUP_FOREIGN: {
     message: '{path} was made in another home',

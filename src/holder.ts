@@ -1,10 +1,11 @@
 /**
  * Who holds a home, as `daemon.json` says: a hint, since the lock is the truth. And what is said to whoever meets a holder.
  */
-import { readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { sendSignal } from './process.ts'
+import { socketPath } from './socket.ts'
 
 /** What a holder writes to `daemon.json`. */
 export type HolderRecord = Readonly<{
@@ -63,10 +64,14 @@ export const homeHeld = (home: string, known?: Named): TenutoError => {
 /** That whoever holds a home does not answer: who that is, and what to do about it. */
 export const noAnswer = (home: string): TenutoError => {
   const holder = livingHolder(home)
+  const sock = socketPath(home, 'sock')
+  const isServed = lstatSync(sock, { throwIfNoEntry: false })?.isSocket() === true
   const remedy =
     holder === undefined
       ? `try again; ${fuser(home)}`
-      : `try again; \`kill -CONT ${holder.pid}\` lets it go on if it was stopped, and \`kill -9 ${holder.pid}\` ends it if it hangs: what is committed stays, what runs goes on, and the next \`tenuto up\` or \`tenuto resume\` adopts it`
+      : !isServed && holder.command === DAEMON
+        ? `its socket ${sock} is not there, and it makes it again when it can; what runs goes on also when it is stopped: \`kill ${holder.pid}\`, then \`tenuto up\``
+        : `try again; \`kill -CONT ${holder.pid}\` lets it go on if it was stopped, and \`kill -9 ${holder.pid}\` ends it if it hangs: what is committed stays, what runs goes on, and the next \`tenuto up\` or \`tenuto resume\` adopts it`
   return new TenutoError('NO_ANSWER', { home, holder: inWords(holder), remedy })
 }
 

@@ -204,9 +204,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   let stopping: Promise<void> | null = null
   let halting: Promise<void> | null = null
   // What is done in a home that is gone, nobody would find: nothing is taken any more, and no end of an attempt is heard.
+  const lookAtHome = (holding: Hold): ReturnType<Hold['look']> => {
+    if (holding.renew()) log.warn({}, 'daemon.json was gone and is written again')
+    return holding.look()
+  }
   const unwatchHome =
     hold &&
-    watchHome(hold, clock, ({ why }) => {
+    watchHome({ look: () => lookAtHome(hold) }, clock, ({ why }) => {
       broken(new TenutoError('HOME_GONE', { home, why }))
       halting = actors.stop()
     })

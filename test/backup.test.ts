@@ -19,6 +19,7 @@ import { backupHome, restoreHome } from '../src/backup.ts'
 import { systemClock } from '../src/clock.ts'
 import { definePlan, type JobSource } from '../src/plans/define-plan.ts'
 import { createRuntime, type Runtime } from '../src/runtime.ts'
+import { smallDisk } from './support/small-disk.ts'
 
 const openFolder = (): Readonly<{ folder: string; home: string }> => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-backup-'))
@@ -33,6 +34,14 @@ const hold = async (home: string): Promise<Runtime> => {
 }
 
 const restore = (home: string, from: string, force = false) => restoreHome(home, from, force, systemClock)
+
+/** Every file of a home, with its bytes. */
+const shapeOf = (home: string): unknown =>
+  readdirSync(home, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted()
+    .map((path) => [path, readFileSync(path, 'base64')])
 
 /** Resolves when a job has got to a state. */
 const until = async (runtime: Runtime, plan: string, job: string, state: string): Promise<void> => {
@@ -225,7 +234,7 @@ test('a restore refuses a held home, another home’s backup and a damaged one, 
   await runtime.stop()
   const held = readFileSync(join(home, 'journal.db'), 'base64')
   await expect(restore(home, foreign)).rejects.toMatchObject({ code: 'BACKUP_FOREIGN' })
-  await expect(restore(home, damaged)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+  await expect(restore(home, damaged)).rejects.toMatchObject({ code: 'BACKUP_UNUSABLE' })
   await expect(restore(home, join(folder, 'none.db'))).rejects.toMatchObject({ code: 'FILE_MISSING' })
 
   expect(held).not.toBe(before)
@@ -237,6 +246,62 @@ test('a restore refuses a held home, another home’s backup and a damaged one, 
   await restore(home, kept as string, true)
   const again = await hold(home)
   expect((await again.catalog.plans()).map((plan) => plan.id)).toEqual([id])
+})
+
+test('a file that is no backup is refused by its own name, and nothing in the home is touched', async () => {
+  const { folder, home } = openFolder()
+  await ended(home)
+  writeFileSync(join(home, 'daemon.json'), '{"pid":1}')
+  const before = shapeOf(home)
+  const files = {
+    'text.yaml': 'plan: v1\n',
+    'empty.db': '',
+    'lock.db': readFileSync(join(home, 'journal.db')).subarray(0, 600),
+  }
+
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name)
+    writeFileSync(path, content)
+    for (const into of [home, join(folder, 'none')]) {
+      await expect(restore(into, path)).rejects.toMatchObject({
+        code: 'BACKUP_UNUSABLE',
+        fields: { path },
+        exit: 2,
+      })
+    }
+  }
+
+  expect(shapeOf(home)).toEqual(before)
+  expect(existsSync(join(folder, 'none'))).toBe(false)
+})
+
+test('a home on a full or write-protected disk is backed up elsewhere; where nothing can be written it says what', async ({
+  skip,
+}) => {
+  const { folder, home } = openFolder()
+  const disk = smallDisk(home, 4)
+  if (disk === null) return skip('this user may not mount a file system')
+  const id = await ended(home)
+  const troubles = {
+    full: { begin: disk.fill, end: disk.makeRoom },
+    protected: { begin: () => disk.protect(true), end: () => disk.protect(false) },
+  }
+
+  for (const [name, { begin, end }] of Object.entries(troubles)) {
+    begin()
+    const made = backupHome(home, join(folder, `${name}.db`), systemClock)
+    expect(() => backupHome(home, undefined, systemClock), name).toThrow(
+      expect.objectContaining({
+        code: 'STORE_FULL',
+        message: expect.stringContaining(join(home, 'backups')) as string,
+      }),
+    )
+    end()
+    expect(readdirSync(home).filter((each) => each.endsWith('.new'))).toEqual([])
+    const other = join(folder, `from-${name}`)
+    await restore(other, made.path)
+    expect((await (await hold(other)).catalog.plan(id)).state).toBe('succeeded')
+  }
 })
 
 test('a journal that is damaged, or gone, makes way for its backup; in a new home it needs no force', async () => {

@@ -20,6 +20,7 @@ import {
   logCheck,
   runnerCheck,
   tryLock,
+  writableCheck,
 } from './home-checks.ts'
 import { machineChecks } from './machine-checks.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
@@ -74,7 +75,10 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
   const holder = tryLock(home)
   await add('disk', () => {
     const on = fileSystemOf(home)
-    return [diskCheck(on), fileSystemCheck(on, typeof holder === 'string' ? holder : null)]
+    return [
+      writableCheck(home) ?? diskCheck(on),
+      fileSystemCheck(on, typeof holder === 'string' ? holder : null),
+    ]
   })
   if (typeof holder !== 'string') await add('holder', () => holderCheck(home, holder))
   await add('journal', () => journalChecks(home))

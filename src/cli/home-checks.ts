@@ -1,7 +1,16 @@
 /**
  * What `tenuto doctor` looks at in one home. Each check is a look that writes nothing and disturbs nobody.
  */
-import { existsSync, lstatSync, readdirSync, type Stats, statfsSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs'
 import { createConnection } from 'node:net'
 import { basename, join } from 'node:path'
 import { FILES, PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../attempt.ts'
@@ -51,6 +60,32 @@ const modeCheck = (home: string, stats: Stats): Check => {
       return warn('folder', `${basename(path)} is open to other users (${mode(file)})`, `chmod 600 ${path}`)
   }
   return ok('folder', `yours alone (${mode(stats)})`)
+}
+
+/** What of a home cannot be written, asked without writing; undefined where nothing keeps it from that. */
+export const writableCheck = (home: string): Check | undefined => {
+  const { lock, journal, attempts } = homePaths(home)
+  for (const path of [home, lock, journal, `${journal}-wal`, attempts].filter((each) => existsSync(each))) {
+    const why = unwritable(path)
+    if (why === undefined) continue
+    return why === 'EROFS'
+      ? fail(
+          'disk',
+          `${path} is mounted read-only`,
+          'mount it so that it can be written; until then it can be read, and copied: `tenuto backup FILE`',
+        )
+      : fail('disk', `${path} cannot be written: ${why}`, 'give yourself leave to write it')
+  }
+  return undefined
+}
+
+const unwritable = (path: string): string | undefined => {
+  try {
+    accessSync(path, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code
+  }
 }
 
 const DISK_BYTES = { fail: 100_000_000, warn: 1_000_000_000 } as const

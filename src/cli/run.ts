@@ -187,7 +187,9 @@ const holding = async (
   // Other commands can wait for the socket a moment longer than the plan for its first attempt.
   const serving = serve(runtime)
   serving.catch((error: unknown) =>
-    on.talk(`warning: other commands cannot reach this one: ${String(error)}`),
+    on.talk(
+      `warning: other commands cannot reach this one: ${isTenutoError(error) ? error.message : String(error)}`,
+    ),
   )
   const broken = runtime.failed.then((error) => {
     throw error

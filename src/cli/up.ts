@@ -4,7 +4,18 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
@@ -19,7 +30,7 @@ import { plain } from './cells.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { type InspectFlags, withInspector } from './inspect.ts'
 import { loadServing, parallelOf } from './run.ts'
-import { type Globals, type Screen, screen } from './screen.ts'
+import { complain, type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
@@ -106,9 +117,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   }
   makeHome(home)
   const path = join(home, 'daemon.out')
-  // Until it serves it writes to a file of its own: what another one says that starts at the same moment is not its reason.
-  const draft = `${path}.${process.pid}`
-  const out = openSync(draft, 'a', 0o600)
+  const draft = openDraft(path)
   const args = [
     join(packageRoot(), 'bin', 'tenuto.cjs'),
     'up',
@@ -118,9 +127,15 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
+    // Its error is ours.
+    ...(on.json ? ['--json'] : []),
   ]
-  const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', out, out] })
-  closeSync(out)
+  const child = spawn(process.execPath, args, {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', draft.handle, draft.handle],
+  })
+  closeSync(draft.handle)
   let ended: number | null | undefined
   child.once('exit', (code) => {
     ended = code
@@ -133,8 +148,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       holder.close()
       // Another may have been faster: then this one has ended, or is about to.
       if (pid !== child.pid) break
-      if (existsSync(path)) renameSync(path, `${path}.1`)
-      renameSync(draft, path)
+      draft.keep()
       on.answer(
         on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
       )
@@ -146,17 +160,91 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   }
   // One that was not faster is about to say so.
   if (ended === undefined) await Promise.race([once(child, 'exit'), pause(ANSWERS_WITHIN_MS)])
-  const said = readFileSync(draft, 'utf8').trim()
-  rmSync(draft, { force: true })
+  const said = draft.drop()
   if (typeof ended === 'number' && ended > 0 && said !== '') {
-    for (const line of said.split('\n')) on.talk(line)
+    complain(said)
     return ended
+  }
+  // One that has filled the last of the disk could not even say so.
+  if (said === '') {
+    const probe = openDraft(path)
+    closeSync(probe.handle)
+    probe.drop()
+    if (probe.full !== null) throw probe.full
   }
   throw new TenutoError('DAEMON_FAILED', {
     home,
     why: said === '' ? 'it said nothing' : said,
     path: homePaths(home).log,
   })
+}
+
+/** What a daemon in the background says before it serves. */
+type Draft = Readonly<{
+  handle: number
+  /** It serves: this is its `daemon.out` from now on. */
+  keep: () => void
+  /** It has ended: what it said. */
+  drop: () => string
+  /** Why nothing can be written in the home; null where it can. */
+  full: TenutoError | null
+}>
+
+/** So much room has a file into which an error goes. */
+const SAID_BYTES = 4_096
+
+/**
+ * Until a daemon serves it writes to a file of its own: what another one says that starts at the same moment is not its reason. Where
+ * nothing can be written in the home, it can say that in a file elsewhere.
+ */
+const openDraft = (path: string): Draft => {
+  const beside = `${path}.${process.pid}`
+  try {
+    return {
+      handle: openRoomy(beside),
+      keep: () => {
+        if (existsSync(path)) renameSync(path, `${path}.1`)
+        renameSync(beside, path)
+      },
+      drop: () => taken(beside),
+      full: null,
+    }
+  } catch (error) {
+    rmSync(beside, { force: true })
+    const { code, message: why } = error as NodeJS.ErrnoException
+    if (!['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(code))) throw error
+    const full = new TenutoError('STORE_FULL', { path, why }, error)
+    const folder = mkdtempSync(join(tmpdir(), 'tenuto-up-'))
+    const drop = (): string => {
+      const said = taken(join(folder, 'out'))
+      rmSync(folder, { recursive: true, force: true })
+      return said
+    }
+    try {
+      return { handle: openRoomy(join(folder, 'out')), keep: drop, drop, full }
+    } catch {
+      drop()
+      throw full
+    }
+  }
+}
+
+const openRoomy = (path: string): number => {
+  const handle = openSync(path, 'a', 0o600)
+  try {
+    writeSync(handle, Buffer.alloc(SAID_BYTES))
+    ftruncateSync(handle)
+    return handle
+  } catch (error) {
+    closeSync(handle)
+    throw error
+  }
+}
+
+const taken = (path: string): string => {
+  const said = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
+  rmSync(path, { force: true })
+  return said
 }
 
 /** Where the inspector of a daemon in the background is, or why there is none, as it has said. */

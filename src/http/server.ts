@@ -2,7 +2,6 @@
  * The socket of a home: whoever holds it serves it, so that others may read it and give commands while it is held. Only the home's
  * user can open the socket; there is no token on it.
  */
-import { chmodSync, rmSync } from 'node:fs'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
@@ -10,6 +9,7 @@ import { homePaths } from '../home.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import { clearPlace, keepDoor, unmade } from './door.ts'
 import { envelope, told } from './envelope.ts'
 import { readFields } from './fields.ts'
 import { type Streams, streams } from './streams.ts'
@@ -50,12 +50,16 @@ export const loadServer = () => (loaded ??= loading())
 export const serveHome = async (runtime: Runtime): Promise<Served> => {
   const path = socketPath(runtime.home, 'sock')
   const streaming = streams()
-  const app = await application(runtime, streaming)
-  // Nobody else can be listening: the home is ours.
-  rmSync(path, { force: true })
-  await app.listen({ path })
+  const log = serverLog(runtime.home)
+  const app = await application(runtime, streaming, log)
+  clearPlace(path)
+  await app.listen({ path }).catch((error: unknown) => {
+    throw unmade(path, error)
+  })
+  let leave = (): void => {}
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
+    leave()
     streaming.close()
     try {
       runtime.describe({ sock: null })
@@ -70,9 +74,13 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
     cancel()
   }
   try {
-    chmodSync(path, 0o600)
+    leave = keepDoor(app.server, path, {
+      isOurs: () => isOurs(runtime, path),
+      tell: (error) => void log.door(path, error),
+    })
     runtime.describe({ sock: path })
   } catch (error) {
+    leave()
     await app.close()
     throw error
   }
@@ -84,10 +92,23 @@ const abandon = ({ server }: FastifyInstance): void => {
   server.unref()
 }
 
-const application = async (runtime: Runtime, streaming: Streams): Promise<FastifyInstance> => {
+/** A home that has gone may be another's by now, and with it the place of its socket. */
+const isOurs = (runtime: Runtime, path: string): boolean => {
+  try {
+    runtime.describe({ sock: path })
+    return true
+  } catch (error) {
+    return !isTenutoError(error, 'HOME_GONE') && !isTenutoError(error, 'STOPPED')
+  }
+}
+
+const application = async (
+  runtime: Runtime,
+  streaming: Streams,
+  log: ServerLog,
+): Promise<FastifyInstance> => {
   const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }, { letterRoutes }] =
     await loadServer()
-  const faults = faultLog(runtime.home)
   let closing = false
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -104,7 +125,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
   app.addHook('preClose', async () => {
     closing = true
   })
-  app.addHook('onClose', faults.close)
+  app.addHook('onClose', log.close)
   app.addHook('onRequest', async ({ headers }, reply) => {
     const build = runtime.build()
     reply.headers({ [HEADERS.build]: build.source_hash, [HEADERS.schema]: SCHEMA })
@@ -122,7 +143,7 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
   })
   app.setErrorHandler(async (error, request, reply) => {
     const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
-    if (known.code === 'INTERNAL') await faults.tell(error, request.id)
+    if (known.code === 'INTERNAL') await log.fault(error, request.id)
     return reply.code(known.http).send(envelope(known, request.id))
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
@@ -155,13 +176,16 @@ const application = async (runtime: Runtime, streaming: Streams): Promise<Fastif
 const isTooBig = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
 
-/** Logs what nobody expected, in the log of the home, opened when it first happens. */
-const faultLog = (home: string) => {
+type ServerLog = ReturnType<typeof serverLog>
+
+/** The log of the home, opened when there is something to say. */
+const serverLog = (home: string) => {
   let opening: Promise<OpenLog> | undefined
+  const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'warn' }))
   return {
-    tell: async (error: unknown, requestId: string): Promise<void> => {
-      opening ??= openLog({ file: homePaths(home).log, level: 'error' })
-      const { log } = await opening
+    /** What nobody expected. */
+    fault: async (error: unknown, requestId: string): Promise<void> => {
+      const { log } = await opened()
       log.error(
         {
           request_id: requestId,
@@ -169,6 +193,11 @@ const faultLog = (home: string) => {
         },
         'a request failed',
       )
+    },
+    door: async (sock: string, error: TenutoError | null): Promise<void> => {
+      const { log } = await opened()
+      if (error === null) log.warn({ sock }, 'the socket was gone and is made again')
+      else log.error({ sock, error: error.message }, 'the socket is gone and cannot be made again')
     },
     close: async (): Promise<void> => await (await opening)?.close(),
   }

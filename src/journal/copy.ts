@@ -9,6 +9,7 @@ import { type Driver, openNodeSqlite, storeError } from './driver.ts'
 import { checkMark, markPath, openMark, readMark } from './mark.ts'
 import { sealMeta } from './migrate.ts'
 import { SCHEMA } from './schema.ts'
+import { openToRead } from './still.ts'
 import { checkStructure, type FileHead, inspectFile, readHead } from './structure.ts'
 import { hasAttempts } from './traces.ts'
 
@@ -139,14 +140,19 @@ const soundHead = (driver: Driver, path: string): FileHead & Readonly<{ schema: 
   return { ...readHead(driver, path, isPresent, SCHEMA), schema }
 }
 
+/** The connection that is given to `use` is closed after it; one that reads may be given twice. */
 const using = <R>(path: string, access: 'read' | 'write', use: (driver: Driver) => R): R => {
-  let driver: Driver | undefined
+  const closing = (driver: Driver): R => {
+    try {
+      return use(driver)
+    } finally {
+      driver.close()
+    }
+  }
+  if (access === 'read') return openToRead(path, openNodeSqlite, closing)
   try {
-    driver = openNodeSqlite(path, access)
-    return use(driver)
+    return closing(openNodeSqlite(path, access))
   } catch (error) {
     throw storeError(path, error)
-  } finally {
-    driver?.close()
   }
 }

@@ -5,7 +5,7 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { TenutoError } from '../errors.ts'
-import { type HolderRecord, homeHeld } from '../holder.ts'
+import { type HolderRecord, homeHeld, readHolder } from '../holder.ts'
 import { type HomePaths, makeHome } from '../home.ts'
 import { type HomePlace, homePlace } from '../home-place.ts'
 import { resultCode, storeError } from './driver.ts'
@@ -17,6 +17,8 @@ export type Hold = Readonly<{
    * @throws {TenutoError} `HOME_GONE`; `STOPPED` when it was given up.
    */
   describe: (more: Partial<Pick<HolderRecord, 'url' | 'sock'>>) => void
+  /** Writes `daemon.json` again where it is gone or is another's; whether it was. What a full disk does not take is left for the next time. */
+  renew: () => boolean
   /** How the home has gone from where it was taken, if it has. */
   look: HomePlace['look']
   /** Removes `daemon.json` and gives the home up. Idempotent. */
@@ -73,6 +75,16 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
       } catch (error) {
         refuseGone()
         throw storeError(paths.daemon, error)
+      }
+    },
+    renew: () => {
+      if (!held.has(lock) || readHolder(paths.daemon)?.pid === record.pid || place.look() !== null)
+        return false
+      try {
+        write()
+        return true
+      } catch {
+        return false
       }
     },
     look: place.look,

@@ -2,18 +2,16 @@
  * Reading a journal's file. A reader takes no lock and holds no transaction between two calls, so that it never keeps the
  * write-ahead log from being folded back; it works beside a holder, and after a dead one.
  */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { noteAddress } from '../address.ts'
 import { TenutoError } from '../errors.ts'
 import { bootId } from '../process.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import {
   type Driver,
-  lacksIndex,
   type OpenDriver,
   openNodeSqlite,
   type Row,
-  resultCode,
   type Statement,
   storeError,
   type Value,
@@ -40,7 +38,8 @@ import {
   stepOf,
 } from './rows.ts'
 import { SCHEMA } from './schema.ts'
-import { inspectFile, openingError, readHead } from './structure.ts'
+import { openToRead } from './still.ts'
+import { inspectFile, readHead } from './structure.ts'
 import { refuseGone } from './traces.ts'
 
 /** What a home without a journal reads as. */
@@ -98,46 +97,7 @@ export const sqliteReader = async (
       throw error
     }
   }
-  try {
-    return begin(open(file, 'read'))
-  } catch (error) {
-    // Where no log was left none is needed, and the file can be read as it stands, also on a disk that is full or write-protected.
-    if ((!lacksIndex(error) && resultCode(error) !== CANTOPEN) || logBytes(file) > 0)
-      throw storeError(file, openingError(file, error))
-  }
-  try {
-    return begin(whileStill(open(file, 'still'), file))
-  } catch (error) {
-    throw storeError(file, error)
-  }
-}
-
-/** What SQLite says where it has no leave to make a write-ahead log. */
-const CANTOPEN = 14
-const logBytes = (file: string): number => statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
-
-/** A connection on which nothing counts that was read after somebody had begun to write. */
-const whileStill = (driver: Driver, file: string): Driver => {
-  const stamp = (): string => `${logBytes(file)} ${statSync(file).size} ${statSync(file).mtimeMs}`
-  const before = stamp()
-  const checked = <R>(read: R): R => {
-    if (stamp() === before) return read
-    throw new TenutoError('STORE_BROKEN', {
-      path: file,
-      why: 'somebody has begun to write it; read it again',
-    })
-  }
-  return {
-    ...driver,
-    prepare: (sql) => {
-      const { get, all, ...statement } = driver.prepare(sql)
-      return {
-        ...statement,
-        get: (...values) => checked(get(...values)),
-        all: (...values) => checked(all(...values)),
-      }
-    },
-  }
+  return openToRead(file, open, begin)
 }
 
 const quoted = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ')

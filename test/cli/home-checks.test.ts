@@ -22,11 +22,13 @@ import {
   logCheck,
   runnerCheck,
   tryLock,
+  writableCheck,
 } from '../../src/cli/home-checks.ts'
 import { holdHome as takeLock } from '../../src/journal/lock.ts'
 import { socketPath } from '../../src/socket.ts'
 import { holdHome, shellPlan } from '../audit/home.ts'
 import { removeFolder } from '../support/folders.ts'
+import { smallDisk } from '../support/small-disk.ts'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-doctor-'))
@@ -34,6 +36,20 @@ const folder = (): string => {
   return path
 }
 const room = { type: 0xef53, freeBytes: 1e12, freeFiles: 1e6, files: 1e7 }
+
+test('a home that is mounted read-only is not well, and what is told is where', ({ skip }) => {
+  const home = join(folder(), 'home')
+  const disk = smallDisk(home, 1)
+  if (disk === null) return skip('this user may not mount a file system')
+  writeFileSync(join(home, 'journal.db'), '')
+  expect(writableCheck(home)).toBeUndefined()
+
+  disk.protect(true)
+
+  expect(writableCheck(home)).toMatchObject({ status: 'fail', what: `${home} is mounted read-only` })
+  disk.protect(false)
+  expect(writableCheck(home)).toBeUndefined()
+})
 
 test('a folder is a home when it is a folder, yours, and closed to others', () => {
   const home = folder()

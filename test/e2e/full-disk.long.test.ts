@@ -1,7 +1,7 @@
 /**
  * A full disk as a user meets it: told at once, and gone on from when there is room.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type SmallDisk, smallDisk } from '../support/small-disk.ts'
@@ -71,6 +71,37 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
   await run('down')
   expect(await unsound()).toEqual([])
 })
+
+test.each([
+  ['full', (disk: SmallDisk) => disk.fill(), (disk: SmallDisk) => disk.makeRoom()],
+  ['write-protected', (disk: SmallDisk) => disk.protect(true), (disk: SmallDisk) => disk.protect(false)],
+] as const)(
+  'a daemon that cannot start in the background on a %s disk says why, and with which code',
+  {
+    timeout: 120_000,
+  },
+  async (_, begin, end) => {
+    const made = withDisk()
+    if (made === null) return
+    const { run, home, disk } = made
+    await run('up', '--detach')
+    await run('down')
+    const before = readdirSync(home)
+    begin(disk)
+
+    const said = await run('up', '--detach')
+    const json = await run('up', '--detach', '--json')
+    const quiet = await run('up', '--detach', '-q')
+
+    expect([said.code, json.code, quiet.code]).toEqual([12, 12, 12])
+    expect(said.err).toMatch(/^tenuto: .*cannot be written: .*(?:full|no space|read-only)/)
+    expect(quiet.err).toBe(said.err)
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'STORE_FULL' } })
+    end(disk)
+    expect(readdirSync(home)).toEqual(before)
+    expect((await run('up', '--detach')).code).toBe(0)
+  },
+)
 
 test('a foreground run says what it waits for, and goes on by itself', { timeout: 120_000 }, async ({
   skip,

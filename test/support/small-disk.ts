@@ -12,6 +12,8 @@ export type SmallDisk = Readonly<{
   fill: () => void
   /** Takes all that filled it away again. */
   makeRoom: () => void
+  /** Lets nobody write to it, or everybody again; who has a file open may go on. */
+  protect: (wanted: boolean) => void
 }>
 
 /** Mounts a disk of so many megabytes on a folder, which is made, until the test ends; null where this user may not. */
@@ -19,12 +21,14 @@ export const smallDisk = (folder: string, megabytes: number): SmallDisk | null =
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   try {
     const options = `size=${megabytes}m,mode=0700`
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tenuto', folder], { stdio: 'ignore' })
+    mount('mount', '-t', 'tmpfs', '-o', options, 'tenuto', folder)
   } catch {
     return null
   }
+  let isProtected = false
   onTestFinished(() => {
-    execFileSync('umount', ['-l', folder], { stdio: 'ignore' })
+    if (isProtected) mount('umount', '-l', folder)
+    mount('umount', '-l', folder)
   })
   let fillers = 0
   const filler = (): string => join(folder, `filler-${fillers}`)
@@ -37,5 +41,16 @@ export const smallDisk = (folder: string, megabytes: number): SmallDisk | null =
     makeRoom: () => {
       for (; fillers > 0; fillers -= 1) rmSync(filler())
     },
+    protect: (wanted) => {
+      // Over itself: what is open for writing below would keep it from being protected.
+      if (wanted) mount('mount', '--bind', folder, folder)
+      isProtected = wanted
+      if (wanted) mount('mount', '-o', 'remount,bind,ro', folder)
+      else mount('umount', '-l', folder)
+    },
   }
+}
+
+const mount = (program: string, ...args: string[]): void => {
+  execFileSync(program, args, { stdio: 'ignore' })
 }
