@@ -32,7 +32,7 @@ import {
   wrongState,
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
-import { type Definition, definitionHash, type Need } from './definition.ts'
+import { badKey, type Definition, definitionHash, type Need } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import type { FiguresQuery } from './guest.ts'
@@ -235,7 +235,6 @@ export type Runtime = Readonly<{
   stop: () => Promise<void>
 }>
 
-const KEY_MAX = 200
 const STATE_SCHEMA = '1'
 
 type Parts = Readonly<{
@@ -484,10 +483,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const submit = (definition: Definition, options: SubmitOptions = {}): Promise<PlanHandle> => {
     const { key } = options
     if (key === undefined) return staying.until(admit(definition, options))
-    if (typeof key !== 'string' || key === '' || key.length > KEY_MAX) {
-      const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
-      return Promise.reject(new TenutoError('USAGE', { what }))
-    }
+    const refused = badKey(key)
+    if (refused) return Promise.reject(refused)
     // Two submits under one key take turns, so that the second finds what the first made.
     const turn = (keyed.get(key) ?? Promise.resolve()).then(
       () => admit(definition, options),

@@ -164,7 +164,7 @@ export const command = async (
  * Whether a home has a journal.
  * @throws {TenutoError} as whoever would take it, when it had one that is gone.
  */
-const hasJournal = (home: string): boolean => {
+export const hasJournal = (home: string): boolean => {
   const { journal } = homePaths(home)
   return existsSync(journal) || readJournalFile(journal, () => true) !== undefined
 }

@@ -17,7 +17,7 @@ import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
-import { type InspectFlags, withInspector } from './inspect.ts'
+import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration, storageInWords } from './words.ts'
@@ -46,6 +46,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
       })
   }
   const maxParallel = parallelOf(flags.maxParallel)
+  inspectPortOf(flags)
   if (flags.detach) return detach(home, flags, on)
   const stop = signalled()
   const serve = await withInspector(await loadServing(on), flags, on)
