@@ -95,7 +95,7 @@ export const ERRORS = {
   },
   HOME_MISSING: {
     message: 'there is no home {home}',
-    hint: 'name the home that has the plans with `--home DIR`; the first `tenuto run FILE` makes one',
+    hint: 'name the home that has the plans with `--home DIR`; `tenuto run FILE` makes this one',
     exit: 2,
     http: 404,
   },

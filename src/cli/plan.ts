@@ -30,7 +30,7 @@ export const validate = async (
       for (const warning of warnings) on.talk(`warning: ${formatPlanError(warning)}`)
       const jobs = Object.keys(definition.jobs).length
       good.push({ file, name: definition.name, jobs, valid: true })
-      if (!on.json) on.answer(`${file}: plan ${definition.name}, ${jobs} job${jobs === 1 ? '' : 's'}, valid`)
+      if (!on.json) on.tell(`${file}: plan ${definition.name}, ${jobs} job${jobs === 1 ? '' : 's'}, valid`)
     } catch (error) {
       const code = complain(error)
       exit ||= code
@@ -122,10 +122,10 @@ export const version = async (flags: Globals): Promise<number> => {
   }
   const from =
     build.commit === null ? '' : `  commit ${build.commit.slice(0, 12)}${build.dirty ? '+changes' : ''}`
-  on.answer(`tenuto ${build.version}${from}`)
+  on.tell(`tenuto ${build.version}${from}`)
   const made = build.builtAt === null ? 'development' : `built ${build.builtAt}`
-  on.answer(`source ${shortHash(build.sourceHash)}  ${made}  node ${process.versions.node}`)
-  on.answer(`speaks schema ${SCHEMA} and runner protocol ${PROTOCOL_VERSION}`)
-  if (stale !== null) on.answer(`stale: ${stale}`)
+  on.tell(`source ${shortHash(build.sourceHash)}  ${made}  node ${process.versions.node}`)
+  on.tell(`speaks schema ${SCHEMA} and runner protocol ${PROTOCOL_VERSION}`)
+  if (stale !== null) on.tell(`stale: ${stale}`)
   return 0
 }
