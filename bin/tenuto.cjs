@@ -19,22 +19,21 @@ function start() {
   var main = path.join(root, 'dist', 'cli', 'main.js')
   endWithLauncher()
   if (!fs.existsSync(main)) {
-    refuse(
-      'BUILD_INCOMPLETE',
-      'the build is missing: there is no ' + main,
-      fs.existsSync(path.join(root, 'src'))
-        ? 'run `npm run build` in ' + root + ' (after `npm ci`)'
-        : 'install tenuto again',
-    )
+    refuse('BUILD_INCOMPLETE', 'the build is missing: there is no ' + main, mending())
   }
   var nodeModule = require('module')
   if (nodeModule.enableCompileCache) nodeModule.enableCompileCache()
   // Written as `import()` this file would not parse on Node 8.
   var load = new Function('url', 'return import(url)')
   load(require('url').pathToFileURL(main).href).catch(function (error) {
-    process.stderr.write('tenuto: the build does not load: ' + ((error && error.stack) || error) + '\n')
-    process.exit(EXIT_UNUSABLE)
+    refuse('BUILD_INCOMPLETE', 'the build does not load: ' + ((error && error.stack) || error), mending())
   })
+}
+
+function mending() {
+  return fs.existsSync(path.join(root, 'src'))
+    ? 'run `npm run build` in ' + root + ' (after `npm ci`)'
+    : 'install tenuto again'
 }
 
 /* Runs the same command on a newer Node that was installed beside this package, or says how to get one. */

@@ -100,7 +100,9 @@ const unwritable = (path: string, error: unknown): TenutoError => {
 
 const checkReadable = (path: string): void => {
   try {
-    if (statSync(path).isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+    const found = statSync(path)
+    if (found.isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+    if (!found.isFile()) throw new TenutoError('FILE_SPECIAL', { path, what: 'a pipe or a device' })
     accessSync(path, constants.R_OK)
   } catch (error) {
     if (isTenutoError(error)) throw error
@@ -118,8 +120,8 @@ const dropOld = (folder: string): void => {
 /**
  * Puts a backup in the place of the journal of a home that nobody holds, makes the home if there is none, and starts nothing. `force`
  * takes another home's.
- * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`, `FILE_UNREADABLE`; `BACKUP_UNUSABLE`; `STORE_CORRUPT`
- * when it is the journal itself that is to be accepted; `SCHEMA_NEWER`: nothing was changed.
+ * @throws {TenutoError} `HOME_HELD`; `BACKUP_FOREIGN`; `FILE_MISSING`, `FILE_IS_FOLDER`, `FILE_SPECIAL`, `FILE_UNREADABLE`;
+ * `BACKUP_UNUSABLE`; `STORE_CORRUPT` when it is the journal itself that is to be accepted; `SCHEMA_NEWER`: nothing was changed.
  */
 export const restoreHome = async (
   home: string,

@@ -3,6 +3,7 @@
  * decided in it: defaults merged, durations in milliseconds, needs checked, no cycle.
  */
 import { createHash } from 'node:crypto'
+import { TenutoError } from './errors.ts'
 import { canonical, type Json } from './json.ts'
 
 /** What a job asks of one of its needs: success; any end; or success or skipped. */
@@ -65,3 +66,13 @@ export const definitionHash = (definition: Definition): string =>
   createHash('sha256')
     .update(canonical(definition as unknown as Json))
     .digest('hex')
+
+/** The longest idempotency key, in characters. */
+const KEY_MAX = 200
+
+/** Why a value cannot be the idempotency key of a plan; undefined when it can. */
+export const badKey = (key: unknown): TenutoError | undefined => {
+  if (typeof key === 'string' && key !== '' && key.length <= KEY_MAX) return undefined
+  const what = `key is ${JSON.stringify(key)}; it must be a text of 1 to ${KEY_MAX} characters`
+  return new TenutoError('USAGE', { what })
+}

@@ -20,6 +20,12 @@ export const ERRORS = {
   NOT_YET: { message: '{what} is not in this version', hint: '{remedy}', exit: 2, http: 501 },
   FILE_MISSING: { message: 'there is no file {path}', hint: 'check the path', exit: 2, http: 400 },
   FILE_IS_FOLDER: { message: '{path} is a folder', hint: 'name a file in it', exit: 2, http: 400 },
+  FILE_SPECIAL: {
+    message: '{path} is {what}, and no file',
+    hint: 'write what comes from there to a file, and name that',
+    exit: 2,
+    http: 400,
+  },
   FILE_UNREADABLE: {
     message: '{path} cannot be read: {why}',
     hint: 'check its permissions',
@@ -86,6 +92,12 @@ export const ERRORS = {
     hint: 'see {path}; in the foreground: `tenuto up --home {home}`',
     exit: 5,
     http: 503,
+  },
+  HOME_MISSING: {
+    message: 'there is no home {home}',
+    hint: 'name the home that has the plans with `--home DIR`; `tenuto run FILE` makes this one',
+    exit: 2,
+    http: 404,
   },
   HOME_UNUSABLE: {
     message: 'the home {home} {why}',

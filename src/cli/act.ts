@@ -51,7 +51,7 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
         : !done.held && what === 'continue'
           ? 'may go on'
           : DONE[what]
-    on.answer(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
+    on.tell(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
   if (!done.held && (what === 'retry' || what === 'continue')) {
     const alive = await attemptsAlive(homeOf(flags), [done.plan])
@@ -70,8 +70,8 @@ export const sweep = async (flags: Globals): Promise<number> => {
     return 0
   }
   for (const { kind, plan, job, age_ms } of report.repaired)
-    on.answer(`repaired ${kind} ${plan}${job === null ? '' : `/${job}`}, ${duration(age_ms)} old`)
+    on.tell(`repaired ${kind} ${plan}${job === null ? '' : `/${job}`}, ${duration(age_ms)} old`)
   const looked = `${counted(report.plans, 'plan')} looked at`
-  on.answer(report.repaired.length === 0 ? `nothing to repair, ${looked}` : looked)
+  on.tell(report.repaired.length === 0 ? `nothing to repair, ${looked}` : looked)
   return 0
 }

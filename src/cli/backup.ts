@@ -39,7 +39,7 @@ export const restore = async (file: string, flags: RestoreFlags): Promise<number
     on.answer(JSON.stringify({ home, from: resolve(file), ...done }))
     return 0
   }
-  on.answer(
+  on.tell(
     `${home} is as it was in ${resolve(file)}: ${counted(done.plans, 'plan')} up to step ${done.position}`,
   )
   if (done.kept !== null) on.talk(`the journal that was there is kept: ${done.kept}`)

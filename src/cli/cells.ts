@@ -3,8 +3,10 @@
  * kept from steering the terminal.
  */
 import { stripVTControlCharacters } from 'node:util'
-import stringWidth from 'string-width'
+import { widthOf } from './paragraph.ts'
 import { spelled } from './screen.ts'
+
+export { widthOf } from './paragraph.ts'
 
 const GAP = 2
 /** The last column is worth this much before the first one gives way. */
@@ -34,9 +36,6 @@ export const colorful = (text: string): string => {
 /** A line as a terminal would have shown it in the end: of what was written over with carriage returns, what came last. */
 export const lastWritten = (line: string): string =>
   line.includes('\r') ? (line.split('\r').findLast((part) => part.trim() !== '') ?? '') : line
-
-/** How many columns a text takes. */
-export const widthOf = (text: string): number => (ASCII.test(text) ? text.length : stringWidth(text))
 
 const clip = (parts: readonly string[], width: number): readonly string[] => {
   const kept: string[] = []
@@ -83,17 +82,6 @@ export const wrapped = (text: string, width: number): readonly string[] => {
     const taken = Math.max(1, line.length)
     lines.push(parts.slice(0, taken).join(''))
     parts = parts.slice(taken)
-  }
-  return lines
-}
-
-/** A text in lines of at most so many columns, broken at blanks; a word that is longer stays whole, so that it can be copied. */
-export const brokenAtBlanks = (text: string, width: number): readonly string[] => {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && widthOf(longer) > width) lines.push(word)
-    else lines.splice(-1, 1, longer)
   }
   return lines
 }

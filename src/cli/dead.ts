@@ -49,7 +49,7 @@ const list = async (flags: ActFlags, on: Screen): Promise<number> => {
   const found = await reading(flags, (catalog) => catalog.deadLetters({ limit: SHOWN + 1 }))
   const letters = found.slice(0, SHOWN)
   if (on.json) on.answer(JSON.stringify(letters, null, 2))
-  else if (letters.length === 0) on.answer('no dead letters: every message has been delivered')
+  else if (letters.length === 0) on.tell('no dead letters: every message has been delivered')
   else for (const line of linesOf(letters, on, systemClock.now())) on.answer(line)
   if (found.length > letters.length) on.talk(`${on.marks.cut} and older ones`)
   if (letters.length > 0)
@@ -96,7 +96,7 @@ const wholeLines = (letter: WholeLetterShape): readonly string[] => [
 const settle = async (order: LetterOrder, id: number, flags: ActFlags, on: Screen): Promise<number> => {
   const { receipt, held } = await settleLetter(homeOf(flags), id, order, flags.reason)
   if (on.json) on.answer(JSON.stringify({ id, order, ...receipt }))
-  else on.answer(`dead letter ${id} ${order === 'discard' ? 'is discarded' : 'is delivered again'}`)
+  else on.tell(`dead letter ${id} ${order === 'discard' ? 'is discarded' : 'is delivered again'}`)
   if (!held && order === 'redeliver')
     on.talk(`nothing runs yet; what comes of it goes on with: tenuto resume${homeFlag(flags)}`)
   return 0

@@ -4,8 +4,6 @@
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
 import { isTenutoError, type TenutoError } from '../errors.ts'
-import { brokenAtBlanks } from './cells.ts'
-
 import { type Check, fail, info, ok } from './check.ts'
 import { homeOf } from './home.ts'
 import {
@@ -23,6 +21,7 @@ import {
   writableCheck,
 } from './home-checks.ts'
 import { machineChecks } from './machine-checks.ts'
+import { brokenAtBlanks } from './paragraph.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { counted } from './words.ts'
 

@@ -34,7 +34,7 @@ export const gc = async (flags: GcFlags): Promise<number> => {
     on.answer(JSON.stringify(done))
     return 0
   }
-  for (const line of linesOf(done)) on.answer(line)
+  for (const line of linesOf(done)) on.tell(line)
   if (done.dry_run && done.plans.length + done.attempts + done.dead_letters > 0)
     on.talk(`nothing was removed; the same without --dry-run removes it`)
   else if (!done.dry_run && !flags.shrink && done.journal.free_bytes > done.journal.bytes / 2)

@@ -24,19 +24,13 @@ import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, LetterOrder, Runtime } from '../runtime.ts'
+export { homeFlag } from './screen.ts'
 
 const PATIENCE_MS = 5_000
 const LOOK_MS = 50
 
 /** The folder of the home that the flags and the environment name. */
 export const homeOf = (globals: Globals): string => homeDir(globals.home)
-
-/** How a suggested command names this home: not at all when it is the usual one. */
-export const homeFlag = (globals: Globals): string =>
-  globals.home === undefined ? '' : ` --home ${quoted(globals.home)}`
-
-const quoted = (word: string): string =>
-  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 /** The holder of the home; undefined when nobody serves it. One of another build is told of in one line. */
 export const holderOf = async (home: string): Promise<HomeClient | undefined> => {
@@ -164,7 +158,7 @@ export const command = async (
  * Whether a home has a journal.
  * @throws {TenutoError} as whoever would take it, when it had one that is gone.
  */
-const hasJournal = (home: string): boolean => {
+export const hasJournal = (home: string): boolean => {
   const { journal } = homePaths(home)
   return existsSync(journal) || readJournalFile(journal, () => true) !== undefined
 }

@@ -21,7 +21,7 @@ export const withInspector = async (
   on: Pick<Screen, 'talk'>,
 ): Promise<Serve> => {
   if (!flags.inspect) return serve
-  const port = portOf(flags.inspectPort)
+  const port = inspectPortOf(flags)
   const without = (error: unknown): void =>
     on.talk(`warning: the inspector cannot be started, and all else goes on without it: ${wordsOf(error)}`)
   const loaded = await import('../inspector/serve.ts').catch(without)
@@ -46,7 +46,11 @@ export const withInspector = async (
   }
 }
 
-const portOf = (text: string | undefined): number => {
+/**
+ * The port that `--inspect=PORT` asks for; 0 picks one.
+ * @throws {TenutoError} `USAGE` when it is none.
+ */
+export const inspectPortOf = ({ inspectPort: text }: InspectFlags): number => {
   if (text === undefined) return 0
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port > 65_535)

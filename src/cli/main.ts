@@ -3,16 +3,18 @@
  * is called.
  */
 import { Command, CommanderError, Option } from 'commander'
-import { isTenutoError, TenutoError } from '../errors.ts'
+import { TenutoError } from '../errors.ts'
 import type { ActFlags } from './act.ts'
 import type { RestoreFlags } from './backup.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
 import type { GcFlags } from './gc.ts'
-import { unwritten, writeAnswer } from './output.ts'
+import { helpLayout } from './help.ts'
+import { unwritten, writeAnswer, writeTalk } from './output.ts'
 import type { LogFlags } from './read.ts'
+import { tellError } from './report.ts'
 import type { RunFlags } from './run.ts'
-import { complain, type Globals } from './screen.ts'
+import { complain, type Globals, homeFlag, screen, spelled } from './screen.ts'
 import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
@@ -30,53 +32,25 @@ const LATER: Readonly<Record<string, string>> = {
 
 const asksJson = process.argv.includes('--json')
 
-/** Prints an error: what is wrong, with the value, and what to do. Answers the exit code. */
+/** The flags of the command, once they are read. */
+let given: Globals = {}
+
+/** Prints an error. Answers the exit code. */
 const report = (error: unknown): number => {
-  const known = isTenutoError(error)
-    ? error
-    : new TenutoError('INTERNAL', { what: error instanceof Error ? error.message : String(error) }, error)
-  const errors = known.fields['errors'] as
-    | readonly {
-        file: string | null
-        line: number | null
-        column: number | null
-        path: string
-        message: string
-        hint: string | null
-      }[]
-    | undefined
-  if (asksJson) {
-    const docs = `docs/errors.md#${known.code.toLowerCase()}`
-    complain(
-      JSON.stringify({
-        error: {
-          code: known.code,
-          message: known.message,
-          hint: known.hint,
-          docs,
-          ...(errors ? { errors } : {}),
-        },
-      }),
-    )
-    return known.exit
-  }
-  if (errors) {
-    for (const { file, line, column, path, message, hint } of errors) {
-      const place = [file, line, column].filter((part) => part !== null).join(':')
-      complain(`${place}${path ? ` ${path}` : ''}: ${message}${hint ? ` (${hint})` : ''}`)
-    }
-    const count = Number(known.fields['count'] ?? errors.length)
-    if (count > errors.length) complain(`… and ${count - errors.length} more`)
-  } else complain(`tenuto: ${known.message}`)
-  complain(`  ${known.hint}`)
-  if (!isTenutoError(error) && error instanceof Error && process.argv.includes('-v'))
-    complain(error.stack ?? '')
-  return known.exit
+  const how = { json: asksJson, verbose: process.argv.includes('-v'), homeFlag: homeFlag(given) }
+  const { lines, exit } = tellError(error, how)
+  // One line of JSON is no sentence.
+  for (const line of lines)
+    if (asksJson) writeTalk(`${spelled(line)}\n`)
+    else complain(line)
+  return exit
 }
 
 const later = (what: string, remedy: string): never => {
   throw new TenutoError('NOT_YET', { what, remedy })
 }
+
+const output = { writeOut: writeAnswer, writeErr: () => {}, getOutHelpWidth: () => screen({}).width }
 
 const program = new Command('tenuto')
   .description('A supervised, durable runtime for plans of jobs.')
@@ -90,7 +64,8 @@ const program = new Command('tenuto')
   .helpCommand(false)
   .showHelpAfterError(false)
   .exitOverride()
-  .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
+  .configureOutput(output)
+  .configureHelp(helpLayout)
 
 let exit = 0
 const does =
@@ -98,15 +73,13 @@ const does =
   async (...all: unknown[]): Promise<void> => {
     const command = all.at(-1) as Command
     const above = command.parent === program ? '' : `${command.parent?.name()} `
-    checkBuild(`${above}${command.name()}`, command.optsWithGlobals())
-    exit = await act(command.optsWithGlobals(), ...(all.slice(0, -2) as A))
+    given = command.optsWithGlobals()
+    if (given.home === '') throw new TenutoError('USAGE', { what: '--home names no folder: it is empty' })
+    checkBuild(`${above}${command.name()}`, given)
+    exit = await act(given, ...(all.slice(0, -2) as A))
   }
 const sub = (usage: string, description: string): Command => {
-  const made = program
-    .command(usage)
-    .description(description)
-    .exitOverride()
-    .configureOutput({ writeOut: writeAnswer, writeErr: () => {} })
+  const made = program.command(usage).description(description).exitOverride().configureOutput(output)
   for (const option of [
     '--home <dir>',
     '--json',

@@ -11,7 +11,7 @@ import { runningBuild } from '../running-build.ts'
 import type { JobState } from '../states.ts'
 import { buildShape } from '../views/shapes.ts'
 import { homeOf, machineDiagrams, readingOf } from './home.ts'
-import { type Globals, screen } from './screen.ts'
+import { type Globals, type Screen, screen } from './screen.ts'
 
 /** `tenuto validate FILE…`: every file is looked at; the first bad one decides the exit code. */
 export const validate = async (
@@ -30,7 +30,7 @@ export const validate = async (
       for (const warning of warnings) on.talk(`warning: ${formatPlanError(warning)}`)
       const jobs = Object.keys(definition.jobs).length
       good.push({ file, name: definition.name, jobs, valid: true })
-      if (!on.json) on.answer(`${file}: plan ${definition.name}, ${jobs} job${jobs === 1 ? '' : 's'}, valid`)
+      if (!on.json) on.tell(`${file}: plan ${definition.name}, ${jobs} job${jobs === 1 ? '' : 's'}, valid`)
     } catch (error) {
       const code = complain(error)
       exit ||= code
@@ -44,6 +44,7 @@ export const validate = async (
 export const graph = async (of: string, flags: Globals & Readonly<{ format?: string }>): Promise<number> => {
   const on = screen(flags)
   const { GRAPH_FORMATS, renderGraph } = await import('../plans/graph.ts')
+  refuseText(flags, on)
   const format = GRAPH_FORMATS.find((known) => known === (flags.format ?? (on.json ? 'json' : 'tree')))
   if (!format)
     throw new TenutoError('USAGE', {
@@ -70,6 +71,12 @@ export const graph = async (of: string, flags: Globals & Readonly<{ format?: str
   }
 }
 
+/** JSON was asked for, and something else at once. */
+const refuseText = ({ format }: Readonly<{ format?: string }>, on: Pick<Screen, 'json'>): void => {
+  if (on.json && format !== undefined && format !== 'json')
+    throw new TenutoError('USAGE', { what: `--json and --format ${format} exclude each other` })
+}
+
 /** `tenuto schema plan`. */
 export const schema = async (what: string, flags: Globals): Promise<number> => {
   if (what !== 'plan') throw new TenutoError('USAGE', { what: `there is a schema of plan, not of ${what}` })
@@ -85,6 +92,7 @@ export const machines = async (
 ): Promise<number> => {
   const on = screen(flags)
   const diagrams = await machineDiagrams()
+  refuseText(flags, on)
   const format = flags.format ?? (on.json ? 'json' : 'mermaid')
   if (format !== 'mermaid' && format !== 'json') {
     throw new TenutoError('USAGE', { what: `--format ${format}: it is mermaid or json` })
@@ -114,10 +122,10 @@ export const version = async (flags: Globals): Promise<number> => {
   }
   const from =
     build.commit === null ? '' : `  commit ${build.commit.slice(0, 12)}${build.dirty ? '+changes' : ''}`
-  on.answer(`tenuto ${build.version}${from}`)
+  on.tell(`tenuto ${build.version}${from}`)
   const made = build.builtAt === null ? 'development' : `built ${build.builtAt}`
-  on.answer(`source ${shortHash(build.sourceHash)}  ${made}  node ${process.versions.node}`)
-  on.answer(`speaks schema ${SCHEMA} and runner protocol ${PROTOCOL_VERSION}`)
-  if (stale !== null) on.answer(`stale: ${stale}`)
+  on.tell(`source ${shortHash(build.sourceHash)}  ${made}  node ${process.versions.node}`)
+  on.tell(`speaks schema ${SCHEMA} and runner protocol ${PROTOCOL_VERSION}`)
+  if (stale !== null) on.tell(`stale: ${stale}`)
   return 0
 }

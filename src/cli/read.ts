@@ -48,7 +48,8 @@ export const ls = (what: string, flags: Globals): Promise<number> =>
     const plans = found.slice(0, PLANS_SHOWN)
     if (what === 'plans') {
       if (on.json) return document(on, plans)
-      if (plans.length === 0) on.talk(`no plans in ${homeOf(flags)} yet; start one: tenuto run FILE`)
+      if (plans.length === 0)
+        on.talk(`no plans in ${homeOf(flags)} yet; start one: tenuto run FILE${homeFlag(flags)}`)
       for (const line of planLines(plans, on, systemClock.now())) on.answer(line)
       if (found.length > plans.length)
         on.talk(`${on.marks.cut} and older ones: these are the newest ${plans.length}`)
@@ -292,7 +293,7 @@ export const events = async (
     if (on.json) on.answer(JSON.stringify(event))
     else {
       const move = from === to || from === null ? to : `${from} ${on.marks.arrow} ${to}`
-      on.answer(
+      on.tell(
         `${String(position).padStart(7)}  ${at}  ${plain(address)}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${plain(reason)}` : ''}`,
       )
     }

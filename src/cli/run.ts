@@ -3,14 +3,25 @@
  */
 import { existsSync } from 'node:fs'
 import { jobEnvironment } from '../config.ts'
-import type { Definition } from '../definition.ts'
+import { badKey, type Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld } from '../holder.ts'
+import { homePaths } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { type Followed, follow } from './follow.ts'
-import { awaitHolder, hold, holderOf, homeFlag, homeOf, type Runtime, readingOf, sourceOf } from './home.ts'
-import { type InspectFlags, withInspector } from './inspect.ts'
+import {
+  awaitHolder,
+  hasJournal,
+  hold,
+  holderOf,
+  homeFlag,
+  homeOf,
+  type Runtime,
+  readingOf,
+  sourceOf,
+} from './home.ts'
+import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
 import { named, running, unsettled } from './unheld.ts'
@@ -28,10 +39,15 @@ const WORST_FIRST = [12, 1, 9, 10, 11, 8, 5, 0] as const
 /** Runs a plan file; answers the exit code. */
 export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const on = screen(flags)
+  // Whatever can be wrong with what was asked is told before anything is read or made.
+  const timeoutMs = durationOf(flags.timeout)
+  const maxParallel = parallelOf(flags.maxParallel)
+  const refused = flags.key === undefined ? undefined : badKey(flags.key)
+  if (refused) throw refused
+  inspectPortOf(flags)
   const { readPlanFile } = await import('../plans/plan-file.ts')
   const read = await readPlanFile(file)
-  const definition = limited(read.definition, flags.maxParallel)
-  const timeoutMs = durationOf(flags.timeout)
+  const definition = maxParallel === undefined ? read.definition : { ...read.definition, maxParallel }
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
@@ -107,7 +123,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       holder.close()
     }
   }
-  if (!existsSync(home)) return await nothingThere(home, ref, on)
+  await refuseMissing(home, ref)
   const serve = await loadServing(on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
@@ -149,10 +165,15 @@ const takeUpAll = async (
   return taken
 }
 
-/** A home that is not there has no plan of this name, and is not made to say so. */
-const nothingThere = async (home: string, ref: string | undefined, on: Screen): Promise<number> => {
-  if (ref !== undefined) await (await readingOf(home)).resolve(ref)
-  return nothingToDo(on)
+/**
+ * A home that is not there, or has no journal, is not made to say that nothing is in it.
+ * @throws {TenutoError} `HOME_MISSING`, `JOURNAL_MISSING`; `REF_NOT_FOUND` where a plan is named.
+ */
+const refuseMissing = async (home: string, ref: string | undefined): Promise<void> => {
+  if (hasJournal(home)) return
+  if (ref !== undefined && !existsSync(home)) await (await readingOf(home)).resolve(ref)
+  if (!existsSync(home)) throw new TenutoError('HOME_MISSING', { home })
+  throw new TenutoError('JOURNAL_MISSING', { path: homePaths(home).journal })
 }
 
 const nothingToDo = (on: Screen): number => {
@@ -293,11 +314,6 @@ const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: Run
   on.talk(
     `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named(others)}), ${running(living.length)}; go on: tenuto resume${homeFlag(flags)}`,
   )
-}
-
-const limited = (definition: Definition, maxParallel: string | undefined): Definition => {
-  const value = parallelOf(maxParallel)
-  return value === undefined ? definition : { ...definition, maxParallel: value }
 }
 
 /**

@@ -5,6 +5,7 @@ import { isatty } from 'node:tty'
 import picocolors from 'picocolors'
 import { surroundings } from '../config.ts'
 import { writeAnswer, writeTalk } from './output.ts'
+import { paragraph } from './paragraph.ts'
 
 /** The flags every command has. */
 export type Globals = Readonly<{
@@ -16,6 +17,13 @@ export type Globals = Readonly<{
   home?: string
   allowStaleBuild?: boolean
 }>
+
+/** How a suggested command names this home: not at all when it is the usual one. */
+export const homeFlag = (globals: Globals): string =>
+  globals.home === undefined ? '' : ` --home ${quoted(globals.home)}`
+
+const quoted = (word: string): string =>
+  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 /** What a command writes to. */
 export type Screen = Readonly<{
@@ -34,9 +42,14 @@ export type Screen = Readonly<{
   table: Page
   /** One line, or a JSON document, to stdout. */
   answer: (text: string) => void
+  /** A sentence to stdout: on a terminal in lines that fit. */
+  tell: (text: string) => void
   /** Bytes to stdout, as they are. */
   bytes: (bytes: Uint8Array) => void
-  /** One line to stderr; nothing with `-q`. While a table stands there, it is said above it. */
+  /**
+   * A sentence to stderr: on a terminal in lines that fit, with `--json` as one line `{note}`; nothing with `-q`. While a table stands
+   * there, it is said above it.
+   */
   talk: (text: string) => void
   /** Says through something else what is said on stderr, until null: whoever draws there knows where there is room. */
   talkThrough: (say: ((text: string) => void) | null) => void
@@ -98,6 +111,9 @@ const sizeOf = (stream: NodeJS.WriteStream): Readonly<{ width: number; height: n
   return { width: stream.columns || WIDTH, height: stream.rows || HEIGHT }
 }
 
+/** The columns of stderr; without end when it is no terminal. */
+const talkWidth = (): number => (isatty(2) ? sizeOf(process.stderr).width : Number.POSITIVE_INFINITY)
+
 /** The screen of this process. */
 export const screen = (globals: Globals): Screen => {
   const around = surroundings()
@@ -107,12 +123,13 @@ export const screen = (globals: Globals): Screen => {
   const marks = around.unicode ? UNICODE : ASCII
   const say = (text: string): void => writeTalk(`${text}\n`)
   let through = say
+  const width = isatty(1) ? sizeOf(process.stdout).width : Number.POSITIVE_INFINITY
   return {
     json,
     quiet,
     live: around.live && !quiet && !json,
     asks: around.asks && globals.input !== false,
-    width: isatty(1) ? sizeOf(process.stdout).width : Number.POSITIVE_INFINITY,
+    width,
     paint: picocolors.createColors(colored && around.color.stdout),
     marks,
     table: {
@@ -128,9 +145,10 @@ export const screen = (globals: Globals): Screen => {
       write: writeTalk,
     },
     answer: (text) => writeAnswer(`${text}\n`),
+    tell: (text) => writeAnswer(`${json ? text : paragraph(text, width)}\n`),
     bytes: writeAnswer,
     talk: (text) => {
-      if (!quiet) through(text)
+      if (!quiet) through(json ? spelled(JSON.stringify({ note: text })) : paragraph(text, talkWidth()))
     },
     talkThrough: (other) => {
       through = other ?? say
@@ -148,5 +166,5 @@ export const spelled = (text: string): string =>
       : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 
-/** Writes an error, whatever the flags. What it cites cannot steer the terminal. */
-export const complain = (text: string): void => writeTalk(`${spelled(text)}\n`)
+/** Writes an error, whatever the flags: on a terminal in lines that fit. What it cites cannot steer the terminal. */
+export const complain = (text: string): void => writeTalk(`${paragraph(spelled(text), talkWidth())}\n`)

@@ -17,7 +17,7 @@ export const tree = async (flags: Globals): Promise<number> => {
   if (!holder) {
     if (lookAtHolder(home).held) throw noAnswer(home)
     if (on.json) on.answer(JSON.stringify(null))
-    else on.answer(`nobody serves ${home}, so that nothing is supervised`)
+    else on.tell(`nobody serves ${home}, so that nothing is supervised`)
     on.talk(`start a daemon: tenuto up${homeFlag(flags)}`)
     return 5
   }

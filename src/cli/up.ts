@@ -28,9 +28,10 @@ import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
-import { type InspectFlags, withInspector } from './inspect.ts'
+import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
+import { writeTalk } from './output.ts'
 import { loadServing, parallelOf } from './run.ts'
-import { complain, type Globals, type Screen, screen } from './screen.ts'
+import { type Globals, type Screen, screen } from './screen.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
@@ -57,6 +58,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
       })
   }
   const maxParallel = parallelOf(flags.maxParallel)
+  inspectPortOf(flags)
   if (flags.detach) return detach(home, flags, on)
   const stop = signalled()
   const serve = await withInspector(await loadServing(on), flags, on)
@@ -71,7 +73,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
     try {
       const open = await runtime.catalog.plans({ states: UNSETTLED, limit: 1_000 })
       const live = (await runtime.live()).length
-      on.answer(
+      on.tell(
         on.json
           ? JSON.stringify({ pid: process.pid, home, sock: served.path, plans: open.length, attempts: live })
           : `serving ${home} as pid ${process.pid}`,
@@ -124,6 +126,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     '--home',
     home,
     '--no-color',
+    ...(on.json ? ['--json'] : []),
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
@@ -149,10 +152,10 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       // Another may have been faster: then this one has ended, or is about to.
       if (pid !== child.pid) break
       draft.keep()
-      on.answer(
+      on.tell(
         on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
       )
-      if (flags.inspect) for (const line of inspectLines(path)) on.talk(line)
+      if (flags.inspect) relay(readFileSync(path, 'utf8'), on, INSPECTING)
       return 0
     }
     if (ended !== undefined) break
@@ -161,8 +164,8 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   // One that was not faster is about to say so.
   if (ended === undefined) await Promise.race([once(child, 'exit'), pause(ANSWERS_WITHIN_MS)])
   const said = draft.drop()
-  if (typeof ended === 'number' && ended > 0 && said !== '') {
-    complain(said)
+  if (typeof ended === 'number' && ended > 0 && (on.json ? /^\{"error":/m.test(said) : said !== '')) {
+    relay(said, on)
     return ended
   }
   // One that has filled the last of the disk could not even say so.
@@ -247,11 +250,16 @@ const taken = (path: string): string => {
   return said
 }
 
-/** Where the inspector of a daemon in the background is, or why there is none, as it has said. */
-const inspectLines = (path: string): readonly string[] =>
-  readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line.startsWith('inspect: ') || line.startsWith('warning: the inspector '))
+/** Where the inspector of a daemon in the background is, or why there is none. */
+const INSPECTING = /^(?:\{"note":")?(?:inspect: |warning: the inspector )/
+
+/** Says what a daemon in the background has said. With `--json` it has said JSON, which is passed on as it is. */
+const relay = (said: string, on: Screen, which = /./): void => {
+  for (const line of said.split('\n').filter((each) => which.test(each)))
+    if (!on.json) on.talk(line)
+    else if (line.startsWith('{"note":')) on.talk((JSON.parse(line) as { note: string }).note)
+    else if (line.startsWith('{"error":')) writeTalk(`${line}\n`)
+}
 
 /** Tells the daemon of a home to stop, and sees it go; answers the exit code. */
 export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {
@@ -262,7 +270,7 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
   const holder = await awaitHolder(home)
   if (!holder) {
     refuseUnserved(home)
-    on.answer(on.json ? JSON.stringify({ home, stopped: null }) : `nobody serves ${home}`)
+    on.tell(on.json ? JSON.stringify({ home, stopped: null }) : `nobody serves ${home}`)
     return 0
   }
   const { pid, command } = holder.holder
@@ -287,7 +295,7 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw noAnswer(home)
     await pause(LOOK_MS)
   }
-  on.answer(
+  on.tell(
     on.json
       ? JSON.stringify({ home, stopped: pid, attempts: left })
       : `stopped pid ${pid}, which served ${home}`,
@@ -326,17 +334,17 @@ export const status = async (flags: Globals): Promise<number> => {
     // A holder of an earlier build does not say.
     const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
-    on.answer(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
-    on.answer(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
-    on.answer(`plans     ${inWords(counts.plans)}`)
-    on.answer(`jobs      ${inWords(counts.jobs)}`)
-    on.answer(`attempts  ${counts.attempts_live} live`)
-    for (const line of storageLines(state.sections.journal)) on.answer(line)
-    if (counts.dead_letters > 0) on.answer(`dead      ${counted(counts.dead_letters, 'letter')}`)
+    on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
+    on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
+    on.tell(`plans     ${inWords(counts.plans)}`)
+    on.tell(`jobs      ${inWords(counts.jobs)}`)
+    on.tell(`attempts  ${counts.attempts_live} live`)
+    for (const line of storageLines(state.sections.journal)) on.tell(line)
+    if (counts.dead_letters > 0) on.tell(`dead      ${counted(counts.dead_letters, 'letter')}`)
     if (counts.sweep_repairs > 0)
-      on.answer(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
+      on.tell(`repaired  ${counted(counts.sweep_repairs, 'time')}: tenuto events${homeFlag(flags)}`)
     if (sections?.analytics.status === 'unavailable')
-      on.answer(plain(sections.analytics.error?.message ?? 'analytics is not there'))
+      on.tell(plain(sections.analytics.error?.message ?? 'analytics is not there'))
     return 0
   }
   const reading = await readingOf(home)
@@ -345,9 +353,9 @@ export const status = async (flags: Globals): Promise<number> => {
   const remedy = `start a daemon: tenuto up${homeFlag(flags)}`
   if (on.json) on.answer(JSON.stringify({ home, daemon: null, unsettled: open.length }))
   else {
-    on.answer(`nobody serves ${home}`)
+    on.tell(`nobody serves ${home}`)
     if (open.length > 0)
-      on.answer(`${counted(open.length, 'plan')} ${open.length === 1 ? 'has' : 'have'} not ended`)
+      on.tell(`${counted(open.length, 'plan')} ${open.length === 1 ? 'has' : 'have'} not ended`)
     on.talk(remedy)
   }
   return 5

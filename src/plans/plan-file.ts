@@ -1,6 +1,7 @@
 /**
  * Plan files: from a path or a text to a compiled plan, or to every error with its line and column.
  */
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import type { Definition } from '../definition.ts'
@@ -46,7 +47,7 @@ export const defaultName = (file?: string): string => {
 /**
  * Reads and compiles a plan file: YAML, JSON, or a TypeScript or JavaScript module whose default export is a plan, which is run in a
  * process of its own. Errors name the file as it is given here.
- * @throws {TenutoError} FILE_MISSING, FILE_IS_FOLDER, FILE_UNREADABLE or FILE_TOO_BIG when there is nothing to read.
+ * @throws {TenutoError} FILE_MISSING, FILE_IS_FOLDER, FILE_SPECIAL, FILE_UNREADABLE or FILE_TOO_BIG when there is nothing to read.
  * @throws {TenutoError} PLAN_INVALID with every error when its content is wrong.
  */
 export const readPlanFile = async (path: string): Promise<PlanFile> => {
@@ -142,9 +143,11 @@ const decode = (bytes: Buffer, file: string): string => {
 const readBytes = async (path: string): Promise<Buffer> => {
   let handle: FileHandle | undefined
   try {
-    handle = await open(path, 'r')
+    // Without O_NONBLOCK a pipe that nobody writes to would be waited for.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const found = await handle.stat()
     if (found.isDirectory()) throw new TenutoError('FILE_IS_FOLDER', { path })
+    if (!found.isFile()) throw new TenutoError('FILE_SPECIAL', { path, what: kindOf(found) })
     if (found.size > FILE_BYTES_MAX) throw tooBig(path, found.size)
     return await readAll(handle, path)
   } catch (error) {
@@ -153,6 +156,9 @@ const readBytes = async (path: string): Promise<Buffer> => {
     await handle?.close()
   }
 }
+
+const kindOf = (found: Stats): string =>
+  found.isFIFO() ? 'a pipe' : found.isSocket() ? 'a socket' : 'a device'
 
 /** Reads to the end, also where the size is not known before, and never much more than the bound. */
 const readAll = async (handle: FileHandle, path: string): Promise<Buffer> => {
@@ -183,6 +189,7 @@ const asFileError = (error: unknown, path: string): unknown => {
   if (error instanceof TenutoError || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
   if (code === 'ENOENT' || code === 'ENOTDIR') return new TenutoError('FILE_MISSING', { path }, error)
+  if (code === 'ENXIO') return new TenutoError('FILE_SPECIAL', { path, what: 'a socket' }, error)
   if (code === 'EISDIR') return new TenutoError('FILE_IS_FOLDER', { path }, error)
   return new TenutoError('FILE_UNREADABLE', { path, why: WHY[code] ?? error.message }, error)
 }

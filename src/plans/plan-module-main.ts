@@ -7,6 +7,7 @@ import { registerHooks } from 'node:module'
 import { extname } from 'node:path'
 import { argv, exit } from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { promiseHooks } from 'node:v8'
 import { definePlan, type PlanSource, UNNAMED } from './define-plan.ts'
 import type { PlanError } from './problem.ts'
 
@@ -83,6 +84,36 @@ const load = async (): Promise<ModuleAnswer> => {
   }
 }
 
+/** A plan module that makes more promises than this is not watched any more: each costs a stack. */
+const PROMISES_WATCHED_MAX = 20_000
+
+/** Notes where the module last began to wait at its top level. */
+const watchAwaits = (): Readonly<{ stop: () => void; place: () => readonly [number, number] | null }> => {
+  let left = PROMISES_WATCHED_MAX
+  let place: readonly [number, number] | null = null
+  const stop = promiseHooks.onInit(() => {
+    left -= 1
+    if (left < 0) {
+      place = null
+      stop()
+      return
+    }
+    // What runs at the top level of a module has no name in a stack, and so no brackets around its place.
+    const frame = (new Error().stack ?? '').split('\n').find((line) => line.startsWith(`    at ${url}:`))
+    const [, line, column] = /:(\d+):(\d+)$/.exec(frame ?? '') ?? []
+    if (line !== undefined) place = [Number(line), Number(column)]
+  }) as () => void
+  return { stop, place: () => place }
+}
+
+const unfinished = (place: readonly [number, number] | null): ModuleAnswer => {
+  const [line, column] = place ?? [null, null]
+  const where = place === null ? '' : ' here'
+  const message = `the plan module never finished loading: it waits${where} for something that never comes`
+  const hint = 'a plan module only describes: end or remove the `await`, and let its jobs do the waiting'
+  return { errors: [{ file: null, line, column, path: '', message, hint }], total: 1 }
+}
+
 const toText = (answer: ModuleAnswer): string => {
   try {
     return JSON.stringify(answer)
@@ -91,5 +122,14 @@ const toText = (answer: ModuleAnswer): string => {
   }
 }
 
-const text = toText(await load())
-createWriteStream('', { fd: 3 }).end(text, () => exit(0))
+const answer = (given: ModuleAnswer): void => {
+  createWriteStream('', { fd: 3 }).end(toText(given), () => exit(0))
+}
+
+// No `await` here: of one that never ends Node would speak in our name.
+const awaits = watchAwaits()
+process.once('beforeExit', () => answer(unfinished(awaits.place())))
+void load().then((given) => {
+  awaits.stop()
+  answer(given)
+})

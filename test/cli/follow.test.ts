@@ -43,6 +43,7 @@ const following = async (source: Source, flags: Partial<Screen> = {}) => {
     marks: ASCII,
     table: { ...page(80, 24, ASCII), write: () => {} },
     answer: () => {},
+    tell: () => {},
     bytes: () => {},
     talk: (text) => {
       said += `${text}\n`

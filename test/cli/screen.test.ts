@@ -49,6 +49,23 @@ test('answers go to stdout and talk to stderr; -q leaves the answer; --no-color 
   })
 })
 
+test('with --json what is said beside the answer is JSON too, a line each', async () => {
+  const { out, err } = await speaking(
+    `const on = screen({ json: true }); on.tell('{"a":1}'); on.talk('two\\nlines \\u202e'); on.talk('more')`,
+    undefined,
+    { FORCE_COLOR: '1' },
+  )
+
+  expect(out).toBe('{"a":1}\n')
+  expect(
+    err
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual([{ note: 'two\nlines \u202e' }, { note: 'more' }])
+  expect(err).not.toContain('\u202e')
+})
+
 test('a reader that has gone away, or never reads in time, is no error and loses nothing it still reads', async () => {
   const gone = await speaking(
     'const on = screen({}); process.once("SIGUSR2", () => { for (let n = 0; n < 100; n++) { on.answer("x".repeat(1000)); on.table.write("y") } process.exit(7) }); setInterval(() => {}, 1000); on.talk("ready")',

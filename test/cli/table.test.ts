@@ -30,6 +30,7 @@ const on = (terminal: Glass, live = true): Screen => {
       marks: UNICODE,
       write: terminal.write,
     },
+    tell: () => {},
     answer: () => {},
     bytes: () => {},
     talk: (text) => through(text),

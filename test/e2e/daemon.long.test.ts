@@ -36,7 +36,7 @@ test('without a daemon: status says so with 5, down has nothing to do, run --det
   expect(await run('down')).toMatchObject({ code: 0, out: `nobody serves ${home}\n` })
   const detached = await run('run', 'q.yaml', '--detach')
   expect(detached.code).toBe(5)
-  expect(detached.err).toContain('start one with `tenuto up`')
+  expect(detached.err).toContain('start one with `tenuto up --home')
   expect(existsSync(home)).toBe(false)
 })
 
@@ -139,7 +139,7 @@ test('whoever meets a foreground run is told who it is and what leads on, and no
     const said = await run(...args)
     expect(said.code).toBe(5)
     expect(said.err).toContain(`is held by pid ${holder.child.pid} (tenuto run`)
-    expect(said.err).toMatch(/wait until it has ended, or stop that \(`tenuto cancel REF`\)/)
+    expect(said.err).toMatch(/wait until it has ended, or stop that \(`tenuto cancel REF --home [^`]+`\)/)
     expect(said.err).not.toContain('--detach')
   }
   file('open', '')
@@ -181,7 +181,7 @@ test('a foreground run is no daemon: down refuses with 7, and another run with 5
 
   const down = await run('down')
   expect(down.code).toBe(7)
-  expect(down.err).toContain('`tenuto cancel REF`')
+  expect(down.err).toContain('`tenuto cancel REF --home')
   const other = await run('run', 'g.yaml')
   expect(other.code).toBe(5)
   expect(other.err).toContain(`pid ${running.child.pid} (tenuto run`)

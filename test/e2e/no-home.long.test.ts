@@ -14,7 +14,7 @@ test.each([
   [['gc', '--shrink'], 0],
   [['status'], 5],
   [['down'], 0],
-  [['resume'], 0],
+  [['resume'], 2],
   [['resume', 'x'], 4],
   [['backup'], 2],
   [['backup', 'x.db'], 2],

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isTenutoError, TenutoError } from '../../src/errors.ts'
 import { defaultName, parsePlan, readPlanFile } from '../../src/plans/plan-file.ts'
 import { formatPlanError, type PlanError } from '../../src/plans/problem.ts'
@@ -516,6 +518,26 @@ describe('reading a file', () => {
     const read = await readPlanFile(path)
 
     expect(read).toMatchObject({ file: path, base: folder, warnings: [], definition: { name: 'good' } })
+  })
+
+  test('what is no file is refused at once: a pipe that nobody writes to, a socket, a device', async () => {
+    const pipe = join(folder, 'pipe.yaml')
+    execFileSync('mkfifo', [pipe])
+    const socket = join(folder, 'socket.yaml')
+    const server = createServer().listen(socket)
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+
+    for (const [path, what] of [
+      [pipe, 'a pipe'],
+      [socket, 'a socket'],
+      ['/dev/null', 'a device'],
+    ] as const)
+      expect(await failureOf(() => readPlanFile(path))).toMatchObject({
+        code: 'FILE_SPECIAL',
+        exit: 2,
+        message: `${path} is ${what}, and no file`,
+      })
   })
 
   test('a missing file, a folder and an unreadable file are wrong usage', async () => {

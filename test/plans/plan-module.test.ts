@@ -146,4 +146,47 @@ describe('a plan that is a program', () => {
       exit: 2,
     })
   })
+
+  test('that never finishes loading is told where it waits, and what to do', async () => {
+    const never = fileWith(
+      'never.plan.ts',
+      'const asked: number = 1',
+      'export default {}',
+      'await new Promise(() => {})',
+    )
+    const later = fileWith(
+      'later.plan.ts',
+      'await Promise.resolve(1)',
+      'const it =',
+      '  await new Promise(() => {})',
+    )
+    const plan = fileWith('plan.plan.ts', 'export default new Promise(() => {})')
+    const hint = 'a plan module only describes: end or remove the `await`, and let its jobs do the waiting'
+    const message = (here: string) =>
+      `the plan module never finished loading: it waits${here} for something that never comes`
+
+    expect(await errorsOf(readPlanFile(never))).toEqual([
+      { file: never, line: 4, column: 7, path: '', message: message(' here'), hint },
+    ])
+    expect(await errorsOf(readPlanFile(later))).toMatchObject([{ line: 4, column: 9 }])
+    expect(await errorsOf(readPlanFile(plan))).toMatchObject([
+      { file: plan, message: expect.stringContaining('never finished loading') as string },
+    ])
+  })
+
+  test('that makes promises without number is watched no longer than it costs nothing', async () => {
+    const many = fileWith(
+      'many.plan.ts',
+      'for (let at = 0; at < 200_000; at++) void Promise.resolve(at).then(() => {})',
+      'await new Promise(() => {})',
+    )
+
+    expect(await errorsOf(readPlanFile(many))).toMatchObject([
+      {
+        line: 1,
+        column: 1,
+        message: 'the plan module never finished loading: it waits for something that never comes',
+      },
+    ])
+  })
 })
