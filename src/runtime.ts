@@ -32,7 +32,7 @@ import {
 } from './command.ts'
 import { jobEnvironment } from './config.ts'
 import { type Definition, definitionHash, type Need } from './definition.ts'
-import { TenutoError } from './errors.ts'
+import { isTenutoError, TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import type { FiguresQuery } from './guest.ts'
 import type { HolderRecord } from './holder.ts'
@@ -391,6 +391,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     fail = resolve
   })
   const broken = (error: unknown): void => {
+    // A commit that waited for a writer when it was told to stop.
+    if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
     fail(error)
     steps.close()
