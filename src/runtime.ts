@@ -18,7 +18,7 @@ import { alive } from './alive.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { systemClock } from './clock.ts'
-import { TenutoError } from './errors.ts'
+import { isTenutoError, TenutoError } from './errors.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
@@ -153,6 +153,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     fail = resolve
   })
   const broken = (error: unknown): void => {
+    // A commit that waited for a writer when it was told to stop.
+    if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
     fail(error)
     steps.close()

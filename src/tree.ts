@@ -268,6 +268,7 @@ const guestNode = (
     : {
         ...node,
         state: data.state === 'up' ? node.state : `${status}, ${data.state}`,
+        ...(data.silent_since === null ? {} : { since_ms: Math.max(0, now - Date.parse(data.silent_since)) }),
         last_error: error?.message ?? null,
         history:
           error === null || data.failed_at === null

@@ -1,8 +1,9 @@
 /**
  * Siblings never notice: twenty plans of twenty processes each, and a fault in one part of the runtime, or in one plan. Every other
- * plan takes the very steps it takes without the fault, and no process is started twice.
+ * plan takes the very steps it takes without the fault, and no process is started twice: each puts itself on record, and the system is
+ * asked every 50 ms.
  */
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -29,6 +30,34 @@ const killAnalytics: Fault = async ({ runtime }) => {
   await expect.poll(async () => (await section())?.restarts, { timeout: 30_000 }).toBe(1)
 }
 
+/** What the system says of a process: the attempt it belongs to, whether it leads its group, and when it began. */
+const seenAt = (pid: string): readonly [key: string, identity: string] | null => {
+  try {
+    const key = /(?:^|\0)TENUTO_ATTEMPT_KEY=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1]
+    if (key === undefined) return null
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [state, , group, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return group === pid && state !== 'Z' ? [key, `${pid} ${fields[16]}`] : null
+  } catch {
+    // It is gone, or somebody else's.
+    return null
+  }
+}
+/** Looks every 50 ms at every process of the machine: which ones have led each attempt. */
+const watchProcesses = () => {
+  const leaders = new Map<string, Set<string>>()
+  const look = (): void => {
+    for (const pid of readdirSync('/proc')) {
+      const seen = /^\d+$/.test(pid) ? seenAt(pid) : null
+      if (!seen) continue
+      const [key, identity] = seen
+      leaders.set(key, (leaders.get(key) ?? new Set()).add(identity))
+    }
+  }
+  const timer = setInterval(look, 50).unref()
+  return { leaders, end: (): void => clearInterval(timer) }
+}
+
 /** Runs the plans with a fault, if any, once half of the jobs of the first have begun; answers what each plan did. */
 const lifeOf = async (fault: Fault | null) => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-siblings-'))
@@ -41,7 +70,8 @@ const lifeOf = async (fault: Fault | null) => {
     sweepMs: 100,
     analytics: true,
   })
-  const run = `echo "$TENUTO_JOB $$ $TENUTO_ATTEMPT_KEY" >> ${ledger}; sleep 0.01`
+  const run = `echo "$TENUTO_JOB $$ $TENUTO_ATTEMPT_KEY" >> ${ledger}; sleep 0.06`
+  const processes = watchProcesses()
   const definition = planOf(chain(JOBS), () => ({ kind: 'run', run, onLost: 'hold' }))
   const plans = await Promise.all(Array.from({ length: PLANS }, () => runtime.submit(definition)))
   const [first] = plans.map(({ id }) => id)
@@ -58,14 +88,21 @@ const lifeOf = async (fault: Fault | null) => {
     steps.get(plan)?.push(`${job ?? ''} ${seq} ${type} ${from} ${to} ${attempt}`)
   const { repairs } = runtime.counts()
   await runtime.stop()
+  processes.end()
   const started = readFileSync(ledger, 'utf8').trim().split('\n')
   removeFolder(folder)
+  const keys = started.map((line) => line.split(' ')[2] ?? '')
+  const pids = new Map(started.map((line) => [line.split(' ')[2], line.split(' ')[1]]))
+  const [home] = keys[0]?.split('/') ?? []
+  const seen = [...processes.leaders].filter(([key]) => key.startsWith(`${home}/`))
   return {
     first: first as string,
     ends: new Map(plans.map(({ id }, at) => [id, ends[at]?.state])),
     steps,
     repairs,
-    keys: started.map((line) => line.split(' ')[2]),
+    keys,
+    /** Attempts that the system showed, each with those that led it and the one that put itself on record. */
+    seen: seen.map(([key, leaders]) => [key, pids.get(key), [...leaders]] as const),
   }
 }
 
@@ -94,6 +131,10 @@ describe('siblings never notice a failure of', { timeout: 300_000 }, () => {
     }
     expect(life.keys).toHaveLength(PLANS * JOBS)
     expect(new Set(life.keys).size).toBe(PLANS * JOBS)
+    // The ledger knows who came as far as writing; the system, who was there at all.
+    expect(life.seen.length).toBeGreaterThan(0)
+    for (const [key, pid, leaders] of life.seen)
+      expect(leaders, key).toEqual([expect.stringMatching(`^${pid} \\d+$`)])
     expect(life.repairs).toBe(0)
   })
 })

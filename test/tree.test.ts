@@ -297,6 +297,29 @@ test('two parts that fail at once, the writer of the journal among them, keep no
   expect(runtime.tree().state).toBe('ended')
 })
 
+test('a stop while a plan and a command wait for a writer that is to be started again keeps nobody waiting', async () => {
+  const { runtime, faults } = await open()
+  const sleeping = planOf(chain(1), () => ({ kind: 'run', run: 'sleep 5', onLost: 'hold', graceMs: 0 }))
+  const plan = await runtime.submit(sleeping)
+  await runtime.idle()
+  const thrown = faults.throwAt({ part: 'journal' })
+  const asked = [
+    runtime.submit(sleeping).catch((error: unknown) => error),
+    runtime.command(plan.id, null, { do: 'cancel' }).catch((error: unknown) => error),
+  ]
+  await thrown
+  // It is undone and offered again long before the pause of the writer is over.
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+
+  await runtime.stop()
+
+  for (const answer of asked) expect(await answer).toMatchObject({ code: 'STOPPED' })
+  expect(node(runtime.tree(), 'journal')).toMatchObject({
+    state: 'stopped',
+    last_error: expect.stringMatching(/^injected/),
+  })
+})
+
 test('a writer that fails twice in a row is started twice, and the plan ends as without it', async () => {
   const { runtime, faults, folder } = await open()
   const ledger = join(folder, 'ledger')
@@ -308,6 +331,7 @@ test('a writer that fails twice in a row is started twice, and the plan ends as 
   await thrown
   expect(state).toBe('succeeded')
   expect(ledgerOf(ledger)).toEqual(['j0', 'j1', 'j2', 'j3', 'j4'])
+  expect(node(runtime.tree(), 'journal').restarts?.count).toBe(2)
 })
 
 test('an actor that cannot even be ended is left alone, on record, and nobody else notices', async () => {

@@ -102,6 +102,8 @@ type Life = {
   cancels: Map<string, () => void>
   lastWords: string | null
   ping: number
+  /** Since when it has been asked something and has said nothing at all, in monotonic ms; null when it is not waited for. */
+  askedAt: number | null
 }
 
 /** Analytics of a home that is held. */
@@ -214,6 +216,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       cancels: new Map(),
       lastWords: null,
       ping: 0,
+      askedAt: null,
     }
     life = of
     // What it wrote last comes with `close`, which a process that it started itself could hold back.
@@ -301,6 +304,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const say = (of: Life, message: ToGuest): void => {
     if (of !== life || !of.channel.writable) return
     of.due += ANSWERS[message.type]
+    of.askedAt ??= clock.monotonic()
     of.channel.write(`${JSON.stringify(message)}\n`)
   }
   const heard = (of: Life, line: string): void => {
@@ -310,6 +314,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
     if (message.type !== 'failed') of.due -= 1
     if (of.due < 0) return failed(of, `it said more than it was asked: ${message.type}`)
     heardAt = clock.now()
+    of.askedAt = null
     take(of, message)
   }
   const take = (of: Life, message: FromGuest): void => {
@@ -414,6 +419,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
       context: snapshot.context,
       pid: life?.process.pid ?? null,
       isThere,
+      askedAt: life?.askedAt ?? null,
       readError,
       head,
       reckoning,

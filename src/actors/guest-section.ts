@@ -24,6 +24,8 @@ export type Sight = Readonly<{
   pid: number | null
   /** Whether it has greeted, and has not failed since. */
   isThere: boolean
+  /** Since when it has been asked something and has said nothing; null when it is not waited for. */
+  askedAt: number | null
   /** Why it gets no steps; null when it does. */
   readError: string | null
   /** The highest position that was seen; null before the first. */
@@ -36,24 +38,28 @@ export type Sight = Readonly<{
 
 /** So many steps behind is no news; more is. */
 const BEHIND_MAX = 1_000
+/** A guest that has said nothing for so long after it was asked is said to be silent, long before it is ended for it, in ms. */
+const SILENT_MS = 1_000
 
 /** The section of analytics. `age_ms` is since it was last heard of, or since it was to begin. */
 export const sectionOf = (seen: Sight): SectionShape<AnalyticsData | null> => {
-  const { now, context, isThere, readError, head, reckoning, heardAt } = seen
+  const { now, context, isThere, askedAt, readError, head, reckoning, heardAt } = seen
   const { error, restarts, failedAt, nextAt } = context
   const cursor = reckoning?.cursor ?? null
   const behind = cursor === null || head === null ? null : Math.max(0, head - cursor)
   const isUp = isThere && readError === null
   const isStarting = error === null && readError === null && !isThere
   const isWhole = behind !== null && behind <= BEHIND_MAX
+  const isSilent = askedAt !== null && seen.monotonic - askedAt >= SILENT_MS
+  const isWell = isWhole && !isSilent
   const wall = (at: number): string => iso(now + at - seen.monotonic)
   return {
-    status: isUp && isWhole ? 'ok' : isUp || isStarting ? 'stale' : 'unavailable',
+    status: isUp && isWell ? 'ok' : isUp || isStarting ? 'stale' : 'unavailable',
     as_of: heardAt === null ? null : iso(heardAt),
     age_ms: Math.max(0, now - (heardAt ?? seen.beganAt)),
     error: isUp ? null : errorOf(readError ?? error?.text),
     data: {
-      state: isUp && !isWhole ? 'catching-up' : (WORDS[seen.state] ?? seen.state),
+      state: isUp && !isWell ? (isSilent ? 'silent' : 'catching-up') : (WORDS[seen.state] ?? seen.state),
       pid: seen.pid,
       cursor,
       head,
@@ -61,6 +67,7 @@ export const sectionOf = (seen: Sight): SectionShape<AnalyticsData | null> => {
       missed_steps: reckoning?.missed ?? null,
       restarts,
       failures: failedAt.length,
+      silent_since: isUp && isSilent ? wall(askedAt) : null,
       failed_at: error === null ? null : wall(error.at),
       next_try_at: nextAt === null ? null : wall(nextAt),
       total: reckoning?.total ?? null,

@@ -500,7 +500,12 @@ export const host = (ports: HostPorts): Host => {
   ): Promise<void> => {
     counts.failedCommits += 1
     if (isTenutoError(error, 'STORE_FULL')) away.failed(error)
-    else if (!isTenutoError(error, 'STORE_RESTARTED')) return die(error)
+    else if (!isTenutoError(error, 'STORE_RESTARTED')) {
+      // What was in that commit waits in no queue any more.
+      for (const { fail } of admitted) fail(error)
+      for (const [, { offer }] of attempted.done.offered) offer?.fail(error)
+      return die(error)
+    }
     const { done, stored } = attempted
     try {
       const { happened, waiting } = await takeBack(attempted)

@@ -75,6 +75,8 @@ export const runGuest = ({ file, home, channel, leave, ...parts }: GuestParts): 
     ask()
   }
   const heard = (message: ToGuest): void => {
+    // What is written to a file that nobody finds is lost; the next life counts from what is there.
+    if (!store.isInPlace()) throw new Error(`${file} was removed or replaced`)
     if (message.type === 'ping') say({ type: 'pong', id: message.id })
     else if (message.type === 'numbers')
       say({ type: 'numbers', id: message.id, numbers: numbersOf(store, message.query) })

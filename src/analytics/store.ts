@@ -3,7 +3,7 @@
  * broken, of another schema, or of another home is made anew and counted again from the journal. It may lose the last moments in a
  * power cut, numbers and cursor together.
  */
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { type Driver, openNodeSqlite, resultCode } from '../journal/driver.ts'
 import {
   BUCKETS_MAX,
@@ -43,6 +43,8 @@ export type Store = Readonly<{
     limit: number,
   ) => readonly Readonly<{ plan: string; job: string; tally: Tally }>[]
   buckets: (size: BucketSize) => readonly Readonly<{ start: number; bucket: Bucket }>[]
+  /** Whether the file still is the one that was opened: another may lie in its place, or none. */
+  isInPlace: () => boolean
   close: () => void
 }>
 
@@ -76,7 +78,7 @@ export const openStore = (file: string, home: string): Store => {
   let driver: Driver | undefined
   try {
     driver = openNodeSqlite(file, 'write')
-    if (isOurs(driver, home)) return storeOn(driver)
+    if (isOurs(driver, home)) return storeOn(driver, file)
     driver.close()
   } catch (error) {
     driver?.close()
@@ -95,7 +97,7 @@ export const newStore = (file: string, home: string): Store => {
     )
     driver.prepare('INSERT INTO meta (id, home, cursor, missed) VALUES (1, ?, 0, 0)').run(home)
     driver.exec('COMMIT')
-    return storeOn(driver)
+    return storeOn(driver, file)
   } catch (error) {
     driver.close()
     throw error
@@ -109,7 +111,14 @@ const isOurs = (driver: Driver, home: string): boolean => {
   return sound === 'ok' && driver.prepare('SELECT home FROM meta').get()?.[0] === home
 }
 
-const storeOn = (driver: Driver): Store => {
+const identityOf = (file: string): string | null => {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stat === undefined ? null : `${stat.dev} ${stat.ino}`
+}
+
+const storeOn = (driver: Driver, file: string): Store => {
+  // It stays open, so that no other file gets its number.
+  const identity = identityOf(file)
   driver.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
   const read = <T>(sql: string): ((...values: (string | number)[]) => T | undefined) => {
     const statement = driver.prepare(sql)
@@ -208,6 +217,7 @@ const storeOn = (driver: Driver): Store => {
         .prepare('SELECT start, bucket FROM bucket WHERE size = ? ORDER BY start')
         .all(size)
         .map(([start, bucket]) => ({ start: Number(start), bucket: JSON.parse(String(bucket)) as Bucket })),
+    isInPlace: () => identity !== null && identityOf(file) === identity,
     close: () => driver.close(),
   }
 }

@@ -118,7 +118,7 @@ export type WholeLetterShape = DeadLetterShape & Readonly<{ event: JsonObject; e
 
 /** How analytics is. */
 export type AnalyticsData = Readonly<{
-  /** `starting`, `up`, `catching-up`, `waiting` to be started again, `given-up` for a while, `trying` after that, `off`. */
+  /** `starting`, `up`, `catching-up`, `silent` while it does not answer, `waiting` to be started again, `given-up` for a while, `trying` after that, `off`. */
   state: string
   pid: number | null
   /** It has counted up to this position; null when it has not said so yet. */
@@ -131,6 +131,8 @@ export type AnalyticsData = Readonly<{
   restarts: number
   /** Failures that count towards giving it up. */
   failures: number
+  /** When it was asked what it has not answered yet, while it is silent. */
+  silent_since: string | null
   failed_at: string | null
   next_try_at: string | null
   total: Figures | null

@@ -1,17 +1,20 @@
 /**
  * More ways in which analytics may go wrong, each as harmless as those of `analytics.test.ts`; and how it takes up where it was.
  */
-import { rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import type { GuestLimits } from '../../src/actors/guest-limits.ts'
 import { backupHome, restoreHome } from '../../src/backup.ts'
 import { systemClock } from '../../src/clock.ts'
+import { serveHome } from '../../src/http/server.ts'
+import type { TreeShape } from '../../src/views/shapes.ts'
 import { PROGRAMS, type Trouble } from '../analytics/guests.ts'
 import {
   expectHarmless,
   expectRecount,
+  failuresIn,
   HASTY,
   hold,
   isCounted,
@@ -19,6 +22,7 @@ import {
   runPlan,
   sectionOf,
 } from '../analytics/troubled.ts'
+import { ask } from '../http/served.ts'
 
 const TROUBLES: readonly (readonly [Trouble, RegExp, Partial<GuestLimits>])[] = [
   ['throws at import', /it exited with 1: .*analytics was built without its function/, HASTY],
@@ -102,6 +106,100 @@ test('a guest that was stopped by a signal is ended and takes up where it was; i
 
   expect(second).not.toBe(first)
   expect([isThere(first), isThere(second)]).toEqual([false, false])
+})
+
+test('a guest that does not answer is seen to be silent, with since when, long before it is ended', async () => {
+  const { home, program } = openHome('sound')
+  const runtime = await hold(home, program, { ...HASTY, heapMb: 128 })
+  const served = await serveHome(runtime)
+  onTestFinished(() => served.close())
+  await runPlan(runtime)
+  await isCounted(runtime)
+  const pid = (await sectionOf(runtime)).data?.pid ?? 0
+  process.kill(pid, 'SIGSTOP')
+  onTestFinished(() => {
+    if (isThere(pid)) process.kill(pid, 'SIGKILL')
+  })
+
+  const { json } = await ask(served.path, 'GET /api/v1/tree')
+  const asked = await runtime.analytics()
+  process.kill(pid, 'SIGCONT')
+
+  const { children } = json as TreeShape
+  const shown = children.find(({ id }) => id === 'analytics')
+  expect(shown).toMatchObject({ state: 'stale, silent', last_error: null })
+  expect(shown?.since_ms).toBeGreaterThanOrEqual(1_000)
+  expect(asked).toMatchObject({ status: 'stale', numbers: null, data: { state: 'silent', pid, restarts: 0 } })
+  expect(Date.parse(asked.data?.silent_since ?? '')).toBeGreaterThan(Date.parse(asked.as_of ?? 'never') - 1)
+  await isCounted(runtime)
+  expect(await runtime.analytics()).toMatchObject({ status: 'ok', data: { restarts: 0, silent_since: null } })
+})
+
+test.each([
+  ['removed', (path: string) => rmSync(path)],
+  [
+    'replaced',
+    (path: string) => {
+      writeFileSync(`${path}.other`, 'no database'.repeat(1_000))
+      renameSync(`${path}.other`, path)
+    },
+  ],
+] as const)('numbers whose file was %s while they were counted are counted anew', async (_, hurt) => {
+  const { home, program } = openHome('sound')
+  const runtime = await hold(home, program, { ...HASTY, heapMb: 128 })
+  await runPlan(runtime)
+  await isCounted(runtime)
+
+  hurt(join(home, 'analytics.db'))
+  await runPlan(runtime)
+
+  await expect.poll(async () => (await sectionOf(runtime)).data?.restarts, { timeout: 25_000 }).toBe(1)
+  await isCounted(runtime)
+  expect(failuresIn(home)[0]?.error).toMatch(/analytics.db was removed or replaced/)
+  await expectRecount(home, runtime)
+})
+
+test.each([
+  ['a row that somebody else has bent', "UPDATE tally SET tally = '{bent'"],
+  ['a table that somebody else has dropped', 'DROP TABLE open_job'],
+] as const)('numbers with %s while they were counted are counted anew', async (_, sql) => {
+  const { home, program } = openHome('sound')
+  const runtime = await hold(home, program, { ...HASTY, heapMb: 128 })
+  await runPlan(runtime)
+  await isCounted(runtime)
+  const file = new DatabaseSync(join(home, 'analytics.db'), { timeout: 5_000 })
+  file.exec(sql)
+  file.close()
+
+  await runPlan(runtime)
+
+  await isCounted(runtime)
+  await expectRecount(home, runtime)
+})
+
+test('numbers whose file is damaged while they are counted are right, also in the next life, which begins anew', async () => {
+  const { home, program } = openHome('sound')
+  const runtime = await hold(home, program, { ...HASTY, heapMb: 128 })
+  await runPlan(runtime)
+  await isCounted(runtime)
+  const path = join(home, 'analytics.db')
+  for (const each of [path, `${path}-wal`]) {
+    const file = openSync(each, 'r+')
+    writeSync(file, Buffer.alloc(fstatSync(file).size, 'damage '), 0)
+    closeSync(file)
+  }
+  await runPlan(runtime)
+  await isCounted(runtime)
+  await expectRecount(home, runtime)
+  const { pid, restarts = 0 } = (await sectionOf(runtime)).data ?? {}
+
+  process.kill(pid ?? 0, 'SIGKILL')
+
+  await expect
+    .poll(async () => (await sectionOf(runtime)).data?.restarts, { timeout: 25_000 })
+    .toBe(restarts + 1)
+  await isCounted(runtime)
+  await expectRecount(home, runtime)
 })
 
 test('what retention has removed before it was counted is named as missed; the rest is counted', async () => {

@@ -103,7 +103,7 @@ export const expectRecount = async (home: string, runtime: Runtime): Promise<voi
 
 type Told = Readonly<{ msg: string; error: string; state: string; again_in_ms: number }>
 /** What was logged about a guest. */
-const failuresIn = (home: string): readonly Told[] =>
+export const failuresIn = (home: string): readonly Told[] =>
   readFileSync(join(home, 'daemon.log'), 'utf8')
     .trim()
     .split('\n')
