@@ -8,7 +8,7 @@ import { type Address, jobAddress, planAddress } from './address.ts'
 import { attemptDir, FILES, readProcessRecord } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
-import type { JournalReader, PlanHead, StepRow } from './journal/journal.ts'
+import type { JobRow, JournalReader, PlanHead, StepRow } from './journal/journal.ts'
 import type { Json } from './json.ts'
 import { type LogChunk, readLog } from './log-file.ts'
 import {
@@ -116,13 +116,21 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
     if (!only) throw missing(whole)
     return only.id
   }
+  /** When a wait ends by itself; null where it does not, or is none. */
+  const wakeOf = async (plan: string, { name, state, reason }: JobRow): Promise<number | null> => {
+    const isGate = state === 'waiting' && reason === 'approval'
+    if (state !== 'backoff' && !isGate) return null
+    const { wakeAt, approvalAt } = await context(jobAddress(plan, name))
+    const at = isGate ? approvalAt : wakeAt
+    return typeof at === 'number' ? at : null
+  }
   const toJob = async (of: PlanHead, name: string): Promise<JobShape> => {
     const row = await reader.job(of.id, name)
     const kind = (await definition(of.id)).jobs[name]
     if (!row || !kind) throw missing(`${of.id}/${name}`)
     const outputs = (await reader.outputs(of.id, [name])).get(name)
-    const wakeAt = row.state === 'backoff' ? Number((await context(jobAddress(of.id, name)))['wakeAt']) : null
-    return jobShape(of, row, kind, outputs === undefined ? null : (JSON.parse(outputs) as Json), wakeAt)
+    const given = outputs === undefined ? null : (JSON.parse(outputs) as Json)
+    return jobShape(of, row, kind, given, await wakeOf(of.id, row))
   }
   const steps = ({ after, limit, plan, job }: EventQuery): Promise<readonly StepRow[]> =>
     reader.steps({
@@ -158,14 +166,12 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
       return Promise.all(
         rows.map(async (row) => {
           const given = outputs.get(row.name)
-          const wakeAt =
-            row.state === 'backoff' ? Number((await context(jobAddress(plan, row.name)))['wakeAt']) : null
           return jobShape(
             of,
             row,
             jobs[row.name] as JobDefinition,
             given === undefined ? null : (JSON.parse(given) as Json),
-            wakeAt,
+            await wakeOf(plan, row),
           )
         }),
       )

@@ -19,6 +19,9 @@ export type Command =
   | Readonly<{ do: 'pause' }>
   | Readonly<{ do: 'continue' }>
   | Readonly<{ do: 'skip' }>
+  | Readonly<{ do: 'now' }>
+  | Readonly<{ do: 'approve' }>
+  | Readonly<{ do: 'reject' }>
   | Readonly<{ do: 'retry'; downstream?: boolean; failed?: boolean }>
 
 /** What became of a command: the position of the commit it is in. `changed` false: things were so already. */
@@ -32,7 +35,7 @@ export const commandMessage = (
   plan: string,
   job: string | null,
   asked: Command,
-  state: string,
+  { state, generation, shown }: Readonly<{ state: string; generation: number; shown?: string | undefined }>,
 ): Readonly<{ address: Address; event: { type: string } & Record<string, unknown> }> => {
   const to = job === null ? planAddress(plan) : jobAddress(plan, job)
   switch (asked.do) {
@@ -41,10 +44,16 @@ export const commandMessage = (
     case 'pause':
     case 'continue':
     case 'skip':
+    case 'now':
       return { address: to, event: { type: `${asked.do}.requested` } }
+    case 'approve':
+    case 'reject':
+      // The answer is to the question of this generation, in these words.
+      return { address: to, event: { type: `${asked.do}.requested`, generation, shown } }
     case 'retry': {
       // A job that waits decides itself; an ended one is opened again by its plan, which knows what follows it.
-      if (job !== null && state === 'waiting') return { address: to, event: { type: 'retry.requested' } }
+      if (job !== null && state === 'waiting' && shown === undefined)
+        return { address: to, event: { type: 'retry.requested' } }
       const retry = { job: asked.failed ? null : job, downstream: asked.downstream === true }
       return { address: planAddress(plan), event: { type: 'retry.requested', retry } }
     }
@@ -54,7 +63,7 @@ export const commandMessage = (
 /** Whether what was asked for is the case already. */
 export const isSoAlready = (
   asked: Command,
-  { state, reason }: Readonly<{ state: string; reason: string | null }>,
+  { state, reason, kind }: Readonly<{ state: string; reason: string | null; kind?: string }>,
 ): boolean => {
   switch (asked.do) {
     case 'cancel':
@@ -67,6 +76,12 @@ export const isSoAlready = (
       return state === 'running'
     case 'skip':
       return state === 'skipped'
+    case 'now':
+      return state === 'queued' || state === 'running'
+    case 'approve':
+      return kind === 'approve' && state === 'succeeded'
+    case 'reject':
+      return state === 'failed' && reason === 'approval-denied'
     case 'retry':
       return state === 'queued' || state === 'held' || state === 'running'
   }
@@ -105,10 +120,15 @@ export const wrongState = (ref: string, asked: Command, standing: Standing): Ten
       what: 'only a job that has not ended and has no attempt running can be skipped',
       remedy: ended ? shows : `\`tenuto cancel ${ref}\` stops it`,
     }),
+    now: () => ({ what: 'only a job that waits for its next attempt can be started now', remedy: shows }),
+    approve: () => ({ what: NO_QUESTION, remedy: shows }),
+    reject: () => ({ what: NO_QUESTION, remedy: shows }),
     retry: () => noRetry(plan, standing, ended && ref === plan ? again : shows),
   }
   return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do]() })
 }
+
+const NO_QUESTION = 'only a job that waits for approval can be approved or rejected'
 
 type Refusal = Readonly<{ what: string; remedy: string }>
 

@@ -24,9 +24,18 @@ export type RetryPolicy = Readonly<{
 /** What follows an attempt whose end was not seen. */
 export type OnLost = 'hold' | 'retry' | 'fail'
 
+/** A question that only a person answers. */
+export type Gate = Readonly<{
+  prompt: string
+  /** How long an answer is waited for, from the release of the job; absent: for ever. */
+  timeoutMs?: number
+  /** What the lack of an answer means then; absent: no. */
+  onTimeout?: 'approve'
+}>
+
 /** One job. Optional fields are absent when they have their default. */
 export type JobDefinition = Readonly<{
-  kind: 'run' | 'exec' | 'call'
+  kind: 'run' | 'exec' | 'call' | 'approve'
   needs: Readonly<Record<string, Need>>
   /** Shell text; `kind` is `run`. */
   run?: string
@@ -37,6 +46,8 @@ export type JobDefinition = Readonly<{
   /** The name of a handler of the embedding program; `kind` is `call`. */
   call?: string
   with?: Json
+  /** Asked of a person; `kind` is `approve`. Such a job has no attempts and takes no slot. */
+  approve?: Gate
   env?: Readonly<Record<string, string>>
   /** Absolute, or relative to the plan's base folder. */
   cwd?: string

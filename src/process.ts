@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { type Identity, MARKER } from './attempt.ts'
 
 const linux = process.platform === 'linux'
@@ -163,3 +164,12 @@ const ps = (args: readonly string[]): readonly string[] => {
 }
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+/** The name of whoever runs this process; its number where the system has no name for it. */
+export const operator = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? '?'}`
+  }
+}

@@ -16,7 +16,7 @@ import { type Entry, machineOf, type Resident, resident } from './directory.ts'
 import { hint, type Message, messageOf } from './mailbox.ts'
 import type { Memory } from './memory.ts'
 import type { Faults } from './part.ts'
-import { boardEvent, createJob, createPlan, planState, type Step, takeStep } from './step.ts'
+import { boardEvent, createJob, createPlan, outputsOf, planState, type Step, takeStep } from './step.ts'
 import type { LiveActor } from './system.ts'
 import { consume, type Note, noteRow, stepRow, touchJob } from './transaction.ts'
 
@@ -123,10 +123,10 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     }
     for (const { to, event: told } of step.posts) post(to, { ...told, at: event.at }, entry.address)
     for (const effect of step.effects) memory.open.effects.push({ entry, effect, recovered })
-    const ended = event as unknown as AttemptEnded
-    if (event.type === 'attempt.ended' && decision.value === 'succeeded' && ended.outputs) {
+    const outputs = entry.kind === 'job' && decision.value === 'succeeded' ? outputsOf(event) : undefined
+    if (outputs) {
       const { name } = entry.resident.rows[entry.index] as BoardRow
-      memory.open.outputs.push({ plan: entry.resident.id, name, outputs: JSON.stringify(ended.outputs) })
+      memory.open.outputs.push({ plan: entry.resident.id, name, outputs: JSON.stringify(outputs) })
     }
   }
   const enter = (

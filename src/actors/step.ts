@@ -3,6 +3,7 @@
  * machine that throws leaves no trace.
  */
 import { type Address, planAddress } from '../address.ts'
+import type { JsonObject } from '../json.ts'
 import {
   type BoardPost,
   type BoardRow,
@@ -15,7 +16,7 @@ import {
   walk,
 } from '../machines/board.ts'
 import type { Effect, JobSettled, More } from '../machines/effect.ts'
-import { type JobInput, jobPolicy } from '../machines/job.ts'
+import { type AttemptEnded, type JobInput, jobPolicy } from '../machines/job.ts'
 import {
   type PlanContext,
   type PlanInput,
@@ -169,6 +170,23 @@ export const takeStep = (
   const event: StoredEvent = { ...asked, ...judged.with }
   const decision = system.take(entry.actor, event, from)
   return read(entry, event, decision, judged.change)
+}
+
+/** What a job gives to those after it, by the step that made it succeed: what its attempt gave, or who approved, when and why. */
+export const outputsOf = (event: StoredEvent): JsonObject | undefined => {
+  const at = new Date(event.at).toISOString()
+  switch (event.type) {
+    case 'attempt.ended':
+      return (event as unknown as AttemptEnded).outputs
+    case 'approve.requested': {
+      const { by = null, why } = event as Readonly<{ by?: string; why?: string }>
+      return { by, at, ...(why === undefined ? {} : { reason: why }) }
+    }
+    case 'timer.fired':
+      return { by: 'timeout', at }
+    default:
+      return undefined
+  }
 }
 
 /** The event by which the plan tells a job. */

@@ -1,5 +1,5 @@
 /**
- * The commands that change a plan or a job: `cancel`, `pause`, `continue`, `retry`, `skip`.
+ * The commands that change a plan or a job: `cancel`, `pause`, `continue`, `retry`, `skip`, `now`, `approve`, `reject`.
  */
 import { TenutoError } from '../errors.ts'
 import { type Command, command, homeFlag, homeOf, sweepOf } from './home.ts'
@@ -16,6 +16,9 @@ const DONE: Readonly<Record<Command['do'], string>> = {
   continue: 'goes on',
   retry: 'will be tried again',
   skip: 'is skipped',
+  now: 'is tried at once',
+  approve: 'is approved',
+  reject: 'is rejected',
 }
 
 const ALREADY: typeof DONE = {
@@ -24,7 +27,13 @@ const ALREADY: typeof DONE = {
   continue: 'is not paused: it goes on already',
   retry: 'has not ended: it is being tried already',
   skip: 'is skipped already',
+  now: 'does not wait: it is being tried already',
+  approve: 'is approved already',
+  reject: 'is rejected already',
 }
+
+/** What lets more be started, by whoever runs the plan. */
+const STARTS: ReadonlySet<Command['do']> = new Set(['retry', 'continue', 'now', 'approve'])
 
 /** Asks something of what a ref names; answers the exit code. */
 export const act = async (what: Command['do'], ref: string, flags: ActFlags): Promise<number> => {
@@ -53,7 +62,7 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
           : DONE[what]
     on.tell(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
-  if (!done.held && (what === 'retry' || what === 'continue')) {
+  if (!done.held && STARTS.has(what)) {
     const alive = await attemptsAlive(homeOf(flags), [done.plan])
     const now = alive === 0 ? 'nothing runs yet' : `${running(alive)}, and nothing new starts`
     on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)

@@ -2,15 +2,27 @@
  * Asking a person what nobody else can decide.
  */
 import { createInterface } from 'node:readline/promises'
+import type { Command } from '../command.ts'
 import { isTenutoError } from '../errors.ts'
+import type { JobShape } from '../views/shapes.ts'
+import { plain } from './cells.ts'
 import type { Source } from './home.ts'
 import { complain } from './screen.ts'
 
-const CHOICES = ['retry', 'skip', 'cancel', 'leave'] as const
-type Choice = (typeof CHOICES)[number]
+type Choice = Extract<Command['do'], 'retry' | 'skip' | 'cancel' | 'approve' | 'reject'> | 'leave'
+
+const LOST: readonly Choice[] = ['retry', 'skip', 'cancel', 'leave']
+const GATE: readonly Choice[] = ['approve', 'reject', 'leave']
+
+/** A job that waits for a person. */
+export type Asking = Pick<JobShape, 'name' | 'reason' | 'prompt'>
 
 /** Undefined when the person has gone, or is not waited for any more. */
-const read = async (question: string, signal: AbortSignal | undefined): Promise<Choice | undefined> => {
+const read = async (
+  question: string,
+  choices: readonly Choice[],
+  signal: AbortSignal | undefined,
+): Promise<Choice | undefined> => {
   // The terminal keeps its own line editing: in raw mode Ctrl-C would be a key and no signal.
   const line = createInterface({ input: process.stdin, output: process.stderr, terminal: false })
   const over = new AbortController()
@@ -22,7 +34,7 @@ const read = async (question: string, signal: AbortSignal | undefined): Promise<
     const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal
     for (;;) {
       const answer = (await line.question(question, { signal: until })).trim().toLowerCase()
-      const choice = CHOICES.find((each) => answer !== '' && each.startsWith(answer))
+      const choice = choices.find((each) => answer !== '' && each.startsWith(answer))
       if (choice) return choice
     }
   } catch (error) {
@@ -45,26 +57,29 @@ const isTaken = async (asked: Promise<unknown>): Promise<boolean> => {
   }
 }
 
+const questionOf = (plan: string, { name, prompt }: Asking): string =>
+  prompt === undefined
+    ? `${plan}/${name}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it? `
+    : `${plan}/${name}: ${plain(prompt)}  [a]pprove, [r]eject or [l]eave it? `
+
 /**
- * Asks what to do about each job that waits because an attempt was lost, and does it. False when everything was left as it is. With
- * the signal it stops asking, and what was asked last is open.
+ * Asks about each job that waits for a person, and does what is answered. False when everything was left as it is. With the signal it
+ * stops asking, and what was asked last is open.
  */
-export const decideLost = async (
+export const decide = async (
   source: Source,
   plan: string,
-  jobs: readonly string[],
+  jobs: readonly Asking[],
+  by: string,
   signal?: AbortSignal,
 ): Promise<boolean> => {
   let decided = false
   for (const job of jobs) {
     for (let taken = false; !taken; ) {
-      const choice = await read(
-        `${plan}/${job}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it? `,
-        signal,
-      )
+      const choices = job.reason === 'approval' ? GATE : LOST
+      const choice = await read(questionOf(plan, job), choices, signal)
       if (choice === undefined) return decided || signal?.aborted === true
-      taken =
-        choice === 'leave' || (await isTaken(source.command(plan, job, { do: choice }, { by: 'terminal' })))
+      taken = choice === 'leave' || (await isTaken(source.command(plan, job.name, { do: choice }, { by })))
       decided ||= choice !== 'leave'
     }
   }

@@ -2,6 +2,7 @@
  * Following a plan to its end, or to where it cannot go on without a person; and what exit code that is.
  */
 import { systemClock } from '../clock.ts'
+import { operator } from '../process.ts'
 import {
   countStates,
   type JobProgress,
@@ -11,7 +12,7 @@ import {
   standstill,
 } from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
-import { decideLost } from './ask.ts'
+import { decide } from './ask.ts'
 import { plain } from './cells.ts'
 
 import type { Source } from './home.ts'
@@ -58,10 +59,9 @@ export const follow = async (
     const followed = await followOnce(source, plan, on, again)
     if (followed.exit !== 10 || !on.asks) return followed
     const jobs = await source.catalog.jobs(plan)
-    const lost = jobs
-      .filter(({ state, reason }) => state === 'waiting' && reason === 'lost')
-      .map(({ name }) => name)
-    if (lost.length === 0 || !(await decideLost(source, plan, lost, options.asking))) return followed
+    const waiting = jobs.filter(({ state }) => state === 'waiting')
+    if (waiting.length === 0 || !(await decide(source, plan, waiting, operator(), options.asking)))
+      return followed
   }
 }
 
@@ -204,10 +204,13 @@ const lastWords = async (
   if (exit === 10) {
     const waiting = [...progress.jobs.values()].filter(({ state }) => state === 'waiting')
     for (const job of waiting.slice(0, WAITING_SHOWN)) {
-      on.talk(
-        `${plain(job.name)} waits for a person: ${job.reason === 'lost' ? 'an attempt may have had effects and its end was not seen' : plain(job.reason ?? '')}`,
-      )
-      on.talk(`  decide: tenuto retry|skip|cancel ${id}/${plain(job.name)}${homeFlag}${then}`)
+      const isGate = job.reason === 'approval'
+      const why = isGate
+        ? plain((await source.catalog.job(id, job.name)).prompt ?? '')
+        : 'an attempt may have had effects and its end was not seen'
+      on.talk(`${plain(job.name)} waits for a person: ${why}`)
+      const orders = isGate ? 'answer: tenuto approve|reject' : 'decide: tenuto retry|skip|cancel'
+      on.talk(`  ${orders} ${id}/${plain(job.name)}${homeFlag}${then}`)
     }
     const more = waiting.length - WAITING_SHOWN
     if (more > 0) on.talk(`${marks.cut} and ${more} more wait for a person: tenuto show ${id}${homeFlag}`)

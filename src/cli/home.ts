@@ -11,6 +11,7 @@ import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
+import { operator } from '../process.ts'
 import type {
   Catalog,
   Command,
@@ -97,6 +98,8 @@ export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: s
 
 type Target = Awaited<ReturnType<Catalog['resolve']>>
 
+const OF_JOBS: ReadonlySet<Command['do']> = new Set(['skip', 'now', 'approve', 'reject'])
+
 /** What is asked of the wrong kind of thing is refused in the same words, whoever would be asked. */
 const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
   const isOfPlans =
@@ -109,8 +112,8 @@ const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
   const name = asked.do === 'retry' ? 'retry --failed' : asked.do
   if (isOfPlans && job !== null)
     throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
-  if (asked.do === 'skip' && job === null)
-    throw new TenutoError('USAGE', { what: `skip takes a job; ${plan} is a plan` })
+  if (OF_JOBS.has(asked.do) && job === null)
+    throw new TenutoError('USAGE', { what: `${asked.do} takes a job; ${plan} is a plan` })
 }
 
 /**
@@ -124,7 +127,7 @@ export const command = async (
   why: string | undefined,
   waits: Parameters<Runtime['onStorage']>[0],
 ): Promise<Commanded> => {
-  const by = why === undefined ? {} : { why }
+  const by = { by: operator(), ...(why === undefined ? {} : { why }) }
   const holder = await awaitHolder(home)
   if (holder) {
     try {

@@ -23,9 +23,6 @@ const LATER: Readonly<Record<string, string>> = {
   watch: '`tenuto resume` follows what has not ended',
   explain: '`tenuto show REF` says why a job waits',
   inspect: '`tenuto machines` draws the machines',
-  approve: '`tenuto show REF` says why a job waits',
-  reject: '`tenuto show REF` says why a job waits',
-  now: '`tenuto show REF` says when a job is tried again',
   service: '`tenuto run FILE` runs a plan in the foreground',
   open: '`tenuto ls` shows the plans',
 }
@@ -161,6 +158,9 @@ for (const [what, about] of [
   ['pause', 'start nothing more of a plan'],
   ['continue', 'let a paused or quarantined plan go on'],
   ['skip', 'end a job without running it'],
+  ['now', 'do not wait for the next attempt of a job: start it'],
+  ['approve', 'say yes to a job that asks'],
+  ['reject', 'say no to a job that asks'],
 ] as const) {
   sub(`${what} <ref>`, about)
     .option('--reason <text>', 'why; kept with what happened')

@@ -123,6 +123,8 @@ const showJob = async (
   const waits = job.reason === 'needs' || job.reason === 'need-failed'
   const others = waits ? await catalog.jobs(job.plan) : []
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
+  if (job.state === 'waiting' && job.reason === 'approval')
+    on.talk(`answer: tenuto approve|reject ${job.plan}/${plain(job.name)}${flag}`)
   // What could not be started has written nothing.
   if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
     on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)

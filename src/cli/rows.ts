@@ -118,6 +118,8 @@ export const oneJobLines = (
   const facts = [
     ['kind', plain(job.kind)],
     ['since', since],
+    ...(job.prompt === undefined ? [] : [['asks', plain(job.prompt)]]),
+    ...(job.prompt === undefined || job.wake_at === null ? [] : [['until', `${job.wake_at.slice(0, 19)}Z`]]),
     ...(job.optional ? [['optional', 'its failure does not fail the plan']] : []),
     ...(needs.length > 0 ? [['needs', needs.join(', ')]] : []),
     ...(job.outputs === null ? [] : [['outputs', spelled(JSON.stringify(job.outputs))]]),

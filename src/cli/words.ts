@@ -82,6 +82,8 @@ const REASONS: Readonly<Record<string, string>> = {
   paused: 'its plan is paused',
   quarantined: 'its plan is quarantined',
   lost: 'its end was not seen; retry, skip or cancel it',
+  approval: 'waits for an answer; approve or reject it',
+  'approval-denied': 'was not approved',
   'never-started': 'could not be started',
   'stop-cancel': 'is being cancelled',
   'stop-timeout': 'its time is up; it is being stopped',

@@ -160,7 +160,14 @@ const GC = { dry_run: flag, older_than_ms: count, keep: count }
 export const WHY = { reason: text(10_000), by: text(1000) }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
-const JOB_VERBS: Verbs = { cancel: { now: flag }, retry: { downstream: flag }, skip: {} }
+const JOB_VERBS: Verbs = {
+  cancel: { now: flag },
+  retry: { downstream: flag },
+  skip: {},
+  now: {},
+  approve: {},
+  reject: {},
+}
 
 /** Adds the routes of commands. */
 export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {

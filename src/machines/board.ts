@@ -40,6 +40,8 @@ export type Graph = Readonly<{
   dependants: readonly (readonly Edge[])[]
   optional: readonly boolean[]
   hasDeadline: readonly boolean[]
+  /** A question to a person: it takes no slot, and has an actor from its release on. */
+  isGate: readonly boolean[]
   /** At most this many rows change in one step. */
   portion: number
 }>
@@ -98,6 +100,7 @@ export const graphOf = (definition: Definition, portion = PORTION): Graph => {
     dependants,
     optional: entries.map(([, job]) => job.optional === true),
     hasDeadline: entries.map(([, job]) => job.deadlineMs !== undefined),
+    isGate: entries.map(([, job]) => job.kind === 'approve'),
     portion,
   }
 }
@@ -133,9 +136,9 @@ const draft = (board: Board, at: number) => {
     post: (index: number, event: BoardPost['event']): void => {
       posts.push({ job: row(index).name, event })
     },
-    /** A job with a deadline is told, so that its clock runs from here; without one a row is enough until it has a slot. */
+    /** A job with a deadline is told, so that its clock runs from here, and so is a question; else a row is enough until it has a slot. */
     release: (index: number): void => {
-      if (row(index).embodied || board.graph.hasDeadline[index]) {
+      if (row(index).embodied || board.graph.hasDeadline[index] || board.graph.isGate[index]) {
         put(index, { place: 'released', unmet: 0, embodied: true })
         posts.push({ job: row(index).name, event: { type: 'released' } })
       } else put(index, { place: 'released', unmet: 0, state: 'queued', reason: 'slot', since: at })

@@ -27,7 +27,7 @@ export type Timer = Readonly<{ name: TimerName; at: number }>
 export type ArmTimers = Readonly<{ type: 'armTimers'; timers: readonly Timer[] }>
 
 /** The timers a job may have. */
-export type TimerName = 'backoff' | 'deadline'
+export type TimerName = 'backoff' | 'deadline' | 'approval'
 
 /** Asks for the end of every process that still carries the marker of an ended plan. Idempotent. */
 export type SweepProcesses = Readonly<{ type: 'sweepProcesses' }>

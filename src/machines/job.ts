@@ -14,12 +14,13 @@
  *
  *   held, queued, backoff and waiting also end at once: cancel.requested ─▶ cancelled, skip.requested and withdrawn ─▶ skipped,
  *   faulted ─▶ failed. queued and backoff end when the deadline passes. Every end opens a new generation on `reopened`.
+ *   A question to a person goes from its release to waiting, and from there to succeeded or failed by its answer.
  *
  * What must happen is asked for by being in a state: entering it and `recovered` ask the same, and `asks` says what that is.
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { Outcome } from '../attempt.ts'
-import type { JobDefinition, OnLost, RetryPolicy } from '../definition.ts'
+import type { Gate, JobDefinition, OnLost, RetryPolicy } from '../definition.ts'
 import type { JsonObject } from '../json.ts'
 import type { JobEnd, Reason, StopReason } from '../states.ts'
 import { backoffMs, UNSTARTED_BACKOFF } from './backoff.ts'
@@ -40,7 +41,13 @@ export const UNSTARTED_MAX = 5
 export const LOST_RETRIES_MAX = 3
 
 /** What a job needs to know of its definition; absent fields have their default. */
-export type JobPolicy = Readonly<{ retry?: RetryPolicy; onLost?: OnLost; deadlineMs?: number }>
+export type JobPolicy = Readonly<{
+  retry?: RetryPolicy
+  onLost?: OnLost
+  deadlineMs?: number
+  /** A question to a person, which has no attempts. */
+  gate?: Pick<Gate, 'timeoutMs' | 'onTimeout'>
+}>
 
 /** What a job remembers. */
 export type JobContext = Readonly<{
@@ -63,6 +70,8 @@ export type JobContext = Readonly<{
   pausedAt: number | null
   /** Whether the plan is paused; only kept for a job with a deadline. */
   paused: boolean
+  /** When the lack of an answer is one; absent where an answer is waited for without end, or nobody is asked. */
+  approvalAt?: number | undefined
   /** Whether a fault of the actor is what ends it. */
   faulted: boolean
   policy: JobPolicy
@@ -112,6 +121,16 @@ export type JobEvent =
   | Readonly<{ type: 'cancel.requested'; at: number; now?: boolean; by?: string }>
   | Readonly<{ type: 'skip.requested'; at: number; by?: string }>
   | Readonly<{ type: 'retry.requested'; at: number; by?: string }>
+  | Readonly<{ type: 'now.requested'; at: number; by?: string }>
+  /** A person's answer, to the question of this generation. */
+  | Readonly<{
+      type: 'approve.requested' | 'reject.requested'
+      at: number
+      generation: number
+      /** What the person was asked. */
+      shown: string
+      by?: string
+    }>
   | Readonly<{ type: 'withdrawn'; at: number; reason: 'need-failed' | 'on-failure-stop' }>
   | Readonly<{
       type: 'reopened'
@@ -132,13 +151,33 @@ export const jobPolicy = (definition: JobDefinition): JobPolicy => ({
   ...(definition.retry ? { retry: definition.retry } : {}),
   ...(definition.onLost === 'hold' ? {} : { onLost: definition.onLost }),
   ...(definition.deadlineMs === undefined ? {} : { deadlineMs: definition.deadlineMs }),
+  ...(definition.approve === undefined ? {} : { gate: gatePolicy(definition.approve) }),
+})
+
+const gatePolicy = ({ timeoutMs, onTimeout }: Gate): NonNullable<JobPolicy['gate']> => ({
+  ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  ...(onTimeout === undefined ? {} : { onTimeout }),
 })
 
 const isRetried = ({ on }: RetryPolicy, { outcome, code }: AttemptEnded): boolean =>
   on.includes(outcome) || (outcome === 'exit' && on.includes(`exit:${code}`))
 
+const isReleased = (event: JobEvent): boolean =>
+  ('input' in event ? (event.input as JobInput) : (event as Of<'reopened'>)).place === 'released'
+
+/** The first event of an actor has its moment in what it was made with. */
+const momentOf = (event: JobEvent): number => ('input' in event ? (event.input as JobInput).at : event.at)
+
+const isUnanswered = ({ approvalAt }: JobContext, event: JobEvent): boolean => {
+  const { name, at } = event as Of<'timer.fired'>
+  return name === 'approval' && approvalAt !== undefined && at >= approvalAt
+}
+
 const deadlineFrom = (at: number, policy: JobPolicy): number | null =>
   policy.deadlineMs === undefined ? null : at + policy.deadlineMs
+
+const approvalFrom = (at: number, { gate }: JobPolicy): number | undefined =>
+  gate?.timeoutMs === undefined ? undefined : at + gate.timeoutMs
 
 /** The pause that ends at `at` moves the deadline by its length. */
 const afterPause = ({ pausedAt, deadlineAt }: JobContext, at: number): Partial<JobContext> =>
@@ -162,6 +201,8 @@ const job = setup({
       deadlineAt: deadlineFrom(event.at, context.policy),
       pausedAt: context.paused ? event.at : null,
     })),
+    ask: assign(({ context, event }) => ({ approvalAt: approvalFrom(momentOf(event), context.policy) })),
+    becauseOfWait: assign(({ context }) => ({ reason: context.policy.gate ? 'approval' : 'lost' }) as const),
     spendRetry: assign(({ context, event }) => ({
       failures: context.failures + 1,
       unstarted: 0,
@@ -227,8 +268,16 @@ const job = setup({
       )
     },
     hasDeadline: ({ context }) => context.policy.deadlineMs !== undefined,
-    isReleased: ({ event }) =>
-      ('input' in event ? (event.input as JobInput) : (event as Of<'reopened'>)).place === 'released',
+    isGate: ({ context }) => context.policy.gate !== undefined,
+    isLost: ({ context }) => context.policy.gate === undefined,
+    isAnswer: ({ context, event }) =>
+      context.policy.gate !== undefined &&
+      (event as Of<'approve.requested' | 'reject.requested'>).generation === context.generation,
+    isUnanswered: ({ context, event }) => isUnanswered(context, event),
+    isApprovedUnanswered: ({ context, event }) =>
+      isUnanswered(context, event) && context.policy.gate?.onTimeout === 'approve',
+    isReleasedGate: ({ context, event }) => isReleased(event) && context.policy.gate !== undefined,
+    isReleased: ({ event }) => isReleased(event),
     isUrgent: ({ event }) => (event as Of<'cancel.requested'>).now === true,
     isStopOfItsOwn: ({ context }) => context.reason !== 'stop-cancel',
   },
@@ -263,6 +312,8 @@ const stopThis = ({ context }: { context: JobContext }, now = false): StopAttemp
   why: context.reason as StopReason,
   now,
 })
+const approvalTimers = ({ approvalAt }: JobContext): readonly Timer[] =>
+  approvalAt === undefined ? [] : [{ name: 'approval', at: approvalAt }]
 const timersOf = ({ wakeAt, deadlineAt, pausedAt }: JobContext, withBackoff: boolean): readonly Timer[] => [
   ...(withBackoff ? [{ name: 'backoff', at: wakeAt } as const] : []),
   ...(deadlineAt !== null && pausedAt === null ? [{ name: 'deadline', at: deadlineAt } as const] : []),
@@ -279,6 +330,10 @@ const armTimers = (withBackoff: boolean) =>
     type: 'armTimers',
     params: ({ context }: { context: JobContext }) => ({ timers: timersOf(context, withBackoff) }),
   }) as const
+const armApproval = {
+  type: 'armTimers',
+  params: ({ context }: { context: JobContext }) => ({ timers: approvalTimers(context) }),
+} as const
 const tellPlan = (state: JobEnd) =>
   ({
     type: 'tellPlan',
@@ -320,6 +375,7 @@ const judged = [
 /** Every end opens a new generation. */
 const ended = {
   reopened: [
+    { guard: 'isReleasedGate', target: 'waiting', actions: ['reopen', 'ask'] },
     { guard: 'isReleased', target: 'queued', actions: 'reopen' },
     { target: 'held', actions: 'reopen' },
   ],
@@ -348,12 +404,19 @@ export const jobMachine = job.createMachine({
   initial: 'created',
   states: {
     created: {
-      always: [{ guard: 'isReleased', target: 'queued' }, { target: 'held' }],
+      always: [
+        { guard: 'isReleasedGate', target: 'waiting', actions: 'ask' },
+        { guard: 'isReleased', target: 'queued' },
+        { target: 'held' },
+      ],
     },
     held: {
       entry: because('needs'),
       on: {
-        released: { target: 'queued', actions: 'startDeadline' },
+        released: [
+          { guard: 'isGate', target: 'waiting', actions: 'ask' },
+          { target: 'queued', actions: 'startDeadline' },
+        ],
         recovered: {},
         ...pauses,
         ...endsAtOnce,
@@ -387,6 +450,7 @@ export const jobMachine = job.createMachine({
           { guard: 'isDeadlinePast', target: 'failed', actions: because('deadline') },
           { guard: 'isBackoffOver', target: 'queued' },
         ],
+        'now.requested': { target: 'queued' },
         recovered: { actions: armTimers(true) },
         ...pausesAtRest(true),
         ...endsAtOnce,
@@ -400,10 +464,16 @@ export const jobMachine = job.createMachine({
       ],
     },
     waiting: {
-      entry: because('lost'),
+      entry: ['becauseOfWait', armApproval],
       on: {
-        'retry.requested': { target: 'queued' },
-        recovered: {},
+        'retry.requested': { guard: 'isLost', target: 'queued' },
+        'approve.requested': { guard: 'isAnswer', target: 'succeeded' },
+        'reject.requested': { guard: 'isAnswer', target: 'failed', actions: because('approval-denied') },
+        'timer.fired': [
+          { guard: 'isApprovedUnanswered', target: 'succeeded' },
+          { guard: 'isUnanswered', target: 'failed', actions: because('approval-denied') },
+        ],
+        recovered: { actions: armApproval },
         'plan.paused': { guard: 'hasDeadline', actions: 'pauseAtRest' },
         'plan.continued': { guard: 'hasDeadline', actions: 'unpause' },
         ...endsAtOnce,
@@ -450,6 +520,8 @@ export const jobAsks = (snapshot: Pick<JobSnapshot, 'value' | 'context'>): Asks 
       return { slot: 'held', attempt: stopThis({ context }), timers: [] }
     case 'backoff':
       return { slot: 'none', attempt: null, timers: timersOf(context, true) }
+    case 'waiting':
+      return { slot: 'none', attempt: null, timers: approvalTimers(context) }
     default:
       return NOTHING
   }

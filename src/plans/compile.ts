@@ -3,7 +3,7 @@
  * wrong, not only the first thing, and its result is the canonical plan.
  */
 import type { z } from 'zod'
-import type { Definition, JobDefinition, Need, RetryPolicy } from '../definition.ts'
+import type { Definition, Gate, JobDefinition, Need, RetryPolicy } from '../definition.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { parseDuration } from './duration.ts'
 import { fromIssues, type Keys } from './issue.ts'
@@ -129,6 +129,7 @@ const JOB_KEYS = {
   run: jobKeys('run'),
   exec: jobKeys('exec'),
   call: jobKeys('call'),
+  approve: jobKeys('approve'),
   any: jobKeys(undefined),
 }
 
@@ -204,7 +205,7 @@ const checkJob = (name: string, job: JsonObject, origin: Origin, problems: Probl
       path,
       at: 'key',
       message: `job \`${name}\` has no kind key`,
-      hint: 'give it `run: …` or `exec: […]`',
+      hint: 'give it `run: …`, `exec: […]` or `approve: { prompt: … }`',
     })
   } else if (second !== undefined) {
     const inOrder = Object.keys(job).filter((key) => [...kinds, ...later].some((one) => one === key))
@@ -270,7 +271,24 @@ const retryPolicy = (retry: Merged['retry']): RetryPolicy | undefined => {
   }
 }
 
+const gateOf = ({ prompt, timeout, onTimeout }: NonNullable<Merged['approve']>): Gate => ({
+  prompt,
+  ...(timeout === undefined ? {} : { timeoutMs: ms(timeout) }),
+  ...(onTimeout === 'approve' ? { onTimeout } : {}),
+})
+
 const buildJob = (kind: Kind, job: Merged, needs: ReadonlyMap<string, Need>): JobDefinition => {
+  const isOptional = job.optional === true ? { optional: true as const } : {}
+  // What `defaults` say of attempts says nothing about a question.
+  if (job.approve !== undefined)
+    return {
+      kind: 'approve',
+      needs: Object.fromEntries(needs),
+      approve: gateOf(job.approve),
+      graceMs: 0,
+      onLost: 'hold',
+      ...isOptional,
+    }
   const retry = retryPolicy(job.retry)
   const isProcess = kind !== 'call'
   return {
@@ -289,6 +307,6 @@ const buildJob = (kind: Kind, job: Merged, needs: ReadonlyMap<string, Need>): Jo
     graceMs: ms(job.grace ?? GRACE_DEFAULT),
     ...(retry === undefined ? {} : { retry }),
     onLost: job.onLost ?? (kind === 'call' ? 'retry' : 'hold'),
-    ...(job.optional === true ? { optional: true as const } : {}),
+    ...isOptional,
   }
 }

@@ -88,8 +88,30 @@ export type CallSource<Name extends string = string> = NeedsOf<Name> &
     stall?: never
   }>
 
-/** A job: exactly one of `run`, `exec` and `call`, and the jobs it needs. */
-export type JobSource<Name extends string = string> = RunSource<Name> | ExecSource<Name> | CallSource<Name>
+/** A question to a person. It has no attempts and takes no slot. */
+export type ApproveSource<Name extends string = string> = NeedsOf<Name> &
+  Readonly<{
+    approve: Readonly<{
+      /** What is asked, at most 10 000 characters. */
+      prompt: string
+      /** How long an answer is waited for; default for ever. */
+      timeout?: Duration
+      /** What no answer means when that time is over; default `reject`. */
+      onTimeout?: 'reject' | 'approve'
+    }>
+    /** Its failure does not fail the plan; default false. */
+    optional?: boolean
+    run?: never
+    exec?: never
+    call?: never
+  }>
+
+/** A job: exactly one of `run`, `exec`, `call` and `approve`, and the jobs it needs. */
+export type JobSource<Name extends string = string> =
+  | RunSource<Name>
+  | ExecSource<Name>
+  | CallSource<Name>
+  | ApproveSource<Name>
 
 /** A plan as a program writes it. The keys of `Jobs` are the names of its jobs. */
 export type PlanSource<Jobs = Readonly<Record<string, unknown>>> = Readonly<{

@@ -14,11 +14,11 @@ export const JOB_NAME_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 export const PLAN_NAME_PATTERN = /^[a-z0-9-]{1,64}$/
 
 /** The keys that say what a job does, in this version. */
-export const KINDS = ['run', 'exec', 'call'] as const
+export const KINDS = ['run', 'exec', 'call', 'approve'] as const
 /** A kind of job. */
 export type Kind = (typeof KINDS)[number]
 /** Kind keys of later versions. */
-export const LATER_KINDS = ['fn', 'http', 'approve', 'wait', 'agent', 'merge', 'plan', 'expand'] as const
+export const LATER_KINDS = ['fn', 'http', 'wait', 'agent', 'merge', 'plan', 'expand'] as const
 
 /** Keys of later versions, refused by name. */
 export const LATER_JOB_KEYS = [
@@ -63,6 +63,8 @@ export const RETRY_DEFAULTS = {
 } as const
 /** Jobs at once in a plan that does not say. */
 export const MAX_PARALLEL_DEFAULT = 10
+/** Characters of what a person is asked. */
+const GATE_CHARACTERS_MAX = 10_000
 /** Between TERM and KILL for a job that does not say. */
 export const GRACE_DEFAULT = '10s'
 
@@ -183,8 +185,16 @@ const shell = z.enum(['sh', 'bash']).meta({
   examples: ['bash'],
 })
 
-/** The keys of every job, besides `needs`. */
-const anyKind = {
+const optional = z
+  .boolean()
+  .optional()
+  .meta({
+    description: 'Its failure does not fail the plan; default false.',
+    examples: [true],
+  })
+
+/** The keys of every job that has attempts, besides `needs` and `optional`. */
+const anyAttempt = {
   timeout: duration('The longest time one attempt may take; default none.', ['10m'], 1).optional(),
   deadline: duration(
     'The longest time from release to the end, over all attempts and waits; default none.',
@@ -205,14 +215,10 @@ const anyKind = {
         'What follows an attempt whose end nobody saw: wait for a person, try again, or fail; default hold, for `call` retry.',
       examples: ['retry'],
     }),
-  optional: z
-    .boolean()
-    .optional()
-    .meta({
-      description: 'Its failure does not fail the plan; default false.',
-      examples: [true],
-    }),
 }
+
+/** The keys of every job that has attempts, besides `needs`. */
+const anyKind = { ...anyAttempt, optional }
 
 /** The further keys of a job that is a process. */
 const process = {
@@ -243,11 +249,41 @@ const withKey = z
   .json()
   .meta({ description: 'The input of the handler, any JSON value.', examples: [{ id: 1 }] })
 
+const gate = z
+  .strictObject({
+    prompt: z
+      .string()
+      .max(GATE_CHARACTERS_MAX)
+      .superRefine(words)
+      .meta({ description: 'What is asked.', examples: ['Ship it?'] }),
+    timeout: duration(
+      'How long an answer is waited for, also while the plan is paused; default for ever.',
+      ['24h'],
+      1,
+    ).optional(),
+    onTimeout: z
+      .enum(['reject', 'approve'])
+      .optional()
+      .meta({
+        description: 'What no answer means when that time is over; default reject.',
+        examples: ['approve'],
+      }),
+  })
+  .superRefine(({ timeout, onTimeout }, context) => {
+    if (onTimeout !== undefined && timeout === undefined)
+      wrong(context, '`onTimeout` is never asked without `timeout`', 'add `timeout`, or leave it out')
+  })
+const approveKey = gate.meta({
+  description: 'A question to a person: `tenuto approve` and `tenuto reject` answer it. No process, no slot.',
+  examples: [{ prompt: 'Ship it?', timeout: '24h' }],
+})
+
 /** The schema of a job of each kind, without `needs`, which is read beside it. */
 export const JOB_SCHEMAS = {
   run: z.strictObject({ run: runKey, shell: shell.optional(), ...process, ...anyKind }),
   exec: z.strictObject({ exec: execKey, ...process, ...anyKind }),
   call: z.strictObject({ call: callKey, with: withKey.optional(), ...anyKind }),
+  approve: z.strictObject({ approve: approveKey, optional }),
 } as const satisfies Record<Kind, z.ZodType>
 
 /** Every key of every kind, none of them required: for a job whose kind is not known. */
@@ -257,6 +293,7 @@ export const ANY_JOB_SCHEMA = z.strictObject({
   exec: execKey.optional(),
   call: callKey.optional(),
   with: withKey.optional(),
+  approve: approveKey.optional(),
   ...process,
   ...anyKind,
 })
@@ -341,6 +378,9 @@ const fileJobs = [
   z
     .strictObject({ needs: needs.optional(), ...JOB_SCHEMAS.exec.shape })
     .meta({ ...ignored, description: 'A job that runs a program.' }),
+  z
+    .strictObject({ needs: needs.optional(), ...JOB_SCHEMAS.approve.shape })
+    .meta({ ...ignored, description: 'A question to a person.' }),
 ] as const
 
 const fileSchema = z
@@ -352,7 +392,7 @@ const fileSchema = z
     jobs: z.record(z.string().regex(JOB_NAME_PATTERN), z.union(fileJobs)).meta({
       minProperties: 1,
       maxProperties: JOBS_MAX,
-      description: 'The jobs by name. Each has exactly one kind key, `run` or `exec`.',
+      description: 'The jobs by name. Each has exactly one kind key, `run`, `exec` or `approve`.',
       examples: [{ build: { run: 'make' }, test: { needs: ['build'], run: 'make test' } }],
     }),
   })
@@ -377,10 +417,13 @@ const rows = (where: string, shape: Readonly<Record<string, z.ZodType>>): KeyRow
 /** Every key of a plan with its description and an example, in the order of the manual. */
 export const keyRows = (): readonly KeyRow[] => [
   ...rows('plan', fileSchema.shape),
-  ...rows('every job', { needs, ...anyKind }),
+  ...rows('every job', { needs, optional }),
+  ...rows('`run`, `exec` and `call` jobs', anyAttempt),
   ...rows('`run` and `exec` jobs', process),
   ...rows('`run` jobs', { run: runKey, shell }),
   ...rows('`exec` jobs', { exec: execKey }),
   ...rows('`call` jobs (library)', { call: callKey, with: withKey }),
+  ...rows('`approve` jobs', { approve: approveKey }),
+  ...rows('`approve`', gate.shape),
   ...rows('`retry`', retry.shape),
 ]

@@ -24,9 +24,19 @@ const respell = (map: Loose, leaveOut: string): Loose =>
       .map(([key, value]) => {
         const name = Object.hasOwn(RENAMED, key) ? RENAMED[key] : undefined
         if (name !== undefined) return [name, typeof value === 'number' ? formatDuration(value) : value]
-        return [key, key === 'retry' && isMap(value) ? respell(value, '') : value]
+        return [key, (key === 'retry' || key === 'approve') && isMap(value) ? respell(value, '') : value]
       }),
   )
+
+/** A question has no attempts; what its definition says of them was put there by compiling it. */
+const jobSource = (job: Loose): Loose => {
+  if (job['kind'] !== 'approve') return respell(job, 'kind')
+  const { graceMs, onLost, ...rest } = job
+  return respell(
+    { ...rest, ...(graceMs === 0 ? {} : { graceMs }), ...(onLost === 'hold' ? {} : { onLost }) },
+    'kind',
+  )
+}
 
 /**
  * The plan that compiles to this definition. What is no definition stays recognisably wrong, so that compiling the answer names its
@@ -40,7 +50,7 @@ export const planSource = (definition: unknown): unknown => {
     ...rest,
     jobs: isMap(jobs)
       ? Object.fromEntries(
-          Object.entries(jobs).map(([name, job]) => [name, isMap(job) ? respell(job, 'kind') : job]),
+          Object.entries(jobs).map(([name, job]) => [name, isMap(job) ? jobSource(job) : job]),
         )
       : jobs,
   }

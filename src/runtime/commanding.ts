@@ -36,7 +36,8 @@ export const commanding = ({
   const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...by } = {}) => {
     checkCommand(asked)
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
-    const { address, event } = commandMessage(plan, job, asked, before.state)
+    const shown = 'kind' in before && before.kind === 'approve' ? await questionOf(before) : undefined
+    const { address, event } = commandMessage(plan, job, asked, { ...before, shown })
     if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
     const receipt = await staying.until(host.offer(address, { ...event, at: clock.now(), ...by }, waits))
     if (receipt.taken) return { position: receipt.position, changed: true }
@@ -66,6 +67,9 @@ export const commanding = ({
       })
     }
   }
+
+  const questionOf = async ({ plan, name }: JobShape): Promise<string | undefined> =>
+    (await reading.definition(plan)).jobs[name]?.approve?.prompt
 
   /** Why an ended job would only be skipped again, and the first job before it that would not. */
   const unmetNeed = async ({ plan, state, needs }: JobShape): Promise<Standing['unmet']> => {

@@ -53,7 +53,7 @@ const EVENTS: Keys = { after: atLeast(0), plan: aText(4096), follow: aBoolean, s
 
 const SUBMIT: Keys = { key: aText(200), base: aText(4096), environment: anything }
 const COMMAND: Keys = {
-  do: oneOf(['cancel', 'pause', 'continue', 'skip', 'retry']),
+  do: oneOf(['cancel', 'pause', 'continue', 'skip', 'now', 'approve', 'reject', 'retry']),
   now: aBoolean,
   downstream: aBoolean,
   failed: aBoolean,

@@ -180,8 +180,10 @@ export type JobShape = Readonly<{
   attempt: number
   needs: Readonly<Record<string, string>>
   since: string
-  /** When a backoff ends; null otherwise. */
+  /** When a backoff ends, or the wait for an answer; null otherwise. */
   wake_at: string | null
+  /** What a person is asked; only of `approve` jobs. */
+  prompt?: string
   optional: boolean
   outputs: Json
 }>
@@ -298,7 +300,12 @@ const reasonIn = (plan: Pick<PlanHead, 'state'>, row: JobRow): string | null => 
 export const jobShape = (
   plan: Pick<PlanHead, 'state'>,
   row: JobRow,
-  definition: Readonly<{ kind: string; needs: Readonly<Record<string, string>>; optional?: true }>,
+  definition: Readonly<{
+    kind: string
+    needs: Readonly<Record<string, string>>
+    optional?: true
+    approve?: Readonly<{ prompt: string }>
+  }>,
   outputs: Json,
   wakeAt: number | null,
 ): JobShape => ({
@@ -312,6 +319,7 @@ export const jobShape = (
   needs: definition.needs,
   since: iso(row.since),
   wake_at: isoOrNull(wakeAt),
+  ...(definition.approve === undefined ? {} : { prompt: definition.approve.prompt }),
   optional: definition.optional === true,
   outputs,
 })

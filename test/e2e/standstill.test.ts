@@ -3,6 +3,7 @@
  */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { markedProcesses } from '../../src/process.ts'
@@ -56,4 +57,36 @@ jobs:
 
   expect(resumed.code).toBe(10)
   expect(read('ledger')).toBe('a\nb\nc\nd\n')
+})
+
+test('a run leaves with 10 at a question nobody is there to answer, says what was asked and how to answer; the answer is given to the jobs after it', {
+  timeout: 60_000,
+}, async () => {
+  const { file, read, run } = openFolder()
+  file(
+    'p.yaml',
+    `plan: v1
+name: p
+jobs:
+  build: { run: "true" }
+  gate: { needs: [build], approve: { prompt: "Ship build 7?" } }
+  ship: { needs: [gate], run: "cat $TENUTO_NEEDS > needs" }
+`,
+  )
+
+  const asked = await run('run', 'p.yaml', '--no-input')
+  const shown = await run('show', 'p/gate')
+  const approved = await run('approve', 'p/gate', '--reason', 'tested')
+  const again = await run('approve', 'p/gate')
+  const rejected = await run('reject', 'p/gate')
+  const resumed = await run('resume')
+
+  expect(asked.code).toBe(10)
+  expect(asked.err).toContain('gate waits for a person: Ship build 7?')
+  expect(asked.err).toMatch(/answer: tenuto approve\|reject p-\w+\/gate/)
+  expect(shown.out).toContain('Ship build 7?')
+  expect([approved.code, again.code, rejected.code, resumed.code]).toEqual([0, 0, 7, 0])
+  expect(again.out).toContain('is approved already')
+  const { gate } = JSON.parse(read('needs')) as { gate: { result: string; outputs: Record<string, unknown> } }
+  expect(gate).toMatchObject({ result: 'succeeded', outputs: { by: userInfo().username, reason: 'tested' } })
 })

@@ -4,7 +4,8 @@
  *
  * The states are those at the ends of the shortest paths of `xstate/graph`. Mutations that were planted once, and each found: in
  * `job.ts`, `stopping` without `isStale`; `waiting` that lets a pause count; `queued` that ends by any timer; a loss that is tried
- * again four times; `reopen` that keeps the failures of the last generation. In `plan.ts`, `cancelling` taking a retry;
+ * again four times; `reopen` that keeps the failures of the last generation; an answer to the question of another generation; no
+ * answer taken for yes. In `plan.ts`, `cancelling` taking a retry;
  * `quarantined` hearing of a job; an end that forgets the reason of its failure; `paused` that does not stop.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -62,6 +63,10 @@ const timers = (c: JobContext, backoff: boolean): Named => ({
     ],
   },
 })
+const approval = ({ approvalAt }: JobContext): Named => ({
+  type: 'armTimers',
+  params: { timers: approvalAt === undefined ? [] : [{ name: 'approval', at: approvalAt }] },
+})
 const ensure = ({ attempt, generation, deadlineAt }: JobContext): Named => ({
   type: 'ensureAttempt',
   params: { type: 'ensureAttempt', attempt, generation, deadlineAt },
@@ -76,6 +81,7 @@ const standing = (state: string, c: JobContext): readonly Named[] => {
   if (state === 'queued') return [timers(c, false)]
   if (state === 'backoff') return [timers(c, true)]
   if (state === 'running') return [ensure(c)]
+  if (state === 'waiting') return [approval(c)]
   return state === 'stopping' ? [stop(c, false)] : []
 }
 const become = (state: string, c: JobContext, reason: JobContext['reason'], now = false): Opinion => {
@@ -130,6 +136,13 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     c.policy.deadlineMs === undefined ? null : at + c.policy.deadlineMs
   const stale = 'attempt' in e && (e.attempt !== c.attempt || e.generation !== c.generation)
   const open = s === 'running' || s === 'stopping'
+  const { gate } = c.policy
+  const asked = (at: number): JobContext => ({
+    ...c,
+    approvalAt: gate?.timeoutMs === undefined ? undefined : at + gate.timeoutMs,
+  })
+  const answers = (e: { generation: number }): boolean =>
+    s === 'waiting' && gate !== undefined && e.generation === c.generation
   switch (e.type) {
     case 'recovered': {
       const asks = standing(s, c)
@@ -137,6 +150,7 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     }
     case 'released':
       if (s !== 'held') return null
+      if (gate) return become('waiting', asked(e.at), 'approval')
       return become('queued', { ...c, deadlineAt: deadline(e.at), pausedAt: c.paused ? e.at : null }, 'slot')
     case 'slot.granted':
       return s === 'queued' ? become('running', resume({ ...c, attempt: c.attempt + 1 }, e.at), null) : null
@@ -152,6 +166,12 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
       const past = c.deadlineAt !== null && c.pausedAt === null && e.at >= c.deadlineAt
       if (e.name === 'deadline' && past && (s === 'queued' || s === 'backoff'))
         return become('failed', c, 'deadline')
+      if (e.name === 'approval') {
+        if (s !== 'waiting' || c.approvalAt === undefined || e.at < c.approvalAt) return null
+        return gate?.onTimeout === 'approve'
+          ? become('succeeded', c, null)
+          : become('failed', c, 'approval-denied')
+      }
       return e.name === 'backoff' && s === 'backoff' && e.at >= c.wakeAt ? become('queued', c, 'slot') : null
     }
     case 'plan.paused':
@@ -176,7 +196,13 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     case 'withdrawn':
       return AT_REST.includes(s) ? become('skipped', c, e.reason) : null
     case 'retry.requested':
-      return s === 'waiting' ? become('queued', c, 'slot') : null
+      return s === 'waiting' && gate === undefined ? become('queued', c, 'slot') : null
+    case 'now.requested':
+      return s === 'backoff' ? become('queued', c, 'slot') : null
+    case 'approve.requested':
+      return answers(e) ? become('succeeded', c, null) : null
+    case 'reject.requested':
+      return answers(e) ? become('failed', c, 'approval-denied') : null
     case 'faulted':
       if (AT_REST.includes(s)) return become('failed', c, 'fault')
       if (s === 'running') return become('stopping', { ...c, faulted: true }, 'stop-cancel')
@@ -197,6 +223,8 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
         deadlineAt: released ? deadline(e.at) : null,
         pausedAt: released && paused ? e.at : null,
       }
+      if (gate && released)
+        return become('waiting', { ...next, approvalAt: asked(e.at).approvalAt }, 'approval')
       return become(released ? 'queued' : 'held', next, released ? 'slot' : 'needs')
     }
   }
@@ -243,7 +271,7 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
     attempt: c.attempt - 1,
     why: 'stop-timeout',
   },
-  ...(['backoff', 'deadline'] as const).flatMap((name): JobEvent[] => [
+  ...(['backoff', 'deadline', 'approval'] as const).flatMap((name): JobEvent[] => [
     { type: 'timer.fired', at: AT, name, due: AT },
     { type: 'timer.fired', at: LATE, name, due: AT },
   ]),
@@ -253,6 +281,11 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
   { type: 'cancel.requested', at: AT, now: true },
   { type: 'skip.requested', at: AT },
   { type: 'retry.requested', at: AT },
+  { type: 'now.requested', at: AT },
+  ...(['approve.requested', 'reject.requested'] as const).flatMap((type): JobEvent[] => [
+    { type, at: AT, generation: c.generation, shown: 'Ship it?' },
+    { type, at: AT, generation: c.generation - 1, shown: 'Ship it?' },
+  ]),
   { type: 'withdrawn', at: AT, reason: 'need-failed' },
   { type: 'withdrawn', at: AT, reason: 'on-failure-stop' },
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'held' },
@@ -284,6 +317,21 @@ const jobLives: Readonly<
   'with a deadline, in a plan that is paused': {
     input: jobInput({ paused: true, policy: { retry: RETRY, deadlineMs: 60_000 } }),
     attempts: 2,
+    generations: 2,
+  },
+  'that asks a person': {
+    input: jobInput({ place: 'held', policy: { gate: {} } }),
+    attempts: 1,
+    generations: 2,
+  },
+  'that asks a person for a while': {
+    input: jobInput({ policy: { gate: { timeoutMs: 5_000 } } }),
+    attempts: 1,
+    generations: 2,
+  },
+  'that asks a person for a while, and takes no answer for a yes': {
+    input: jobInput({ place: 'held', policy: { gate: { timeoutMs: 5_000, onTimeout: 'approve' } } }),
+    attempts: 1,
     generations: 2,
   },
   'with a deadline, that fails when lost': {
@@ -333,11 +381,14 @@ test.each(Object.entries(jobLives))(
       if (!isDeepStrictEqual(asks, wanted)) expect(asks, value).toEqual(wanted)
     }
 
-    const always = JOB_STATES.filter(
-      (state) => state !== 'backoff' && state !== 'waiting' && state !== 'held',
+    const asks = input.policy.gate !== undefined
+    const perhaps = new Set(
+      asks ? ['held', 'queued', 'running', 'stopping', 'backoff'] : ['held', 'backoff', 'waiting'],
     )
+    const always = JOB_STATES.filter((state) => !perhaps.has(state))
     expect([...seen]).toEqual(expect.arrayContaining([...always]))
-    expect(pairs).toBeGreaterThan(1_000)
+    if (asks) expect(seen).not.toContain('queued')
+    expect(pairs).toBeGreaterThan(100)
     process.stdout.write(`job: ${paths.length} states, ${pairs} pairs\n`)
   },
 )

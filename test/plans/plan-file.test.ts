@@ -126,7 +126,9 @@ describe('a wrong plan', () => {
     [
       'no kind key',
       plan('a: { timeout: 1s }'),
-      ['p.yaml:3:3 jobs.a: job `a` has no kind key (give it `run: …` or `exec: […]`)'],
+      [
+        'p.yaml:3:3 jobs.a: job `a` has no kind key (give it `run: …`, `exec: […]` or `approve: { prompt: … }`)',
+      ],
     ],
     [
       'a duration without unit',
@@ -249,9 +251,9 @@ describe('a wrong plan', () => {
     ],
     [
       'kinds of later versions',
-      plan('a: { approve: { prompt: x } }', 'b: { fn: ./x.ts#y }', 'c: { agent: x, timeout: 5 }'),
+      plan('a: { wait: { for: 1h } }', 'b: { fn: ./x.ts#y }', 'c: { agent: x, timeout: 5 }'),
       [
-        'p.yaml:3:8 jobs.a.approve: `approve` is not in this version (leave it out)',
+        'p.yaml:3:8 jobs.a.wait: `wait` is not in this version (leave it out)',
         'p.yaml:4:8 jobs.b.fn: `fn` is not in this version (leave it out)',
         'p.yaml:5:8 jobs.c.agent: `agent` is not in this version (leave it out)',
         'p.yaml:5:27 jobs.c.timeout: 5 is no duration (give it a unit: 5s)',

@@ -77,7 +77,7 @@ describe('a plan that is a program', () => {
         column: 16,
         path: 'jobs.a',
         message: 'job `a` has no kind key',
-        hint: 'give it `run: …` or `exec: […]`',
+        hint: 'give it `run: …`, `exec: […]` or `approve: { prompt: … }`',
       },
       {
         file: path,

@@ -72,8 +72,12 @@ describe('the manual', () => {
       const value: unknown = JSON.parse(example)
       const needed = { fetch: { run: 'x' }, gate: { run: 'x' }, docs: { run: 'x' } }
       const job = { run: 'x', ...(where === '`retry`' ? { retry: { [key]: value } } : { [key]: value }) }
-      if (key === 'exec') Reflect.deleteProperty(job, 'run')
-      const text = where === 'plan' ? { jobs: needed, [key]: value } : { jobs: { ...needed, job } }
+      if (key === 'exec' || key === 'approve') Reflect.deleteProperty(job, 'run')
+      const asks = { approve: { prompt: 'x', timeout: '1h', [key]: value } }
+      const text =
+        where === 'plan'
+          ? { jobs: needed, [key]: value }
+          : { jobs: { ...needed, job: where === '`approve`' ? asks : job } }
       if (where.startsWith('`call`')) continue
       expect(() => parsePlan(JSON.stringify({ plan: 'v1', ...text })), key).not.toThrow()
     }
@@ -83,6 +87,13 @@ describe('the manual', () => {
     const page = read('docs/plan-file.md')
     const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? []
 
-    expect(Object.keys(parsePlan(yaml).definition.jobs)).toEqual(['fetch', 'lint', 'unit', 'docs', 'ship'])
+    expect(Object.keys(parsePlan(yaml).definition.jobs)).toEqual([
+      'fetch',
+      'lint',
+      'unit',
+      'docs',
+      'gate',
+      'ship',
+    ])
   })
 })

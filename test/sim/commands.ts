@@ -28,6 +28,9 @@ export const commandOf = (how: number, plans: readonly SimPlan[]): Asked => {
     [of, { type: 'cancel.requested', now: random() < 0.3 }],
     [of, { type: 'skip.requested' }],
     [of, { type: 'retry.requested' }],
+    [of, { type: 'now.requested' }],
+    [of, { type: 'approve.requested', generation: 1, shown: 'Ship it?', by: 'sim' }],
+    [of, { type: 'reject.requested', generation: 1, shown: 'Ship it?', by: 'sim' }],
   ])
 }
 

@@ -41,6 +41,19 @@ const needsOf = (of: readonly number[], random: Random): Record<string, Need> =>
 
 const jobOf = (needs: Record<string, Need>, random: Random): JobDefinition => {
   const maybe = (odds: number): boolean => random() < odds
+  if (maybe(0.1))
+    return {
+      kind: 'approve',
+      needs,
+      approve: {
+        prompt: 'Ship it?',
+        ...(maybe(0.5) ? { timeoutMs: 200 + Math.floor(random() * 2000) } : {}),
+        ...(maybe(0.3) ? { onTimeout: 'approve' as const } : {}),
+      },
+      graceMs: 0,
+      onLost: 'hold',
+      ...(maybe(0.2) ? { optional: true as const } : {}),
+    }
   return {
     kind: 'run',
     run: 'true',
