@@ -9,8 +9,8 @@ export type RoundOptions = Readonly<{
   /** The first round comes so many milliseconds after the start, each other one so many after the end of the one before; 0: never. */
   firstMs: number
   everyMs: number
-  /** `count` from 1. */
-  round: (count: number) => Promise<void>
+  /** `count` from 1. It answers `again` when the next round is to come at once. */
+  round: (count: number) => Promise<'again' | undefined>
 }>
 
 /** Rounds, for whoever supervises them. */
@@ -31,7 +31,7 @@ export const rounds = ({ clock, firstMs, everyMs, round }: RoundOptions): Rounds
         if (stopped || everyMs <= 0) return
         cancel = clock.setTimeout(() => {
           round(count).then(
-            () => later(count + 1, everyMs),
+            (next) => later(count + 1, next === 'again' ? 0 : everyMs),
             (error: unknown) => {
               if (!stopped) exit(error)
             },

@@ -2,6 +2,9 @@
  * Retaining: how much of what has ended a home keeps. Nothing of a plan that has not ended is ever touched. A plan goes with its steps
  * and its key in one commit for everybody; its rows follow in portions, between drains, so that no step waits for more than one of
  * them. Its attempt folders are moved aside in the same moment, and deleted when nobody waits. Each part can be done again after a crash.
+ *
+ * What arrives must not outrun what goes. Rows are what grows first: they wait for no look at a folder and for no folder that is being
+ * deleted, and where steps keep them waiting long they have a share of the time.
  */
 import { mkdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +13,7 @@ import type { Clock } from '../clock.ts'
 import { homePaths } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
-import { deleteTree, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
+import { deleteTree, eachOf, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
 
 /** What is kept of plans that have ended. Whatever reaches one of these limits goes; `Infinity` sets none. */
 export type RetentionLimits = Readonly<{
@@ -58,6 +61,8 @@ export type Pass = Readonly<{
   /** The limits of number and size spare what ended within this time: somebody may just be reading it. */
   spareMs: number
   dryRun: boolean
+  /** Somebody waits to hear what everything held that goes, and until no folder of it is left. */
+  isAsked: boolean
 }>
 
 /** Something that went, or would go. */
@@ -65,13 +70,15 @@ export type Gone = Readonly<{ name: string; endedAt: number | null }> & TreeSize
 
 /** What a pass removed, or would remove. */
 export type Reclaimed = Readonly<{
-  /** Plans, oldest first, with their attempt folders. */
+  /** Plans, oldest first, with their attempt folders. Where nobody asks, nobody looks how much these hold. */
   plans: readonly Gone[]
   /** Plans of which only the attempt folders go. */
   cleared: readonly Gone[]
   /** Folders below `attempts` of plans that the journal does not know, by name. */
   orphans: readonly Gone[]
   deadLetters: number
+  /** False when not every plan that is kept could be looked at in time. Those that were need no look again. */
+  isWhole: boolean
 }>
 
 /** Retention of one home. */
@@ -88,11 +95,19 @@ const PAGE = 100
 /** Rows removed in one commit; a commit of some milliseconds, which is what a step may wait for. */
 const ROWS = 200
 const PLANS_AT_ONCE = 64
+/** Of the time that a portion had to wait for its turn, portions may take this share together; never longer than the most. */
+const SHARE = 0.25
+const TURN_MS_MAX = 50
+/** A pass that nobody asks for looks so long, in milliseconds, at what is kept: meanwhile other plans are due. */
+const MEASURING_MS_MAX = 1_000
+const MEASURED_AT_ONCE = 8
+const DELETED_AT_ONCE = 8
 /** In `attempts`: folders that wait to be deleted. No plan's folder begins with a dot. */
 const GONE = '.gone'
 
 type Ended = Readonly<{ id: string; endedAt: number }>
-type Chosen = Readonly<{ plans: readonly Gone[]; cleared: readonly Gone[]; orphans: readonly Gone[] }>
+
+const unmeasured = ({ id, endedAt }: Ended): Gone => ({ name: id, endedAt, attempts: 0, bytes: 0 })
 
 /** Retention on a home; `leaving` is what the journal says of removals that were begun before. */
 export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[]): Retaining => {
@@ -123,10 +138,14 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       await yielded()
     }
   }
-  const measured = async ({ id, endedAt }: Ended, folders: ReadonlySet<string>): Promise<Gone> => {
-    const known = sizes.get(id)
-    if (known?.endedAt === endedAt) return { name: id, ...known }
-    const size = folders.has(id) ? await sizeOf(planAttemptsDir(home, id)) : { attempts: 0, bytes: 0 }
+  /** What can be said of a plan without a look at its folder. */
+  const known = ({ id, endedAt }: Ended, folders: ReadonlySet<string>): Gone | undefined => {
+    if (!folders.has(id)) return unmeasured({ id, endedAt })
+    const size = sizes.get(id)
+    return size?.endedAt === endedAt ? { name: id, ...size } : undefined
+  }
+  const measured = async ({ id, endedAt }: Ended): Promise<Gone> => {
+    const size = await sizeOf(planAttemptsDir(home, id))
     sizes.set(id, { ...size, endedAt })
     return { name: id, endedAt, ...size }
   }
@@ -144,35 +163,51 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     }
     return found
   }
-  const choose = async ({ limits, spareMs }: Pass): Promise<Chosen> => {
-    // Folders first: what the journal does not know then, it never knew, or knows no more.
-    const folders = new Set(await namesIn(attempts))
-    const ended = await endedPlans()
-    const plans: Gone[] = []
-    const cleared: Gone[] = []
-    let bytes = 0
+  /** In this order; of those at whose folders it must look, only what it came to before the moment `until` of the monotonic clock. */
+  const allMeasured = async (
+    plans: readonly Ended[],
+    folders: ReadonlySet<string>,
+    until: number | null,
+  ): Promise<readonly Gone[]> => {
+    const found = new Map<string, Gone>()
+    await eachOf(plans, MEASURED_AT_ONCE, async (plan) => {
+      const size =
+        known(plan, folders) ??
+        (until === null || clock.monotonic() < until ? await measured(plan) : undefined)
+      if (size !== undefined) found.set(plan.id, size)
+    })
+    return plans.flatMap(({ id }) => found.get(id) ?? [])
+  }
+  /** The plans that are kept no longer, and those of the others whose folders may be, newest first. Looks at no folder. */
+  const choose = (
+    ended: readonly Ended[],
+    { limits, spareMs }: Pass,
+  ): Readonly<{ due: readonly Ended[]; rest: readonly Ended[] }> => {
+    const due: Ended[] = []
+    const rest: Ended[] = []
     for (const [at, plan] of ended.entries()) {
       const age = clock.now() - plan.endedAt
-      const gone = await measured(plan, folders)
       if (isBusy(plan.id)) continue
-      if (age >= limits.plansMs || (at >= limits.plans && age >= spareMs)) {
-        plans.push(gone)
-        continue
-      }
-      bytes += gone.bytes
-      const isOver = age >= limits.attemptsMs || (bytes > limits.attemptBytes && age >= spareMs)
-      if (!isOver || !folders.has(plan.id)) continue
-      cleared.push(gone)
-      bytes -= gone.bytes
+      if (age >= limits.plansMs || (at >= limits.plans && age >= spareMs)) due.push(plan)
+      else rest.push(plan)
     }
-    const known = new Set(ended.map(({ id }) => id))
-    for (const id of sizes.keys()) if (!known.has(id)) sizes.delete(id)
-    const others = [...folders].filter((name) => !known.has(name) && !leaving.has(name))
-    return {
-      plans: plans.toReversed(),
-      cleared: cleared.toReversed(),
-      orphans: await orphansAmong(others, limits),
+    return { due, rest }
+  }
+  /** The plans whose folders are kept no longer, oldest first. */
+  const chooseCleared = (
+    plans: readonly Gone[],
+    folders: ReadonlySet<string>,
+    { limits, spareMs }: Pass,
+  ): readonly Gone[] => {
+    const cleared: Gone[] = []
+    let bytes = 0
+    for (const gone of plans) {
+      const age = clock.now() - (gone.endedAt ?? 0)
+      const isOver = age >= limits.attemptsMs || (bytes + gone.bytes > limits.attemptBytes && age >= spareMs)
+      if (isOver && folders.has(gone.name)) cleared.push(gone)
+      else bytes += gone.bytes
     }
+    return cleared.toReversed()
   }
 
   // Removing.
@@ -188,39 +223,68 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
   }
-  const deleteMoved = async (): Promise<void> => {
-    for (const name of await namesIn(join(attempts, GONE))) {
-      await deleteTree(join(attempts, GONE, name)).catch((error: unknown) => {
-        log.warn({ name, error: String(error) }, 'a folder that is kept no longer cannot be deleted')
+  const deleteAll = async (): Promise<void> => {
+    const tried = new Set<string>()
+    for (;;) {
+      const names = (await namesIn(join(attempts, GONE))).filter((name) => !tried.has(name))
+      if (names.length === 0) return
+      await eachOf(names, DELETED_AT_ONCE, async (name) => {
+        tried.add(name)
+        await deleteTree(join(attempts, GONE, name)).catch((error: unknown) => {
+          log.warn({ name, error: String(error) }, 'a folder that is kept no longer cannot be deleted')
+        })
       })
     }
+  }
+  let deleting: Promise<void> | undefined
+  /** Deletes what was moved aside, also what is so meanwhile; resolves when nothing of it is left. */
+  const deleteMoved = (): Promise<void> => {
+    deleting ??= deleteAll().finally(() => {
+      deleting = undefined
+    })
+    return deleting
+  }
+  /** Whoever makes a pass without being asked waits for no folder. */
+  const deleteBeside = (): void => {
+    deleteMoved().catch((error: unknown) => {
+      log.warn({ error: String(error) }, 'folders that are kept no longer cannot be deleted')
+    })
   }
   const removePlans = async (plans: readonly string[]): Promise<ReadonlySet<string>> => {
     const removed = new Set<string>()
     let queue = plans
     while (queue.length > 0) {
-      const some = queue.slice(0, PLANS_AT_ONCE)
-      const busy = new Set<string>()
-      const { done, kept } = await between(async () => {
-        for (const id of some) if (!leaving.has(id) && isBusy(id)) busy.add(id)
-        const result = await pruning.remove(
-          some.filter((id) => !busy.has(id)),
-          ROWS,
-        )
-        for (const id of result.begun) {
-          leaving.add(id)
-          removed.add(id)
-          moveAside(id)
-        }
-        return result
+      const asked = clock.monotonic()
+      await between(async () => {
+        const began = clock.monotonic()
+        const until = began + Math.min(TURN_MS_MAX, SHARE * (began - asked))
+        do queue = await removePortion(queue, removed)
+        while (queue.length > 0 && clock.monotonic() < until)
       })
-      if (done.length > 0) await pruning.forget(done)
-      for (const id of done) leaving.delete(id)
-      const over = new Set([...done, ...kept, ...busy])
-      queue = queue.filter((id) => !over.has(id))
       await yielded()
     }
     return removed
+  }
+  /** One commit; answers the plans that are still to go. */
+  const removePortion = async (
+    queue: readonly string[],
+    removed: Set<string>,
+  ): Promise<readonly string[]> => {
+    const some = queue.slice(0, PLANS_AT_ONCE)
+    const busy = new Set(some.filter((id) => !leaving.has(id) && isBusy(id)))
+    const { begun, done, kept } = await pruning.remove(
+      some.filter((id) => !busy.has(id)),
+      ROWS,
+    )
+    for (const id of begun) {
+      leaving.add(id)
+      removed.add(id)
+      moveAside(id)
+    }
+    if (done.length > 0) await pruning.forget(done)
+    for (const id of done) leaving.delete(id)
+    const over = new Set([...done, ...kept, ...busy])
+    return queue.filter((id) => !over.has(id))
   }
   /** What was begun before this process ended. */
   const goOn = async (): Promise<void> => {
@@ -250,21 +314,35 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     return done
   }
   const take = async (pass: Pass): Promise<Reclaimed> => {
-    const { limits, dryRun } = pass
-    if (!dryRun) {
-      await goOn()
-      await deleteMoved()
-    }
-    const chosen = await choose(pass)
+    const { limits, dryRun, isAsked } = pass
+    if (!dryRun) await goOn()
+    // Folders first: what the journal does not know then, it never knew, or knows no more.
+    const folders = new Set(await namesIn(attempts))
+    const ended = await endedPlans()
+    const ids = new Set(ended.map(({ id }) => id))
+    for (const id of sizes.keys()) if (!ids.has(id)) sizes.delete(id)
+    const { due, rest } = choose(ended, pass)
+    const plans = (isAsked ? await allMeasured(due, folders, null) : due.map(unmeasured)).toReversed()
+    const removed = await removePlans(dryRun ? [] : plans.map(({ name }) => name))
+    if (!isAsked) deleteBeside()
+
+    const looked = await allMeasured(rest, folders, isAsked ? null : clock.monotonic() + MEASURING_MS_MAX)
+    const toClear = chooseCleared(looked, folders, pass)
+    const others = [...folders].filter((name) => !ids.has(name) && !leaving.has(name))
+    const orphaned = await orphansAmong(others, limits)
     const oldest = clock.now() - limits.deadLettersMs
-    if (dryRun) return { ...chosen, deadLetters: await pruning.oldDeadLetters(limits.deadLetters, oldest) }
-    const removed = await removePlans(chosen.plans.map(({ name }) => name))
-    const cleared = await those(chosen.cleared, clear)
-    const orphans = await those(chosen.orphans, clearOrphan)
+    const isWhole = looked.length === rest.length
+    if (dryRun) {
+      const deadLetters = await pruning.oldDeadLetters(limits.deadLetters, oldest)
+      return { plans, cleared: toClear, orphans: orphaned, deadLetters, isWhole }
+    }
+    const cleared = await those(toClear, clear)
+    const orphans = await those(orphaned, clearOrphan)
     const deadLetters = await pruning.dropDeadLetters(limits.deadLetters, oldest)
     if (deadLetters > 0) log.warn({ deadLetters }, 'dead letters that are kept no longer were removed')
-    await deleteMoved()
-    return { plans: chosen.plans.filter(({ name }) => removed.has(name)), cleared, orphans, deadLetters }
+    if (isAsked) await deleteMoved()
+    else deleteBeside()
+    return { plans: plans.filter(({ name }) => removed.has(name)), cleared, orphans, deadLetters, isWhole }
   }
 
   return {

@@ -1,0 +1,165 @@
+/**
+ * How retention shares the time with the steps of plans. What it removes, and that nothing else goes, is in test/retention.long.test.ts
+ * and in the suite of the journals.
+ *
+ * Mutations that were planted once, and each found: one portion to a turn, whatever it had to wait; no end to a turn; folders of what is
+ * due looked at; no end to looking at what is kept; sizes forgotten between passes.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { type Pass, RETENTION, type RetentionLimits, retaining } from '../../src/actors/retaining.ts'
+import type { Clock } from '../../src/clock.ts'
+import type { Journal, Pruning } from '../../src/journal/journal.ts'
+import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { BOOT, batch, moved, planAddress, planOf } from '../journal/batches.ts'
+import { removeFolder } from '../support/folders.ts'
+
+const NOW = 10_000_000
+/** Steps of each plan: as many rows as one portion has. */
+const STEPS = 197
+
+const makeHome = (plans: readonly string[]): string => {
+  const home = mkdtempSync(join(tmpdir(), 'tenuto-retaining-'))
+  onTestFinished(() => removeFolder(home))
+  for (const plan of plans) {
+    const folder = join(home, 'attempts', plan, 'a', '1')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'log'), 'x'.repeat(5_000))
+  }
+  return home
+}
+
+/** Time that moves when it is told to, and by `tickMs` with each look at it. */
+const clockOf = (tickMs: number): Readonly<{ clock: Clock; pass: (ms: number) => void }> => {
+  let elapsed = 0
+  const clock: Clock = {
+    now: () => NOW,
+    monotonic: () => (elapsed += tickMs),
+    setTimeout: () => () => {},
+    soon: (run) => void setImmediate(run),
+  }
+  return { clock, pass: (ms) => void (elapsed += ms) }
+}
+
+type Busy = Readonly<{ waitMs: number; commitMs: number }>
+
+/** Retention of a home of so many ended plans, beside a host that takes its time. */
+const makeRetaining = async (count: number, { waitMs, commitMs }: Busy, tickMs = 0) => {
+  const plans = Array.from({ length: count }, (_, at) => `p-plan${at}`)
+  const home = makeHome(plans)
+  const journal = await memoryJournal(memoryDisk('samehome22'), BOOT)
+  let position = 0
+  for (const plan of plans) {
+    const life = moved(position, planAddress(plan), 0, STEPS, { state: 'succeeded' })
+    await journal.commit(batch({ plans: [planOf(plan)], ...life }))
+    position += STEPS
+  }
+  const { clock, pass } = clockOf(tickMs)
+  /** How long each turn had to wait, and how many portions it took. */
+  const turns: number[] = []
+  const pruning: Pruning = {
+    ...journal.pruning,
+    remove: (...asked) => {
+      pass(commitMs)
+      turns.push((turns.pop() ?? 0) + 1)
+      return journal.pruning.remove(...asked)
+    },
+  }
+  const slow: Journal = { ...journal, pruning }
+  const retain = retaining(
+    {
+      home,
+      journal: slow,
+      clock,
+      log: { warn: () => {} },
+      between: async (act) => {
+        pass(waitMs)
+        turns.push(0)
+        return act()
+      },
+      isBusy: () => false,
+    },
+    [],
+  )
+  return { home, journal, retain, turns }
+}
+
+const passOf = (limits: Partial<RetentionLimits>, isAsked: boolean): Pass => ({
+  limits: { ...RETENTION, ...limits },
+  spareMs: 0,
+  dryRun: false,
+  isAsked,
+})
+
+test('a host that lets retention wait gives it a share of the time, and waits for no more than that', async () => {
+  const { retain, turns, journal } = await makeRetaining(24, { waitMs: 100, commitMs: 6 })
+
+  await retain.pass(passOf({ plansMs: 0 }, false))
+
+  // A quarter of 100 ms: four commits end within it, and the fifth begins within it.
+  expect(turns.slice(0, -1).every((portions) => portions === 5)).toBe(true)
+  expect(await journal.plans()).toEqual([])
+  expect(await journal.pruning.leaving()).toEqual([])
+})
+
+test('a host that does something for a long time waits for retention no longer than any other', async () => {
+  const { retain, turns } = await makeRetaining(24, { waitMs: 60_000, commitMs: 6 })
+
+  await retain.pass(passOf({ plansMs: 0 }, false))
+
+  expect(Math.max(...turns)).toBe(9)
+})
+
+test('a host that is idle is never kept waiting for more than one portion', async () => {
+  const { retain, turns } = await makeRetaining(6, { waitMs: 0, commitMs: 6 })
+
+  await retain.pass(passOf({ plansMs: 0 }, false))
+
+  expect(turns.every((portions) => portions === 1)).toBe(true)
+  expect(turns.length).toBeGreaterThanOrEqual(6)
+})
+
+test('rows wait for no look at a folder, unless somebody asks how much goes', async () => {
+  const { retain, home } = await makeRetaining(4, { waitMs: 0, commitMs: 0 })
+  const said = await retain.pass({ ...passOf({ plansMs: 0 }, true), dryRun: true })
+  expect(said.plans.map(({ attempts }) => attempts)).toEqual([1, 1, 1, 1])
+  const { retain: alone } = await makeRetaining(4, { waitMs: 0, commitMs: 0 })
+
+  const gone = await alone.pass(passOf({ plansMs: 0 }, false))
+  const asked = await retain.pass(passOf({ plansMs: 0 }, true))
+
+  expect(gone.plans.map(({ attempts, bytes }) => [attempts, bytes])).toEqual(Array(4).fill([0, 0]))
+  expect(asked.plans).toEqual(said.plans)
+  expect(readdirSync(join(home, 'attempts'))).toEqual(['.gone'])
+  expect(readdirSync(join(home, 'attempts', '.gone'))).toEqual([])
+})
+
+test('what is kept is looked at for a while, and the rest by the passes that follow, nothing twice', async () => {
+  const { retain, home } = await makeRetaining(30, { waitMs: 0, commitMs: 0 }, 100)
+  const pass = passOf({ attemptBytes: 0 }, false)
+  const cleared: number[] = []
+
+  for (let isWhole = false; !isWhole; ) {
+    const reclaimed = await retain.pass(pass)
+    cleared.push(reclaimed.cleared.length)
+    isWhole = reclaimed.isWhole
+  }
+
+  expect(cleared.length).toBeGreaterThan(2)
+  expect(cleared.every((some) => some > 0)).toBe(true)
+  expect(cleared.reduce((sum, some) => sum + some, 0)).toBe(30)
+  expect(existsSync(join(home, 'attempts', 'p-plan0'))).toBe(false)
+})
+
+test('what was looked at and stays is looked at no more', async () => {
+  const { retain } = await makeRetaining(30, { waitMs: 0, commitMs: 0 }, 100)
+  const looks: boolean[] = []
+
+  while (looks.at(-1) !== true && looks.length < 10)
+    looks.push((await retain.pass(passOf({ attemptBytes: 1e9 }, false))).isWhole)
+
+  expect(looks.at(-1)).toBe(true)
+  expect(looks.length).toBeGreaterThan(2)
+})
