@@ -36,7 +36,7 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
 }, async ({ skip }) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
-  const { run, file, folder, disk, unsound } = made
+  const { run, start, file, folder, disk, unsound } = made
   await run('up', '--detach')
   const id = (await run('run', 'g.yaml', '--detach')).out.trim()
   await there(join(folder, 'begun'))
@@ -55,6 +55,8 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
   )
   expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({ degraded: true })
   expect((await run('show', id)).out).toContain('running')
+  const follower = start('resume', id)
+  await follower.heard('the daemon is waiting: ')
 
   disk.makeRoom()
   await expect
@@ -64,7 +66,10 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
     .toBe(false)
   expect((await run('status')).out).not.toContain('journal')
   file('open', '')
-  expect(await run('resume', id)).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  const followed = await follower.said
+  expect(followed).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  expect(followed.err.split('the daemon is waiting: ')).toHaveLength(2)
+  expect(followed.err.split('the journal can be written again')).toHaveLength(2)
   expect((JSON.parse((await run('ls', '--json')).out) as { id: string }[]).map((plan) => plan.id)).toEqual([
     id,
   ])
