@@ -3,6 +3,8 @@
  */
 import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
+import { homePaths } from './home.ts'
+import { type ReplacedJournal, removeReplaced, replacedJournals } from './journal/replaced.ts'
 import { type Rounds, rounds } from './rounds.ts'
 import type { GcShape } from './views/shapes.ts'
 
@@ -61,6 +63,15 @@ export const retention = async (
   const limits = retentionLimits(options)
   const { everyMs = EVERY_MS } = options
   const retain = retaining(ports, await journal.pruning.leaving())
+  /** Journals that a restore has put aside go with plans that ended as long ago. */
+  const dropReplaced = async (
+    { plansMs }: RetentionLimits,
+    dryRun: boolean,
+  ): Promise<readonly ReplacedJournal[]> => {
+    const old = replacedJournals(homePaths(ports.home).journal, plansMs, clock.now())
+    if (!dryRun) for (const each of old) await removeReplaced(each)
+    return old
+  }
   const alone = rounds({
     clock,
     firstMs: Math.min(everyMs, FIRST_MS),
@@ -68,6 +79,7 @@ export const retention = async (
     round: async () => {
       try {
         await retain.pass({ limits, spareMs: SPARE_MS, dryRun: false })
+        await dropReplaced(limits, false)
       } catch (error) {
         if (!isTenutoError(error, 'STORE_FULL')) throw error
       }
@@ -87,9 +99,11 @@ export const retention = async (
         spareMs: 0,
         dryRun,
       })
+      const aside = await dropReplaced(wanted, dryRun)
       if (shrink && !dryRun) await ports.between(() => journal.pruning.shrink())
       const { bytes, free } = await journal.pruning.room()
       const all = [...plans, ...cleared, ...orphans]
+      const sizes = [...all, ...aside]
       return {
         dry_run: dryRun,
         plans: plans.map(({ name, endedAt, attempts, bytes: size }) => ({
@@ -100,9 +114,14 @@ export const retention = async (
         })),
         cleared: cleared.map(({ name, attempts, bytes: size }) => ({ id: name, attempts, bytes: size })),
         orphans: orphans.map(({ name, attempts, bytes: size }) => ({ name, attempts, bytes: size })),
+        replaced: aside.map(({ path, at, bytes: size }) => ({
+          path,
+          replaced_at: new Date(at).toISOString(),
+          bytes: size,
+        })),
         dead_letters: deadLetters,
         attempts: all.reduce((sum, { attempts }) => sum + attempts, 0),
-        bytes: all.reduce((sum, { bytes: size }) => sum + size, 0),
+        bytes: sizes.reduce((sum, { bytes: size }) => sum + size, 0),
         journal: { bytes, free_bytes: free },
       }
     },
