@@ -3,6 +3,8 @@
  */
 import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
 import { isTenutoError } from './errors.ts'
+import { homePaths } from './home.ts'
+import { type ReplacedJournal, removeReplaced, replacedJournals } from './journal/replaced.ts'
 import { type Rounds, rounds } from './rounds.ts'
 import type { GcShape } from './views/shapes.ts'
 
@@ -55,6 +57,15 @@ export const retention = async (
   const { everyMs = EVERY_MS, ...given } = options
   const limits = limitsOf(given)
   const retain = retaining(ports, await journal.pruning.leaving())
+  /** Journals that a restore has put aside go with plans that ended as long ago. */
+  const dropReplaced = async (
+    { plansMs }: RetentionLimits,
+    dryRun: boolean,
+  ): Promise<readonly ReplacedJournal[]> => {
+    const old = replacedJournals(homePaths(ports.home).journal, plansMs, clock.now())
+    if (!dryRun) for (const each of old) await removeReplaced(each)
+    return old
+  }
   const alone = rounds({
     clock,
     firstMs: Math.min(everyMs, FIRST_MS),
@@ -64,6 +75,7 @@ export const retention = async (
       try {
         const pass = { limits, spareMs: SPARE_MS, dryRun: false, isAsked: false }
         const { plans, isWhole } = await retain.pass(pass)
+        await dropReplaced(limits, false)
         // Who takes so long for what was due has others due by now.
         const isBehind = plans.length > 0 && clock.monotonic() - began >= everyMs
         return isBehind || !isWhole ? 'again' : undefined
@@ -88,9 +100,11 @@ export const retention = async (
         dryRun,
         isAsked: true,
       })
+      const aside = await dropReplaced(wanted, dryRun)
       if (shrink && !dryRun) await ports.between(() => journal.pruning.shrink())
       const { bytes, free } = await journal.pruning.room()
       const all = [...plans, ...cleared, ...orphans]
+      const sizes = [...all, ...aside]
       return {
         dry_run: dryRun,
         plans: plans.map(({ name, endedAt, attempts, bytes: size }) => ({
@@ -101,9 +115,14 @@ export const retention = async (
         })),
         cleared: cleared.map(({ name, attempts, bytes: size }) => ({ id: name, attempts, bytes: size })),
         orphans: orphans.map(({ name, attempts, bytes: size }) => ({ name, attempts, bytes: size })),
+        replaced: aside.map(({ path, at, bytes: size }) => ({
+          path,
+          replaced_at: new Date(at).toISOString(),
+          bytes: size,
+        })),
         dead_letters: deadLetters,
         attempts: all.reduce((sum, { attempts }) => sum + attempts, 0),
-        bytes: all.reduce((sum, { bytes: size }) => sum + size, 0),
+        bytes: sizes.reduce((sum, { bytes: size }) => sum + size, 0),
         journal: { bytes, free_bytes: free },
       }
     },

@@ -341,3 +341,21 @@ test('a journal whose log is lost can be accepted as it is', async () => {
   expect(await runtime.catalog.plans()).toHaveLength(1)
   expect(existsSync(join(home, 'journal.db'))).toBe(true)
 })
+
+test('what restores have put aside is named by a dry run of gc, and goes but for the three newest', async () => {
+  const { folder, home } = openFolder()
+  await ended(home)
+  const { path } = backupHome(home, join(folder, 'own.db'), systemClock)
+  const kept: string[] = []
+  for (let n = 0; n < 5; n += 1) kept.push((await restore(home, path)).kept as string)
+  const runtime = await hold(home)
+  const named = async (dryRun: boolean): Promise<readonly string[]> =>
+    (await runtime.gc({ dryRun, olderThanMs: 0, keep: 1_000 })).replaced.map((each) => each.path)
+
+  expect(await named(true)).toEqual(kept.slice(0, 2))
+  expect((await runtime.gc({ dryRun: true })).replaced).toEqual([])
+  expect(kept.every((each) => existsSync(each))).toBe(true)
+  expect(await named(false)).toEqual(kept.slice(0, 2))
+
+  expect(kept.map((each) => existsSync(each))).toEqual([false, false, true, true, true])
+})

@@ -32,6 +32,7 @@ import { TenutoError } from '../errors.ts'
 import { type HomePlace, homePlace } from '../home-place.ts'
 import { markedProcesses } from '../process.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
+import { seldom } from './seldom.ts'
 
 /** The name of the runner's socket in its home. */
 export const RUNNER_SOCKET = 'runner.sock'
@@ -120,6 +121,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let runner: Readonly<{ process: ChildProcess; startedAt: number }> | undefined
   /** Where the home is. One that has gone is not made again, and what is in its place is another's. */
   let place: HomePlace | undefined
+  /** While there is no room, a runner ends every two seconds. */
+  const trouble = seldom(ports.clock, ports.log)
 
   const ensure = (spec: Spec): void => {
     if (closed) return
@@ -186,7 +189,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       socket = createConnection(socketPath(ports.home, RUNNER_SOCKET))
     } catch (error) {
       connecting = false
-      ports.log('error', { error }, 'the runner cannot be reached')
+      trouble.tell('error', { error }, 'the runner cannot be reached')
       return later()
     }
     // Followed by `close`, which decides.
@@ -254,13 +257,13 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       })
       child.unref()
       runner = { process: child, startedAt: ports.clock.monotonic() }
-      child.once('error', (error) => ports.log('error', { error }, 'the runner cannot be started'))
+      child.once('error', (error) => trouble.tell('error', { error }, 'the runner cannot be started'))
       child.once('exit', (code, signal) => {
         if (runner?.process === child) runner = undefined
-        if (code !== 0) ports.log('error', { code, signal }, 'the runner ended; runner.log says more')
+        if (code !== 0) trouble.tell('error', { code, signal }, 'the runner ended; runner.log says more')
       })
     } catch (error) {
-      ports.log('error', { error }, 'the runner cannot be started')
+      trouble.tell('error', { error }, 'the runner cannot be started')
     } finally {
       if (errors !== undefined) closeSync(errors)
     }
@@ -293,6 +296,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const welcomed = ({ pid, build }: Extract<FromRunner, { type: 'welcome' }>): void => {
     againMs = AGAIN_MS.min
     strangerSince = undefined
+    if (trouble.over()) ports.log('info', { pid }, 'the runner serves')
     if (build !== ports.build) {
       const both = { pid, runner: build, build: ports.build }
       ports.log('warn', both, 'the runner is of another build and speaks our protocol')

@@ -35,7 +35,7 @@ export const gc = async (flags: GcFlags): Promise<number> => {
     return 0
   }
   for (const line of linesOf(done)) on.tell(line)
-  if (done.dry_run && done.plans.length + done.attempts + done.dead_letters > 0)
+  if (done.dry_run && done.plans.length + done.attempts + done.dead_letters + asideIn(done).length > 0)
     on.talk(`nothing was removed; the same without --dry-run removes it`)
   else if (!done.dry_run && !flags.shrink && done.journal.free_bytes > done.journal.bytes / 2)
     on.talk(
@@ -58,7 +58,11 @@ const linesOf = (done: Gc): readonly string[] => {
       ({ name, attempts, bytes }) => `folder ${name}, which belongs to no plan${held(attempts, bytes)}`,
     ),
   ]
-  const lines = [...plans, ...folders]
+  const aside = asideIn(done).map(
+    ({ path, replaced_at, bytes }) =>
+      `${path}, put aside by a restore ${duration(now - Date.parse(replaced_at))} ago, ${inBytes(bytes)}`,
+  )
+  const lines = [...plans, ...folders, ...aside]
   const verb = done.dry_run ? 'would remove' : 'removed'
   const more = lines.length > NAMED ? [`… and ${lines.length - NAMED} more`] : []
   const letters = done.dead_letters === 0 ? '' : `, ${counted(done.dead_letters, 'dead letter')}`
@@ -68,6 +72,9 @@ const linesOf = (done: Gc): readonly string[] => {
     `${verb} ${counted(done.plans.length, 'plan')}, ${counted(done.attempts, 'attempt')}, ${inBytes(done.bytes)}${letters}`,
   ]
 }
+
+/** A holder of an earlier build does not say. */
+const asideIn = ({ replaced = [] }: Partial<Gc>): Gc['replaced'] => replaced
 
 const ageOf = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined

@@ -259,6 +259,7 @@ const nothingGone = (dryRun: boolean): Gc => ({
   plans: [],
   cleared: [],
   orphans: [],
+  replaced: [],
   dead_letters: 0,
   attempts: 0,
   bytes: 0,

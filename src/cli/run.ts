@@ -9,6 +9,7 @@ import { DAEMON, homeHeld } from '../holder.ts'
 import { homePaths } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { parseDuration } from '../plans/duration.ts'
+import type { StorageShape } from '../views/shapes.ts'
 import { type Followed, follow } from './follow.ts'
 import {
   awaitHolder,
@@ -95,7 +96,7 @@ const runThere = async (
     ...(flags.key === undefined ? {} : { key: flags.key }),
   })
   if (replayed) on.talk(`${id} has this key already`)
-  if (!flags.detach) return (await followThere(sourceOf(holder), id, on, flags, timeoutMs, !replayed)).exit
+  if (!flags.detach) return (await followThere(holder, id, on, flags, timeoutMs, !replayed)).exit
   const { state } = await holder.catalog.plan(id)
   on.answer(on.json ? JSON.stringify({ type: 'submitted', plan: id, state, replayed }) : id)
   on.talk(`${id} ${state}.  follow: tenuto resume ${id}${homeFlag(flags)}`)
@@ -117,7 +118,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
           : [(await catalog.resolve(ref)).plan]
       if (plans.length === 0) return nothingToDo(on)
       const ends: Followed[] = []
-      for (const plan of plans) ends.push(await followThere(sourceOf(holder), plan, on, flags, timeoutMs))
+      for (const plan of plans) ends.push(await followThere(holder, plan, on, flags, timeoutMs))
       return worst(ends)
     } finally {
       holder.close()
@@ -263,9 +264,20 @@ const followHere = async (
   return answered(await follow(sourceOf(runtime), plan, on, options), plan, on)
 }
 
+/** The holder of a home as something to follow; that it waits for its journal is said in one line, and that it does no more. */
+const telling = (holder: HomeClient, on: Screen): ReturnType<typeof sourceOf> => {
+  let last: StorageShape['status'] = 'ok'
+  const storage = (now: StorageShape): void => {
+    // A stream that was opened again says it again.
+    if (now.status !== last) on.talk(`${now.error === null ? '' : 'the daemon is '}${storageInWords(now)}`)
+    last = now.status
+  }
+  return { ...sourceOf(holder), events: (query) => holder.events({ ...query, storage }) }
+}
+
 /** Follows a plan of another process: Ctrl-C only lets go of it. */
 const followThere = async (
-  source: ReturnType<typeof sourceOf>,
+  holder: HomeClient,
   plan: string,
   on: Screen,
   flags: RunFlags,
@@ -288,7 +300,7 @@ const followThere = async (
       fromStart,
       ...bound(timeoutMs),
     }
-    const followed = await follow(source, plan, on, options)
+    const followed = await follow(telling(holder, on), plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
   } finally {
     process.off('SIGINT', leave)

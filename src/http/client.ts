@@ -21,6 +21,7 @@ import type {
   JobShape,
   PlanShape,
   StateShape,
+  StorageShape,
   SweepShape,
   TreeShape,
   WholeLetterShape,
@@ -45,7 +46,7 @@ export type HomeClient = Readonly<{
    * Committed steps, in order, without a gap or a repeat, whatever happens to the connection; ends when the signal is aborted.
    * @throws {TenutoError} `NO_DAEMON` when the holder has gone and nobody took its place; `USAGE` when `after` is past the journal.
    */
-  events: Runtime['events']
+  events: (query?: EventsQuery) => AsyncIterable<EventShape>
   command: Runtime['command']
   settleLetter: Runtime['settleLetter']
   /** Without `base` the jobs run in the folder of this process; without `environment` they get that of this process. */
@@ -71,6 +72,13 @@ export type HomeClient = Readonly<{
   /** Lets go of the connections. Idempotent. */
   close: () => void
 }>
+
+/** Which events to follow. */
+type EventsQuery = NonNullable<Parameters<Runtime['events']>[0]> &
+  Readonly<{
+    /** Hears when commits cannot be made there, and when they can again; a holder of an earlier build does not say. */
+    storage?: (storage: StorageShape) => void
+  }>
 
 /** How long an answer may take to begin; a command waits for its commit, and that for a disk. */
 const ANSWER_MS = { GET: 15_000, POST: 120_000 } as const
@@ -277,7 +285,8 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     plan,
     follow: on = true,
     signal,
-  }: Parameters<Runtime['events']>[0] = {}): AsyncGenerator<EventShape> {
+    storage,
+  }: EventsQuery = {}): AsyncGenerator<EventShape> {
     if (!on) {
       for await (const event of items<EventShape>(`${BASE}/events`, Number.POSITIVE_INFINITY, {
         after,
@@ -289,22 +298,38 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       return
     }
     let position = after
-    for await (const frame of follow(
-      () => ({ path: `${BASE}/events`, query: { after: position, plan } }),
-      signal,
-    )) {
-      if (frame.event === 'reset') {
-        const { why } = JSON.parse(frame.data) as { why?: string }
-        const what =
-          why === 'removed'
-            ? `not all that happened after position ${position} is kept in ${home}; begin again without a position`
-            : `there is no position ${position} in the journal of ${home}`
-        throw new TenutoError('USAGE', { what })
+    let topics = storage && 'daemon'
+    const frames = () =>
+      follow(() => ({ path: `${BASE}/events`, query: { after: position, plan, topics } }), signal)
+    for (;;) {
+      try {
+        for await (const frame of frames()) {
+          if (frame.event === 'reset') throw missed(position, frame)
+          if (frame.event === 'storage') {
+            storage?.(JSON.parse(frame.data) as StorageShape)
+            continue
+          }
+          const event = JSON.parse(frame.data) as EventShape
+          position = event.position
+          yield event
+        }
+        return
+      } catch (error) {
+        // One of an earlier build knows no such topic.
+        if (topics === undefined || !isTenutoError(error, 'NOT_YET')) throw error
+        topics = undefined
       }
-      const event = JSON.parse(frame.data) as EventShape
-      position = event.position
-      yield event
     }
+  }
+
+  /** A position after which there is not everything, or nothing. */
+  const missed = (position: number, { data }: Frame): TenutoError => {
+    const { why } = JSON.parse(data) as { why?: string }
+    const what =
+      why === 'removed'
+        ? `not all that happened after position ${position} is kept in ${home}; begin again without a position`
+        : `there is no position ${position} in the journal of ${home}`
+    return new TenutoError('USAGE', { what })
   }
 
   const followLog: HomeClient['followLog'] = async function* (

@@ -6,13 +6,15 @@ import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { readFields, text, whole, words } from './fields.ts'
 import { lastEventId, page } from './plans.ts'
-import { type EventChoice, eventText, type Streams } from './streams.ts'
+import { type Ending, type EventChoice, eventText, type Streams, storageText } from './streams.ts'
 import { PAGE_MAX } from './wire.ts'
 
 const PAGE = 50
-const isTopic = (word: string): boolean => word === 'plans' || word === 'daemon' || /^plan:./.test(word)
+/** How whoever holds the home is, beside what happens to plans. */
+const DAEMON = 'daemon'
+const isTopic = (word: string): boolean => word === 'plans' || word === DAEMON || /^plan:./.test(word)
 const FOLLOW = {
-  topics: words('one or more of plans, plan:ID', isTopic),
+  topics: words('one or more of plans, plan:ID, daemon', isTopic),
   after: whole(0, Number.MAX_SAFE_INTEGER),
   plan: text(1000),
 }
@@ -27,10 +29,15 @@ const LIST = {
 export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: Streams): void => {
   app.get('/events', async (request, reply) => {
     if (request.headers.accept?.includes('application/json')) return list(request.query)
-    const { after = 0, ...asked } = readFields('query', request.query, FOLLOW)
-    const choice = await choose(asked)
+    const { after = 0, topics = [], ...asked } = readFields('query', request.query, FOLLOW)
+    const others = topics.filter((topic) => topic !== DAEMON)
+    const isOnly = topics.length > 0 && others.length === 0 && asked.plan === undefined
+    const choice = isOnly ? { wants: () => false } : await choose({ ...asked, topics: others })
     const from = lastEventId(request) ?? after
-    return streaming.send(reply, (ending) => eventText(runtime, choice, from, ending))
+    const text = (ending: Ending) => eventText(runtime, choice, from, ending)
+    return others.length === topics.length
+      ? streaming.send(reply, text)
+      : streaming.send(reply, text, (say) => storageText(runtime, say))
   })
 
   const list = async (query: unknown) => {
@@ -53,8 +60,9 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
     topics = [],
     plan,
   }: Readonly<{ topics?: readonly string[]; plan?: string }>): Promise<EventChoice> => {
-    if (topics.includes('daemon'))
-      throw new TenutoError('NOT_YET', { what: 'the topic `daemon`', remedy: 'leave it out' })
+    // It has no position, and nothing of it is kept.
+    if (topics.includes(DAEMON))
+      throw new TenutoError('NOT_YET', { what: 'a list of the topic `daemon`', remedy: 'follow it' })
     const ids = topics.filter((topic) => topic !== 'plans').map((topic) => topic.slice('plan:'.length))
     const all = new Set(plan === undefined ? ids : [...ids, plan])
     for (const id of all) await runtime.catalog.plan(id)

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { pause, systemClock } from '../clock.ts'
 import type { Runtime } from '../runtime.ts'
-import type { EventShape } from '../views/shapes.ts'
+import type { EventShape, StorageShape } from '../views/shapes.ts'
 import { frameText, OPENING } from './sse.ts'
 import { STREAM_TYPE } from './wire.ts'
 
@@ -20,8 +20,15 @@ export type Ending = Readonly<{
 
 /** The streams of a server. */
 export type Streams = Readonly<{
-  /** Answers with a stream, until it ends, the client goes or the server closes. */
-  send: (reply: FastifyReply, of: (ending: Ending) => AsyncIterable<string>) => FastifyReply
+  /**
+   * Answers with a stream, until it ends, the client goes or the server closes. What `beside` says comes between two pieces of it, as
+   * long as it goes on; it answers how to be told no more.
+   */
+  send: (
+    reply: FastifyReply,
+    of: (ending: Ending) => AsyncIterable<string>,
+    beside?: (say: (text: string) => void) => () => void,
+  ) => FastifyReply
   /** Lets every stream send what is there and end. Idempotent. */
   close: () => void
 }>
@@ -31,7 +38,7 @@ export const streams = (): Streams => {
   const open = new Set<AbortController>()
   let closing = false
   return {
-    send: (reply, of) => {
+    send: (reply, of, beside) => {
       const ending = new AbortController()
       open.add(ending)
       reply.raw.once('close', () => {
@@ -39,11 +46,14 @@ export const streams = (): Streams => {
         ending.abort()
       })
       if (closing) ending.abort()
-      const text = of({ signal: ending.signal, isClosing: () => closing })
-      return reply
-        .type(STREAM_TYPE)
-        .header('cache-control', 'no-store')
-        .send(Readable.from(text, { objectMode: false }))
+      const text = Readable.from(of({ signal: ending.signal, isClosing: () => closing }), {
+        objectMode: false,
+      })
+      const leave = beside?.((said) => {
+        if (!ending.signal.aborted && !text.readableEnded && !text.destroyed) text.push(said)
+      })
+      if (leave) text.once('close', leave)
+      return reply.type(STREAM_TYPE).header('cache-control', 'no-store').send(text)
     },
     close: () => {
       closing = true
@@ -99,6 +109,16 @@ export async function* eventText(
     }
     await turn()
   }
+}
+
+/** Says whether commits can be made, and then whenever that changes: `storage`, without an id, since nothing of it is kept. */
+export const storageText = (
+  { storage, onStorage }: Pick<Runtime, 'storage' | 'onStorage'>,
+  say: (text: string) => void,
+): (() => void) => {
+  const told = (now: StorageShape): void => say(frameText({ event: 'storage', data: JSON.stringify(now) }))
+  told(storage())
+  return onStorage(told)
 }
 
 /** Lets everything else in this process go first. */

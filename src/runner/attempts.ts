@@ -108,6 +108,7 @@ type Live = {
   punching: Promise<void> | undefined
   looksOverLimit: number
   isBegunTold: boolean
+  isCutShort: boolean
 }
 
 /** An attempt this runner is busy with. `live` is missing while it waits for its start or its directory is judged. */
@@ -124,7 +125,8 @@ type Entry = {
 
 /** Watches the attempts of one home. */
 export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Attempts => {
-  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, logOf, punchOut } = machine
+  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, logOf, punchOut, fullBlock } =
+    machine
   const { writeProcess, processOf, writeExit, exitOf } = machine
   const { bootId, identityOf, isAlive, groupMembers, markedProcesses, sendSignal } = machine
   const { isGroupEmpty, sweepGroup, sweepMarked } = machine
@@ -273,6 +275,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       punching: undefined,
       looksOverLimit: 0,
       isBegunTold: entry.hasBegun,
+      isCutShort: false,
     }
     entry.live = live
     tellFound(entry, live.child === undefined ? 'adopted' : 'requeued', live.identity.pid)
@@ -442,6 +445,8 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     live.phase = 'ending'
     const leftovers = await sweepFamily(live)
     await boundLogAtEnd(live)
+    const block = guarded(() => fullBlock(live.ref.dir))
+    if (block !== undefined) noteCutShort(live, block)
     const entry = entries.get(live.ref.key)
     if (entry === undefined) return
     const log = guarded(() => logRecord(live, machine)) ?? { bytes: live.logBytes }
@@ -497,9 +502,13 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   /** Logs and adopted processes, while there are attempts. Pauses of the runner itself count at most as two looks. */
   const look = (): void => {
     let soon = false
+    let block: number | undefined | null = null
     for (const entry of entries.values()) {
       const { live } = entry
       if (live === undefined || live.phase === 'ending') continue
+      // All lie on one disk.
+      if (block === null) block = guarded(() => fullBlock(live.ref.dir))
+      if (block !== undefined) noteCutShort(live, block)
       if (live.identity.start === '') guarded(() => recordProcess(live))
       if (guarded(() => lookAt(live)) === true) soon = true
       if (!live.isBegunTold) tellBegun(live)
@@ -543,6 +552,18 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     if (live.logInode === log.inode) boundLog(live, log)
     const perLook = (grown / Math.max(1, watchedMs)) * LOOK_MS
     return log.diskBytes + perLook > live.limits.logLimitBytes
+  }
+
+  /**
+   * The process writes its log itself, and nobody hears what a full disk did not take. But a write that was cut off fills its last
+   * block, and a log that does not end with a block has lost nothing.
+   */
+  const noteCutShort = (live: Live, block: number): void => {
+    if (live.isCutShort) return
+    const bytes = guarded(() => logOf(live.ref.dir))?.bytes
+    if (bytes === undefined || bytes % block !== 0) return
+    live.isCutShort = true
+    live.warnings.push(`log: the disk was full; what it wrote from byte ${bytes} on may be missing`)
   }
 
   const boundLog = (live: Live, log: Readonly<{ bytes: number; diskBytes: number }>): void => {

@@ -2,7 +2,16 @@
  * The files of an attempt directory as the runner writes and reads them. Each is written so that a crash at any point leaves
  * something the next runner can classify. Nothing is forced to disk: a power cut is told by the boot id.
  */
-import { lstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   type AttemptRef,
@@ -103,6 +112,17 @@ export const logOf = (
 ): Readonly<{ bytes: number; diskBytes: number; inode: number }> | undefined => {
   const found = lstatSync(join(dir, FILES.log), { throwIfNoEntry: false })
   return found?.isFile() ? { bytes: found.size, diskBytes: found.blocks * 512, inode: found.ino } : undefined
+}
+
+/** Pages are what a write is cut off at, where blocks are larger. */
+const PAGE_BYTES = 4_096
+
+/** The bytes of a block where the disk has none left for this user; undefined where it has. (What a quota leaves, nobody can ask.) */
+export const fullBlock = (dir: string): number | undefined => {
+  const { blocks, bavail, bfree, bsize } = statfsSync(dir)
+  // Some file systems count no blocks.
+  const isFull = blocks > 0 && (process.getuid?.() === 0 ? bfree : bavail) === 0
+  return isFull ? Math.min(bsize, PAGE_BYTES) : undefined
 }
 
 /** The home is not made again: one that is not there was removed or moved. */

@@ -9,6 +9,7 @@ import { cancelLater, later, machineMs, pause, wallMs } from './clock.ts'
 import {
   claimOf,
   exitOf,
+  fullBlock,
   holeOf,
   logOf,
   mayHaveStarted,
@@ -39,6 +40,7 @@ export const thisMachine = {
   closeLog: closeSync,
   mayHaveStarted,
   logOf,
+  fullBlock,
   holeOf,
   punchOut,
   writeProcess,

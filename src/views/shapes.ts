@@ -69,8 +69,10 @@ export type GcShape = Readonly<{
   cleared: readonly Readonly<{ id: string; attempts: number; bytes: number }>[]
   /** Folders of attempts of which the journal knows no plan. */
   orphans: readonly Readonly<{ name: string; attempts: number; bytes: number }>[]
+  /** Journals that a restore has put aside, oldest first. */
+  replaced: readonly Readonly<{ path: string; replaced_at: string; bytes: number }>[]
   dead_letters: number
-  /** Attempt folders of all of these, and their bytes on disk. */
+  /** Attempt folders of all of these, and the bytes of everything on disk. */
   attempts: number
   bytes: number
   /** The file of the journal, and how much of it waits to be used again. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -525,4 +525,24 @@ test('a runner of another build that speaks the same protocol serves, and is nam
   const told = server.logs.filter((line) => line.includes('the runner is of another build'))
   expect(told).toHaveLength(1)
   expect(told[0]).toMatch(/^warn .*"runner":"test","build":"another"/)
+})
+
+test('a runner that ends again and again is told once, and once that one serves', async () => {
+  const { shell, executor, home } = openHome()
+  const socket = socketPath(home, RUNNER_SOCKET)
+  mkdirSync(socket)
+  const { ensure, ended, logs } = executor()
+  const spec = shell('exit 0')
+  const tries = (): number => {
+    const log = join(home, 'runner.log')
+    return existsSync(log) ? readFileSync(log, 'utf8').split('stopped by').length - 1 : 0
+  }
+
+  ensure(spec)
+  await expect.poll(tries, { timeout: 20_000 }).toBeGreaterThan(3)
+  rmdirSync(socket)
+
+  expect((await ended(spec.key)).record.outcome).toBe('succeeded')
+  expect(logs.filter((line) => line.includes('the runner ended'))).toHaveLength(1)
+  expect(logs.filter((line) => line.includes('the runner serves'))).toHaveLength(1)
 })

@@ -3,7 +3,7 @@
  * `down` that stops a foreground run; `up` that cancels what runs when it is told to stop.
  */
 import { once } from 'node:events'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openFolder } from './tenuto.ts'
@@ -111,16 +111,33 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
   expect(await unsound()).toEqual([])
 })
 
-test('a home whose socket is gone is held all the same: status and down say by whom, with 5', async () => {
+test('a home whose socket is gone is held all the same: commands wait until it is there again', {
+  timeout: 60_000,
+}, async () => {
   const { run, home } = withDaemon()
   const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
   rmSync(join(home, 'sock'))
+  rmSync(join(home, 'daemon.json'))
+
+  const said = await run('status', '--json')
+
+  expect(said.code).toBe(0)
+  expect(JSON.parse(said.out)).toMatchObject({ daemon: { pid } })
+})
+
+test('a home whose socket cannot be made again is held all the same: status and down say by whom, and what can be done', {
+  timeout: 60_000,
+}, async () => {
+  const { run, home } = withDaemon()
+  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  rmSync(join(home, 'sock'))
+  mkdirSync(join(home, 'sock'))
 
   for (const command of ['status', 'down']) {
     const said = await run(command)
     expect(said.code).toBe(5)
     expect(said.err).toContain(`is held by pid ${pid} (tenuto up, since 2`)
-    expect(said.err).toContain(`kill -CONT ${pid}`)
+    expect(said.err).toContain(`\`kill ${pid}\`, then \`tenuto up\``)
   }
   process.kill(pid, 'SIGTERM')
   await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)

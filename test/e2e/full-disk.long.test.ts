@@ -36,7 +36,7 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
 }, async ({ skip }) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
-  const { run, file, folder, disk, unsound } = made
+  const { run, start, file, folder, disk, unsound } = made
   await run('up', '--detach')
   const id = (await run('run', 'g.yaml', '--detach')).out.trim()
   await there(join(folder, 'begun'))
@@ -55,6 +55,8 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
   )
   expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({ degraded: true })
   expect((await run('show', id)).out).toContain('running')
+  const follower = start('resume', id)
+  await follower.heard('the daemon is waiting: ')
 
   disk.makeRoom()
   await expect
@@ -64,7 +66,10 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
     .toBe(false)
   expect((await run('status')).out).not.toContain('journal')
   file('open', '')
-  expect(await run('resume', id)).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  const followed = await follower.said
+  expect(followed).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  expect(followed.err.split('the daemon is waiting: ')).toHaveLength(2)
+  expect(followed.err.split('the journal can be written again')).toHaveLength(2)
   expect((JSON.parse((await run('ls', '--json')).out) as { id: string }[]).map((plan) => plan.id)).toEqual([
     id,
   ])
@@ -102,6 +107,46 @@ test.each([
     expect((await run('up', '--detach')).code).toBe(0)
   },
 )
+
+test('a job whose own log finds no room is warned of once, with the byte from which it may be missing; one that lost nothing is not', {
+  timeout: 120_000,
+}, async ({ skip }) => {
+  const made = withDisk()
+  if (made === null) return skip(NO_DISK)
+  const { run, start, file, folder, disk } = made
+  const waits = 'while [ ! -e open ]; do sleep 0.02; done'
+  file(
+    'l.yaml',
+    `plan: v1
+name: loud
+jobs:
+  loud: { run: ': > begun; ${waits}; i=0; while [ $i -lt 5000 ]; do echo "line $i" || :; i=$((i+1)); done' }
+  calm: { run: 'echo all of it; : > calm; ${waits}' }
+`,
+  )
+  const running = start('run', 'l.yaml', '--key', 'l')
+  await there(join(folder, 'begun'))
+  await there(join(folder, 'calm'))
+  disk.fill()
+  file('open', '')
+  const live = async (): Promise<unknown> =>
+    (JSON.parse((await run('status', '--json')).out) as { counts: { attempts_live: number } }).counts
+      .attempts_live
+  await expect.poll(live, { timeout: 30_000 }).toBe(0)
+  disk.makeRoom()
+  const { code, out } = await running.said
+
+  expect(code).toBe(0)
+  const id = out.split(' ')[0] as string
+  const log = (await run('logs', `${id}/loud`)).out
+  const shown = (await run('show', `${id}/loud`)).out
+  expect(log.length).toBeLessThan(5_000 * 'line 10'.length)
+  expect(
+    shown.match(/#1 warning: log: the disk was full; what it wrote from byte \d+ on may be missing/g),
+  ).toEqual([`#1 warning: log: the disk was full; what it wrote from byte ${log.length} on may be missing`])
+  expect((await run('logs', `${id}/calm`)).out).toBe('all of it\n')
+  expect((await run('show', `${id}/calm`)).out).not.toContain('warning')
+})
 
 test('a foreground run says what it waits for, and goes on by itself', { timeout: 120_000 }, async ({
   skip,

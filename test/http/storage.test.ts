@@ -148,3 +148,54 @@ test('bursts of submissions while the store fails at random for two seconds: eac
   for (const [key, status] of answers)
     expect([seed, key, (await reader.planByKey(key)) !== undefined]).toEqual([seed, key, status === 201])
 })
+
+test('who follows a plan hears when commits cannot be made, and when they can again, between its events', async () => {
+  const home = folder()
+  const gate = gates()
+  let away = false
+  const journal = failing(join(home, 'journal.db'), () => away)
+  const { runtime, client, submit } = await hold({
+    home,
+    handlers: { wait: gate.handler },
+    ports: { journal },
+  })
+  const id = await submit(definePlan({ name: 'p', jobs: { a: { call: 'wait' } } }))
+  await gate.begun('a')
+  const heard: string[] = []
+  const storage = ({ status }: StorageShape): void => {
+    heard.push(status)
+    if (status === 'unavailable') away = false
+    if (heard.length === 1) {
+      away = true
+      gate.open('a')
+    }
+  }
+
+  for await (const event of client.events({ plan: id, after: 0, storage })) {
+    if (event.type === 'job.settled') heard.push(event.to)
+    if (event.job === undefined && event.to === 'succeeded') break
+  }
+
+  expect(heard).toEqual(['ok', 'unavailable', 'ok', 'succeeded'])
+  expect(runtime.storage().status).toBe('ok')
+})
+
+test('a holder of an earlier build, which does not say how its store is, is followed all the same', async () => {
+  let asked = 0
+  const { client, submit } = await hold({ handlers: { give: () => ({}) } }, (runtime) => ({
+    ...runtime,
+    onStorage: () => {
+      asked += 1
+      throw new TenutoError('NOT_YET', { what: 'the topic `daemon`', remedy: 'leave it out' })
+    },
+  }))
+  const id = await submit(definePlan({ name: 'p', jobs: { a: { call: 'give' } } }))
+  let last = ''
+
+  for await (const { job, to } of client.events({ plan: id, after: 0, storage: () => {} })) {
+    last = to
+    if (job === undefined && to === 'succeeded') break
+  }
+
+  expect([asked, last]).toEqual([1, 'succeeded'])
+})

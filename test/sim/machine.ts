@@ -115,6 +115,7 @@ export const machineOf = (
     closeLog: () => {},
     mayHaveStarted: (dir) => look(() => of.directory(dir).log === true),
     logOf: (dir) => look(() => (of.directory(dir).log ? { bytes: 0, diskBytes: 0, inode: 1 } : undefined)),
+    fullBlock: () => undefined,
     holeOf: () => undefined,
     punchOut: async () => false,
     writeProcess: (dir, key, identity, startedAt, startedMono) =>
