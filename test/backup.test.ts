@@ -1,6 +1,7 @@
 /**
  * Backup and restore of a home: what has ended since is taken in again from the attempt folders, and nothing runs twice.
  */
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdtempSync,
@@ -275,4 +276,13 @@ test('a journal whose log is lost can be accepted as it is', async () => {
   const runtime = await hold(home)
   expect(await runtime.catalog.plans()).toHaveLength(1)
   expect(existsSync(join(home, 'journal.db'))).toBe(true)
+})
+
+test('a pipe is no backup, and is not waited for', async () => {
+  const { folder, home } = openFolder()
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+
+  await expect(restoreHome(home, pipe, false, systemClock)).rejects.toMatchObject({ code: 'FILE_SPECIAL' })
+  expect(existsSync(home)).toBe(false)
 })

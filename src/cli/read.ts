@@ -11,6 +11,7 @@ import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { tellOfUnheld } from './unheld.ts'
+import { MEND } from './words.ts'
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 const LOG_CHUNK = 256 * 1024
@@ -96,7 +97,10 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const next: Readonly<Record<string, string>> = {
     failed: `try again what did not succeed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
-    quarantined: `${plan.error === null ? `what it could not take: tenuto dead${flag}  ` : ''}go on: tenuto continue ${id}${flag}`,
+    quarantined:
+      plan.error === null
+        ? `what it could not take: tenuto dead${flag}  go on: tenuto continue ${id}${flag}`
+        : `${MEND}.  go on after that: tenuto continue ${id}${flag}`,
   }
   const hint = next[plan.state]
   if (hint) on.talk(hint)
