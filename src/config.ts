@@ -21,7 +21,8 @@ export const homeDir = (flag?: string, env: Environment = process.env): string =
   return join(env['HOME'] || homedir(), '.local', 'state', 'tenuto')
 }
 
-const JOB_VARIABLES: ReadonlySet<string> = new Set([
+/** Of the submitter's environment jobs get these, and `LC_*`. */
+export const JOB_VARIABLES: ReadonlySet<string> = new Set([
   'PATH',
   'HOME',
   'USER',

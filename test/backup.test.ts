@@ -1,6 +1,7 @@
 /**
  * Backup and restore of a home: what has ended since is taken in again from the attempt folders, and nothing runs twice.
  */
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdtempSync,
@@ -358,4 +359,13 @@ test('what restores have put aside is named by a dry run of gc, and goes but for
   expect(await named(false)).toEqual(kept.slice(0, 2))
 
   expect(kept.map((each) => existsSync(each))).toEqual([false, false, true, true, true])
+})
+
+test('a pipe is no backup, and is not waited for', async () => {
+  const { folder, home } = openFolder()
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+
+  await expect(restoreHome(home, pipe, false, systemClock)).rejects.toMatchObject({ code: 'FILE_SPECIAL' })
+  expect(existsSync(home)).toBe(false)
 })

@@ -19,7 +19,7 @@ import type { Source } from './home.ts'
 import type { Screen } from './screen.ts'
 import { running } from './unheld.ts'
 import { failureLine, lastLines, viewOf } from './views.ts'
-import { counted } from './words.ts'
+import { counted, MEND } from './words.ts'
 
 /** How following ended: the exit code, and the plan's state then. */
 export type Followed = Readonly<{ exit: number; state: string }>
@@ -209,13 +209,19 @@ const lastWords = async (
         ? plain((await source.catalog.job(id, job.name)).prompt ?? '')
         : 'an attempt may have had effects and its end was not seen'
       on.talk(`${plain(job.name)} waits for a person: ${why}`)
-      const orders = isGate ? 'answer: tenuto approve|reject' : 'decide: tenuto retry|skip|cancel'
-      on.talk(`  ${orders} ${id}/${plain(job.name)}${homeFlag}${then}`)
+      const [orders, or] = isGate
+        ? ['answer: tenuto approve', 'reject']
+        : ['decide: tenuto retry', 'skip or cancel']
+      on.talk(`  ${orders} ${id}/${plain(job.name)}${homeFlag}, or the same with ${or}${then}`)
     }
     const more = waiting.length - WAITING_SHOWN
     if (more > 0) on.talk(`${marks.cut} and ${more} more wait for a person: tenuto show ${id}${homeFlag}`)
     if (progress.state === 'quarantined')
-      on.talk(`${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}${then}`)
+      on.talk(
+        progress.isAside
+          ? `${id} is quarantined: ${MEND}.  why: tenuto show ${id}${homeFlag}  go on after that: tenuto continue ${id}${homeFlag}${then}`
+          : `${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}${then}`,
+      )
   }
   if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
 }

@@ -11,6 +11,7 @@ import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { tellOfUnheld } from './unheld.ts'
+import { MEND } from './words.ts'
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 const LOG_CHUNK = 256 * 1024
@@ -96,7 +97,10 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const next: Readonly<Record<string, string>> = {
     failed: `try again what did not succeed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
-    quarantined: `${plan.error === null ? `what it could not take: tenuto dead${flag}  ` : ''}go on: tenuto continue ${id}${flag}`,
+    quarantined:
+      plan.error === null
+        ? `what it could not take: tenuto dead${flag}  go on: tenuto continue ${id}${flag}`
+        : `${MEND}.  go on after that: tenuto continue ${id}${flag}`,
   }
   const hint = next[plan.state]
   if (hint) on.talk(hint)
@@ -124,7 +128,7 @@ const showJob = async (
   const others = waits ? await catalog.jobs(job.plan) : []
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
   if (job.state === 'waiting' && job.reason === 'approval')
-    on.talk(`answer: tenuto approve|reject ${job.plan}/${plain(job.name)}${flag}`)
+    on.talk(`answer: tenuto approve ${job.plan}/${plain(job.name)}${flag}, or the same with reject`)
   // What could not be started has written nothing.
   if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
     on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)

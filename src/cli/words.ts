@@ -28,6 +28,9 @@ const twoDigits = (value: number): string => String(value).padStart(2, '0')
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`
 
+/** What leads on where a plan cannot be loaded: before that, `continue` is refused. */
+export const MEND = 'it cannot be loaded; restore a backup, or use the tenuto that wrote it'
+
 /** What it means for plans that commits can be made no more, or again. */
 export const storageInWords = ({ error }: Pick<StorageShape, 'error'>): string =>
   error === null

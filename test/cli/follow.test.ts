@@ -124,7 +124,7 @@ test('every job that waits for a person is named with what to decide, up to twen
     exit: 10,
     said: `
 job-1 waits for a person: an attempt may have had effects and its end was not seen
-  decide: tenuto retry|skip|cancel release-3k9d2a/job-1 --home h
+  decide: tenuto retry release-3k9d2a/job-1 --home h, or the same with skip or cancel
 `,
   })
 
@@ -155,5 +155,8 @@ test('a plan that was paused or quarantined says how to go on; -q says nothing',
   // What runs ends first; of a plan that cannot be loaded nobody would hear of it.
   const aside = plan({ state: 'quarantined', reason: 'fault', error: 'a row is damaged' })
   const running = job('a', { state: 'running', attempt: 1 })
-  expect(await following(still(aside, [running]))).toMatchObject({ exit: 10 })
+  expect(await following(still(aside, [running]))).toMatchObject({
+    exit: 10,
+    said: expect.stringContaining('restore a backup') as string,
+  })
 })

@@ -58,7 +58,7 @@ test('what a command refuses it explains, and names nothing that would be refuse
     code: 7,
     err: expect.stringMatching(/p-\w+\/b is skipped; it needs another job first: a is failed/) as string,
   })
-  expect(doomed.err).toMatch(/tenuto retry p-\w+ --failed/)
+  expect(doomed.err).toMatch(/tenuto retry p-\w+\/a --home /)
   expect(kind).toMatchObject({ code: 2, err: expect.stringContaining('takes a plan') as string })
 })
 
