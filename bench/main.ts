@@ -116,15 +116,15 @@ const hop = (length: number): Promise<number> =>
     return median(begun.slice(1).map((at, index) => at - (begun[index] ?? at)))
   })
 
+const trueProcess = (needs: Record<string, Need>): JobDefinition => ({
+  kind: 'run',
+  run: 'true',
+  needs,
+  graceMs: 1000,
+  onLost: 'hold',
+})
 const processes = async (n: number): Promise<Readonly<{ ours: number; xargs: number }>> => {
-  const run = (needs: Record<string, Need>): JobDefinition => ({
-    kind: 'run',
-    run: 'true',
-    needs,
-    graceMs: 1000,
-    onLost: 'hold',
-  })
-  const ours = await repeat(() => lifeOf(fan(n, run, 16)))
+  const ours = await repeat(() => lifeOf(fan(n, trueProcess, 16)))
   const xargs = await repeat(async () => {
     const began = performance.now()
     const input = Array.from({ length: n + 2 }, (_, at) => at).join('\n')
@@ -149,6 +149,39 @@ const oneChild = async (siblings: number): Promise<number> => {
   const { user, system } = process.cpuUsage(began)
   await sup.stop()
   return (user + system) / times
+}
+
+type Cost = Readonly<{ ms: number; cpuMs: number }>
+/** What a plan takes until its end, and all that this process does for it, until everything is counted where it has analytics. */
+const costOf = (definition: Definition, analytics: boolean): Promise<Cost> =>
+  inFolder(async (home) => {
+    const runtime = await createRuntime({ home, analytics, handlers: { nothing: () => null } })
+    const counted = async (): Promise<void> => {
+      while (analytics && (await runtime.state()).sections.analytics.data?.behind !== 0)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await counted()
+    const began = performance.now()
+    const used = process.cpuUsage()
+    await (await runtime.submit(definition)).settled()
+    const ms = performance.now() - began
+    await counted()
+    const { user, system } = process.cpuUsage(used)
+    await runtime.stop()
+    return { ms, cpuMs: (user + system) / 1_000 }
+  })
+/** The same plan in turns without analytics and with it, so that whatever else the machine does falls on both. */
+const withGuest = async (plan: Definition, times: number) => {
+  await costOf(plan, true)
+  const costs: Readonly<{ alone: Cost; beside: Cost }>[] = []
+  for (let round = 0; round < times; round += 1)
+    costs.push({ alone: await costOf(plan, false), beside: await costOf(plan, true) })
+  return (key: keyof Cost) => {
+    const [alone, beside] = (['alone', 'beside'] as const).map((who) =>
+      median(costs.map((each) => each[who][key])),
+    )
+    return { alone: alone ?? Number.NaN, beside: beside ?? Number.NaN }
+  }
 }
 
 /** CPU milliseconds, user and system, of one run of Node. */
@@ -243,6 +276,27 @@ add(
   '≤ 2',
   many / few <= 2,
 )
+const turns = short ? 3 : 9
+for (const [what, plan] of [
+  ['calls', fan(short ? 500 : 3_000, call, 256)],
+  ['processes', fan(short ? 50 : 500, trueProcess, 16)],
+] as const) {
+  const costs = await withGuest(plan, turns)
+  for (const [key, of] of [
+    ['ms', 'time'],
+    ['cpuMs', 'CPU of the holder'],
+  ] as const) {
+    const { alone, beside } = costs(key)
+    add(
+      `${of} of ${Object.keys(plan.jobs).length} ${what} with analytics`,
+      `${beside.toFixed(0)} ms`,
+      `${alone.toFixed(0)} ms without, in turns`,
+      beside / alone,
+      '≤ 1.05',
+      beside / alone <= 1.05,
+    )
+  }
+}
 const bin = join(import.meta.dirname, '..', 'bin', 'tenuto.cjs')
 const version = await repeat(async () => cpuOf([bin, 'version']), 5)
 const nothing = await repeat(async () => cpuOf(['-e', '0']), 5)
