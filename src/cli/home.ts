@@ -9,7 +9,7 @@ import { pause } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
-import { checkHome, homePaths } from '../home.ts'
+import { checkHome, homePaths, shellWord } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
 import type {
   Catalog,
@@ -33,10 +33,7 @@ export const homeOf = (globals: Globals): string => homeDir(globals.home)
 
 /** How a suggested command names this home: not at all when it is the usual one. */
 export const homeFlag = (globals: Globals): string =>
-  globals.home === undefined ? '' : ` --home ${quoted(globals.home)}`
-
-const quoted = (word: string): string =>
-  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  globals.home === undefined ? '' : ` --home ${shellWord(globals.home)}`
 
 /** The holder of the home; undefined when nobody serves it. One of another build is told of in one line. */
 export const holderOf = async (home: string): Promise<HomeClient | undefined> => {
