@@ -93,12 +93,6 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
-  HOME_MISSING: {
-    message: 'there is no home {home}',
-    hint: 'name the home that has the plans with `--home DIR`; `tenuto run FILE` makes this one',
-    exit: 2,
-    http: 404,
-  },
   HOME_UNUSABLE: {
     message: 'the home {home} {why}',
     hint: 'name a folder with `--home DIR`; it is made if it is not there',

@@ -42,6 +42,14 @@ export const homePaths = (home: string): HomePaths => {
   })
 }
 
+/** A path as a shell takes it for one word. */
+export const shellWord = (word: string): string =>
+  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
+/** How a journal that has lost its end is gone on from: what ended since then is taken in again from the attempt folders. */
+export const goOnFrom = (journal: string): string =>
+  `to go on from what it still holds: \`tenuto restore ${shellWord(journal)} --home ${shellWord(dirname(journal))}\``
+
 /** SQLite takes paths of less than 512 bytes; the longest name of a database in a home has 12. */
 export const HOME_BYTES_MAX = 480
 

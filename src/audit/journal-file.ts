@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { crc32 } from 'node:zlib'
 import { TenutoError } from '../errors.ts'
+import { goOnFrom } from '../home.ts'
 import { bootId } from '../process.ts'
 
 /** A value of a column. */
@@ -114,7 +115,7 @@ const checkMark = (path: string, head: JournalHead, mark: Mark | undefined): voi
   if (!mark.synced && mark.boot !== bootId()) return
   const behind = COUNTED.filter((what) => head[what] < mark[what])
   if (behind.length === 0) return
-  const why = `it stands at step ${head.position} of epoch ${head.epoch}, and its mark at step ${mark.position} of epoch ${mark.epoch}: its write-ahead log is gone or cut short, or an older copy was put in its place`
+  const why = `it stands at step ${head.position} of epoch ${head.epoch}, and its mark at step ${mark.position} of epoch ${mark.epoch}: its write-ahead log is gone or cut short, or an older copy was put in its place (${goOnFrom(path)})`
   throw corrupt(path, why)
 }
 const COUNTED = ['epoch', 'position', 'mail', 'dead'] as const

@@ -116,7 +116,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
         ref === undefined
           ? (await unsettled(catalog)).map(({ id }) => id)
           : [(await catalog.resolve(ref)).plan]
-      if (plans.length === 0) return nothingToDo(on)
+      if (plans.length === 0) return nothingToDo(home, on)
       const ends: Followed[] = []
       for (const plan of plans) ends.push(await followThere(holder, plan, on, flags, timeoutMs))
       return worst(ends)
@@ -124,7 +124,11 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
       holder.close()
     }
   }
-  await refuseMissing(home, ref)
+  // What is not there is not made to say that nothing is in it.
+  if (!hasJournal(home)) {
+    if (ref !== undefined) await (await readingOf(home)).resolve(ref)
+    return nothingToDo(home, on)
+  }
   const serve = await loadServing(on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
@@ -134,7 +138,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
         ? (await unsettled(runtime.catalog)).map(({ id }) => id)
         : [(await runtime.catalog.resolve(ref)).plan]
     if (plans.length === 0) {
-      nothingToDo(on)
+      nothingToDo(home, on)
       return []
     }
     const taken = ref === undefined ? await takeUpAll(runtime, plans, on) : plans
@@ -166,19 +170,13 @@ const takeUpAll = async (
   return taken
 }
 
-/**
- * A home that is not there, or has no journal, is not made to say that nothing is in it.
- * @throws {TenutoError} `HOME_MISSING`, `JOURNAL_MISSING`; `REF_NOT_FOUND` where a plan is named.
- */
-const refuseMissing = async (home: string, ref: string | undefined): Promise<void> => {
-  if (hasJournal(home)) return
-  if (ref !== undefined && !existsSync(home)) await (await readingOf(home)).resolve(ref)
-  if (!existsSync(home)) throw new TenutoError('HOME_MISSING', { home })
-  throw new TenutoError('JOURNAL_MISSING', { path: homePaths(home).journal })
-}
-
-const nothingToDo = (on: Screen): number => {
-  on.talk('nothing to resume: every plan of this home has ended')
+/** Says why there is nothing to do; a home that is not there is named, because another one may have been meant. */
+const nothingToDo = (home: string, on: Screen): number => {
+  on.talk(
+    hasJournal(home)
+      ? 'nothing to resume: every plan of this home has ended'
+      : `nothing to resume: there is no ${existsSync(home) ? `journal in ${home}` : `home ${home}`}; --home DIR names another one`,
+  )
   return 0
 }
 

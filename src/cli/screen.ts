@@ -4,6 +4,7 @@
 import { isatty } from 'node:tty'
 import picocolors from 'picocolors'
 import { surroundings } from '../config.ts'
+import { shellWord } from '../home.ts'
 import { writeAnswer, writeTalk } from './output.ts'
 import { paragraph } from './paragraph.ts'
 
@@ -20,10 +21,7 @@ export type Globals = Readonly<{
 
 /** How a suggested command names this home: not at all when it is the usual one. */
 export const homeFlag = (globals: Globals): string =>
-  globals.home === undefined ? '' : ` --home ${quoted(globals.home)}`
-
-const quoted = (word: string): string =>
-  /^[\w./~@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  globals.home === undefined ? '' : ` --home ${shellWord(globals.home)}`
 
 /** What a command writes to. */
 export type Screen = Readonly<{

@@ -7,6 +7,7 @@
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { TenutoError } from '../errors.ts'
+import { goOnFrom } from '../home.ts'
 import type { Head } from './batch.ts'
 
 /** How far a journal has come. */
@@ -100,6 +101,6 @@ export const checkMark = (
   if (!mark.synced && mark.boot !== boot) return
   const isBehind = (['epoch', 'position', 'mail', 'dead'] as const).some((what) => journal[what] < mark[what])
   if (!isBehind) return
-  const why = `it stands at step ${journal.position} of epoch ${journal.epoch}, and had come to step ${mark.position} of epoch ${mark.epoch}: its write-ahead log is gone or cut short, or an older copy was put in its place`
+  const why = `it stands at step ${journal.position} of epoch ${journal.epoch}, and had come to step ${mark.position} of epoch ${mark.epoch}: its write-ahead log is gone or cut short, or an older copy was put in its place (${goOnFrom(file)})`
   throw new TenutoError('STORE_CORRUPT', { path: file, why })
 }

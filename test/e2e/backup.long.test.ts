@@ -98,7 +98,7 @@ test('backup and restore say what they cannot do, and what to do', { timeout: 90
   expect(there).toMatchObject({ code: 2, err: expect.stringContaining('is there already') as string })
   for (const said of [none, noFolder])
     expect(said).toMatchObject({ code: 2, err: expect.stringContaining('there is no file') as string })
-  expect(noBackup.code).toBe(12)
+  expect(noBackup).toMatchObject({ code: 2, err: expect.stringContaining('is no backup') as string })
   expect(folder).toMatchObject({ code: 2, err: expect.stringContaining('name a file in it') as string })
   for (const said of [nowhere, inFile]) {
     expect(said).toMatchObject({ code: 2, err: expect.stringContaining('cannot be written') as string })
@@ -146,4 +146,37 @@ test('12: a journal that is gone with all that is its own is not made anew besid
   expect(anew.code).toBe(0)
   expect(read('ledger')).toBe('ran\nran\n')
   expect(readdirSync(home)).toContain('journal.db')
+})
+
+test('a journal whose write-ahead log is lost names the command that goes on from it; that works, and nothing runs again', {
+  timeout: 90_000,
+}, async () => {
+  const { file, run, read, folder, home } = openFolder()
+  file('p.yaml', PLAN)
+  await run('up', '--detach')
+  const id = (await run('run', 'p.yaml', '--detach')).out.trim()
+  const ledger = () => (existsSync(join(folder, 'ledger')) ? read('ledger') : '')
+  await expect.poll(ledger, { timeout: 20_000 }).toBe('a\nb\n')
+  await run('down')
+  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  writeFileSync(join(folder, 'go'), '')
+  await run('resume', id)
+  process.kill(pid, 'SIGKILL')
+  for (const end of ['-wal', '-shm']) rmSync(join(home, `journal.db${end}`))
+
+  const refused = [await run('ls'), await run('resume'), await run('doctor')]
+  const named = refused.map(
+    ({ out, err }) =>
+      /`tenuto (restore [^`]+)`\)/.exec(`${out}${err}`.replace(/\s+/g, ' '))?.[1]?.split(' ') ?? [],
+  )
+  const restored = await run(...(named[0] ?? []))
+  const resumed = await run('resume', id)
+
+  expect(refused.map(({ code }) => code)).toEqual([12, 12, 12])
+  expect(named).toEqual(
+    Array.from({ length: 3 }, () => ['restore', join(home, 'journal.db'), '--home', home]),
+  )
+  expect(restored).toMatchObject({ code: 0, out: expect.stringContaining('1 plan') as string })
+  expect(resumed).toMatchObject({ code: 0, out: `${id} succeeded\n` })
+  expect(read('ledger')).toBe('a\nb\nc\n')
 })
