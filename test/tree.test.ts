@@ -343,6 +343,10 @@ test('an actor that cannot even be ended is left alone, on record, and nobody el
   expect((await other.settled()).state).toBe('succeeded')
   for await (const { type, job } of runtime.events({ plan: plan.id }))
     if (type === 'quarantined' && job === 'j1') break
+  await runtime.idle()
 
   expect((await runtime.catalog.plan(plan.id)).state).toBe('running')
+  // It is not replaced once more: it would only fail again.
+  const told = await runtime.catalog.events({ plan: plan.id, after: 0, limit: 1_000 })
+  expect(told.filter(({ type }) => type === 'quarantined')).toHaveLength(1)
 })

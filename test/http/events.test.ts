@@ -283,3 +283,25 @@ const streaming = async (path: string, holds: () => boolean = () => true): Promi
 async function* pieces(text: string): AsyncGenerator<string> {
   yield text
 }
+
+test('a client that has gone is followed no more, also when nothing happens', async () => {
+  const followed = Promise.withResolvers<AbortSignal | undefined>()
+  const seen = (runtime: Runtime): Runtime => ({
+    ...runtime,
+    events: (query = {}) => {
+      followed.resolve(query.signal)
+      return runtime.events(query)
+    },
+  })
+  const { served } = await hold({}, seen)
+  const socket = connectSocket(served.path)
+  socket.write(`GET ${API}/events HTTP/1.1\r\nhost: h\r\naccept: text/event-stream\r\n\r\n`)
+  const signal = await followed.promise
+  if (!signal) throw new Error('it is followed without an end')
+  const gone = new Promise((resolve) => signal.addEventListener('abort', resolve))
+
+  socket.destroy()
+  await gone
+
+  expect(signal.aborted).toBe(true)
+})
