@@ -178,3 +178,33 @@ test('nor does a table without a row lie on a page of another kind, and nobody k
 
   await (await open(file)).stop(true)
 })
+
+test('rows that go by a commit, or by retention, are none that are missed', async () => {
+  const file = await full(2, 10)
+  const journal = await open(file)
+  const [letter] = await journal.deadLetters(1)
+  const [message] = await journal.mail()
+  const { position } = await journal.head()
+  await journal.commit(
+    batch({
+      ...moved(position, planAddress('p-new'), 0),
+      plans: [planOf('p-new')],
+      jobs: ['a', 'a', 'b'].map((name, index) => jobOf('p-new', name, index)),
+      raised: [letter?.id ?? 0],
+      ...mail({ taken: [message?.id ?? 0] }),
+    }),
+  )
+  expect(await journal.pruning.dropDeadLetters(3, 0)).toBeGreaterThan(0)
+  for (let left = ['', '']; left.length > 0; ) {
+    left = [...(await journal.pruning.leaving())]
+    const { done } = await journal.pruning.remove(left, 10)
+    await journal.pruning.forget(done)
+  }
+  await journal.stop(true)
+
+  const again = await open(file)
+
+  expect(await again.deadLetters(10)).toHaveLength(3)
+  expect(await again.pruning.leaving()).toEqual([])
+  await again.stop(true)
+})
