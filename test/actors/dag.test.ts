@@ -59,25 +59,6 @@ test('300 random jobs on real processes, seed 1, keep their order in a ledger', 
   keepsOrderOnProcesses(1),
 )
 
-test('a join of 1000 jobs gets 1 KB of outputs from each', { timeout: 60_000 }, async () => {
-  const { runtime, folder } = await onDisk()
-  const graph = fan(1000)
-  const many = 'printf "text=%01000d\\n" 7 >> "$TENUTO_OUTPUT"'
-  const last = `cp "$TENUTO_NEEDS" ${join(folder, 'needs.json')}`
-
-  const plan = await runtime.submit(
-    planOf(graph, (name) => ({ kind: 'run', run: name === 'last' ? last : many, onLost: 'hold' })),
-  )
-
-  expect((await plan.settled()).state).toBe('succeeded')
-  const needs = JSON.parse(readFileSync(join(folder, 'needs.json'), 'utf8')) as Record<
-    string,
-    { outputs: { text: string } }
-  >
-  expect(Object.keys(needs)).toHaveLength(1001)
-  expect(Object.values(needs).every(({ outputs }) => outputs.text.length === 1000)).toBe(true)
-})
-
 const together = (n: number): Graph => ({
   ...Object.fromEntries(Array.from({ length: n }, (_, at) => [`j${at}`, []])),
   ...Object.fromEntries(Array.from({ length: n }, (_, at) => [`after${at}`, [`j${at}`]])),
