@@ -391,12 +391,18 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     for (const id of new Set([...open, ...addressed])) {
       await takeUp(id).catch((error: unknown) => {
         log.error({ plan: id, error: String(error) }, 'the plan cannot be taken up')
+        // What is wrong with the whole journal is no plan's own trouble: nobody would take it up later.
+        if (isOfTheStore(error)) broken(error)
       })
     }
   }
   net.ready()
   return runtime
 }
+
+const isOfTheStore = (error: unknown): boolean =>
+  isTenutoError(error, 'STORE_BROKEN') ||
+  (isTenutoError(error, 'STORE_CORRUPT') && !('address' in error.fields))
 
 const storageShape = (state: StorageState, failedCommits: number, now: number): StorageShape => {
   const outage = state.status === 'ok' ? null : state
