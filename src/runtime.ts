@@ -101,7 +101,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
-  const staying = alive()
+  let cause: unknown
+  const staying = alive(() => cause)
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
   const reading = catalog(journal, home)
@@ -160,6 +161,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     // A commit that waited for a writer when it was told to stop.
     if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
+    cause = error
     fail(error)
     steps.close()
     staying.because('plans', false)
@@ -295,7 +297,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     { clock, random, log },
   )
   void tree.ended.then((reason) => {
-    if (!stopping) broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
+    if (stopping) return
+    broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
+    // Nobody would answer what is asked of it from now on, nor what was asked before.
+    writer.refuse()
+    halting = actors.stop()
   })
   await tree.start()
 

@@ -615,7 +615,7 @@ export const host = (ports: HostPorts): Host => {
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {
-        if (!scheduled && !draining && (stopped || (!hasWork() && replacing.size === 0))) resolve()
+        if (!draining && (stopped || (!scheduled && !hasWork() && replacing.size === 0))) resolve()
         else idlers.push(resolve)
       }),
     stop: async () => {
@@ -629,6 +629,7 @@ export const host = (ports: HostPorts): Host => {
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
         failAskers(error)
         for (const all of [takeUps, takenUp, tellings]) for (const { fail } of all.splice(0)) fail(error)
+        for (const idle of idlers.splice(0)) idle()
       }
       await attempts.close()
     },
