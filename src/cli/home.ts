@@ -117,6 +117,8 @@ const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
   const name = asked.do === 'retry' ? 'retry --failed' : asked.do
   if (isOfPlans && job !== null)
     throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
+  if (asked.do === 'retry' && asked.downstream && job === null)
+    throw new TenutoError('USAGE', { what: `--downstream goes with a job; ${plan} is a plan` })
   if (OF_JOBS.has(asked.do) && job === null)
     throw new TenutoError('USAGE', { what: `${asked.do} takes a job; ${plan} is a plan` })
 }

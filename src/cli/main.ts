@@ -214,6 +214,7 @@ sub('version', 'say which build this is').action(
 /** What commander says of wrong usage, in our words. */
 const usage = (error: CommanderError): unknown => {
   if (error.exitCode === 0) return undefined
+  if (error.message === '(outputHelp)') return new TenutoError('USAGE', { what: 'a command is missing' })
   const text = error.message.replace(/^error: /, '').replace(/\n/g, ' ')
   return new TenutoError('USAGE', { what: text })
 }
