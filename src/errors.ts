@@ -235,6 +235,18 @@ export const ERRORS = {
     http: 503,
   },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
+  HOME_PAUSED: {
+    message: 'the home {home} is {mode}: nothing new starts in it',
+    hint: '`tenuto daemon resume` lets all go on; what runs goes on as it is',
+    exit: 7,
+    http: 409,
+  },
+  DRAINING: {
+    message: 'no new plan is taken in: {home} is {mode}',
+    hint: '`tenuto daemon resume` ends that; nothing of this plan was stored',
+    exit: 7,
+    http: 503,
+  },
   FENCED: {
     message: 'this process has been replaced ({what})',
     hint: 'another process holds this home now; nothing of this one was written',

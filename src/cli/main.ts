@@ -19,7 +19,6 @@ import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
-  daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
   explain: '`tenuto show REF` says why a job waits',
   inspect: '`tenuto machines` draws the machines',
@@ -126,8 +125,11 @@ sub('up', 'serve the home: take up what has not ended, and run what is submitted
   .addOption(new Option('--host <host>').hideHelp())
   .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
 sub('down', 'stop the daemon of the home; attempts run on')
-  .addOption(new Option('--drain').hideHelp())
+  .option('--drain', 'let what runs end first; nothing new starts meanwhile')
   .action(does(async (flags) => (await import('./up.ts')).down(flags)))
+sub('daemon <what>', 'pause: start nothing new; drain: and take no plan in; resume: let all go on')
+  .option('--reason <text>', 'why; kept with the order, and shown')
+  .action(does(async (flags, what: string) => (await import('./daemon.ts')).daemon(what, flags)))
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )

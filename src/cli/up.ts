@@ -24,9 +24,11 @@ import { TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld, noAnswer } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
+import { modeInWords } from '../mode.ts'
 import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
+import { drain } from './draining.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { writeTalk } from './output.ts'
@@ -45,6 +47,7 @@ const ANSWERS_WITHIN_MS = 30_000
 /** A daemon finishes a commit and lets go of its home within this. */
 const STOPS_WITHIN_MS = 30_000
 const LOOK_MS = 20
+const INTERRUPTED = 9
 
 /** Serves a home until a signal comes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
@@ -265,8 +268,6 @@ const relay = (said: string, on: Screen, which = /./): void => {
 export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  if (flags.drain)
-    throw new TenutoError('NOT_YET', { what: '--drain', remedy: '`tenuto pause REF` holds a plan first' })
   const holder = await awaitHolder(home)
   if (!holder) {
     refuseUnserved(home)
@@ -282,6 +283,17 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
       what: 'that is no daemon',
       remedy: '`tenuto cancel REF` stops its plan',
     })
+  }
+  if (flags.drain) {
+    const drained = await drain(home, holder, on)
+    if (drained === 'interrupted') {
+      on.talk(
+        `it goes on draining, and is not stopped.  stop it now: tenuto down${homeFlag(flags)}  let all go on: tenuto daemon resume${homeFlag(flags)}`,
+      )
+      return INTERRUPTED
+    }
+    // Whoever answers now may be another than the one that was asked first.
+    return down({ ...flags, drain: false })
   }
   const left = await liveAttempts(holder)
   holder.close()
@@ -335,6 +347,9 @@ export const status = async (flags: Globals): Promise<number> => {
     const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
+    // A holder of an earlier build does not say.
+    if (daemon.mode !== undefined && daemon.mode !== 'running')
+      on.tell(`mode      ${modeInWords(daemon)}; go on: tenuto daemon resume${homeFlag(flags)}`)
     on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
     on.tell(`plans     ${inWords(counts.plans)}`)
     on.tell(`jobs      ${inWords(counts.jobs)}`)

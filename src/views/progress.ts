@@ -144,8 +144,20 @@ export const countStates = (progress: Progress): ReadonlyMap<string, number> => 
   return counts
 }
 
+/** Whether every job that wants to start is kept from it by an order to its home; events do not say that, only rows do. */
+const isHeldBack = ({ jobs }: Progress): boolean =>
+  [...jobs.values()].every(
+    ({ state, reason }) => state !== 'queued' || reason === 'paused' || reason === 'draining',
+  )
+
+/** Whether nothing moves but what is about to start, if it may. */
+export const onlyQueued = (progress: Progress): boolean => {
+  const states = countStates(progress)
+  return states.has('queued') && !['running', 'stopping', 'backoff'].some((state) => states.has(state))
+}
+
 /**
- * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan. Undefined while anything moves:
+ * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan or a home that starts nothing. Undefined while anything moves:
  * running attempts end first, unless the plan was set aside, and a retry that is due comes by itself.
  */
 export const standstill = (progress: Progress): 'person' | 'paused' | undefined => {
@@ -154,7 +166,8 @@ export const standstill = (progress: Progress): 'person' | 'paused' | undefined 
   if (states.has('running') || states.has('stopping')) return undefined
   if (progress.state === 'quarantined') return 'person'
   if (progress.state === 'paused') return 'paused'
-  if (progress.state !== 'running' || states.has('queued') || states.has('backoff')) return undefined
+  if (progress.state !== 'running' || states.has('backoff')) return undefined
+  if (states.has('queued')) return isHeldBack(progress) ? 'paused' : undefined
   if (!states.has('waiting')) return undefined
   // What is not waited for by any need is about to be released, or skipped.
   const isOn = ({ state, needs }: JobProgress): boolean =>
