@@ -14,6 +14,7 @@ import type { ModeReceipt } from '../mode.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import type {
   AttemptShape,
   DeadLetterShape,
@@ -64,6 +65,7 @@ export type HomeClient = Readonly<{
   ) => AsyncIterable<Uint8Array>
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
+  explain: Runtime['explain']
   tree: () => Promise<TreeShape>
   order: Runtime['order']
   sweep: Runtime['sweep']
@@ -367,6 +369,8 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env } })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
+    explain: (plan, job) =>
+      get<ExplainShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/explain`),
     version: () => get<VersionShape>('/version'),
     order: async ({ do: what, by, why, untilStop }) =>
       json<ModeReceipt>(
