@@ -93,6 +93,13 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  DAEMON_GIVEN_UP: {
+    message:
+      'the daemon of {home} ended {times} times within {period}, the last time by {how}; it is not started again',
+    hint: 'nothing is lost, and what runs goes on: see {path}, then `tenuto up`',
+    exit: 5,
+    http: 503,
+  },
   HOME_UNUSABLE: {
     message: 'the home {home} {why}',
     hint: 'name a folder with `--home DIR`; it is made if it is not there',

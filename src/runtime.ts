@@ -27,7 +27,7 @@ import { systemRandom } from './ids.ts'
 import type { Hold } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
-import { type ModeReceipt, modeInWords, modes, readMode } from './mode.ts'
+import { type Mode, type ModeReceipt, modeInWords, modes, readMode } from './mode.ts'
 import { wordsOf } from './observer.ts'
 import { bootId } from './process.ts'
 import { retention } from './retention.ts'
@@ -359,6 +359,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         slots: Number.isFinite(maxParallel) ? maxParallel : null,
         held,
         storage: storage(),
+        ...modeFacts(mode.now()),
       })
     },
     state: async () => {
@@ -484,14 +485,21 @@ const storageShape = (state: StorageState, failedCommits: number, now: number): 
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
   starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
 
+const modeFacts = ({ mode, reason, since }: Mode): Pick<Holding, 'mode' | 'modeReason' | 'modeSince'> => ({
+  mode,
+  modeReason: reason,
+  modeSince: since,
+})
+
 /** Explains in a home that this process does not hold. */
 export const explainIn = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> => {
   const paths = homePaths(home)
   const reader = await sqliteReader(paths.journal)
   try {
-    const reading = catalog(reader, paths.home)
+    const mode = readMode(paths.mode)
+    const reading = catalog(reader, paths.home, () => mode.mode)
     const { plan, job } = await reading.resolve(ref)
-    return await explaining(reader, reading)(plan, job, holding)
+    return await explaining(reader, reading)(plan, job, { ...holding, ...modeFacts(mode) })
   } finally {
     await reader.close()
   }
