@@ -13,6 +13,8 @@ export type HolderRecord = Readonly<{
   pid: number
   /** The process that starts it again when it dies; null when there is none. */
   parent_pid: number | null
+  /** When that began, as the kernel counts: with it, the pid is nobody else's. */
+  parent_start?: string
   /** What it does: `tenuto run`, `tenuto up`. */
   command: string
   /** ISO 8601 UTC. */

@@ -6,6 +6,7 @@ import { operator } from '../process.ts'
 import {
   countStates,
   type JobProgress,
+  onlyQueued,
   type Progress,
   progressOf,
   progressStore,
@@ -118,7 +119,7 @@ const stuckAt = async (
   patient: boolean,
 ): Promise<ReturnType<typeof standstill>> => {
   // Until when something waits is not among the events.
-  if (standstill(progress, false) === undefined) return undefined
+  if (standstill(progress, false) === undefined && !onlyQueued(progress)) return undefined
   const plan = await source.catalog.plan(progress.id)
   return standstill(progressOf(plan, await source.catalog.jobs(progress.id)), patient)
 }
@@ -229,7 +230,9 @@ const lastWords = async (
           : `${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}${then}`,
       )
   }
-  if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
+  if (exit === 11 && progress.state !== 'paused')
+    on.talk(`${id} waits: nothing new starts in this home.  go on: tenuto daemon resume${homeFlag}`)
+  else if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
 }
 
 /** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */

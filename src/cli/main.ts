@@ -19,10 +19,8 @@ import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
-  daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
   inspect: '`tenuto machines` draws the machines',
-  service: '`tenuto run FILE` runs a plan in the foreground',
   open: '`tenuto ls` shows the plans',
 }
 
@@ -119,14 +117,28 @@ sub('resume [ref]', 'take up what has not ended')
 sub('up', 'serve the home: take up what has not ended, and run what is submitted')
   .option('--max-parallel <n>', 'attempts at once, across all plans')
   .option('--detach', 'in the background; returns when it answers')
+  .option('--no-parent', 'one process alone, which nothing starts again when it dies')
+  .addOption(new Option('--worker').hideHelp())
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
   .addOption(new Option('--port <n>').hideHelp())
   .addOption(new Option('--host <host>').hideHelp())
-  .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
+  .action(
+    does(async (flags) =>
+      flags['worker'] || flags['detach'] || flags['parent'] === false
+        ? (await import('./up.ts')).up(flags as UpFlags)
+        : (await import('./parent.ts')).parent(flags),
+    ),
+  )
 sub('down', 'stop the daemon of the home; attempts run on')
-  .addOption(new Option('--drain').hideHelp())
+  .option('--drain', 'let what runs end first; nothing new starts meanwhile')
   .action(does(async (flags) => (await import('./up.ts')).down(flags)))
+sub('daemon <what>', 'pause: start nothing new; drain: and take no plan in; resume: let all go on')
+  .option('--reason <text>', 'why; kept with the order, and shown')
+  .action(does(async (flags, what: string) => (await import('./daemon.ts')).daemon(what, flags)))
+sub('service', 'print a unit with which systemd keeps the daemon of this home').action(
+  does(async (flags) => (await import('./unit.ts')).unit(flags)),
+)
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )

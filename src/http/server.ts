@@ -37,7 +37,13 @@ const CLIENT = /^(tenuto [ -~]{1,100})$/
 const CLOSE_MS = 1_000
 
 const loading = () =>
-  Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts'), import('./letters.ts')])
+  Promise.all([
+    import('fastify'),
+    import('./plans.ts'),
+    import('./events.ts'),
+    import('./letters.ts'),
+    import('./daemon.ts'),
+  ])
 let loaded: ReturnType<typeof loading> | undefined
 
 /** Loads all that serving needs, now or for a later request; after that its files may go away. */
@@ -107,8 +113,13 @@ const application = async (
   streaming: Streams,
   log: ServerLog,
 ): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }, { letterRoutes }] =
-    await loadServer()
+  const [
+    { fastify },
+    { commandRoutes, readingRoutes, submitRoute },
+    { eventRoute },
+    { letterRoutes },
+    { daemonRoutes },
+  ] = await loadServer()
   let closing = false
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -166,6 +177,7 @@ const application = async (
       submitRoute(api, runtime)
       commandRoutes(api, runtime)
       letterRoutes(api, runtime)
+      daemonRoutes(api, runtime)
       eventRoute(api, runtime, streaming)
     },
     { prefix: BASE },
