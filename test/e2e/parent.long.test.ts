@@ -1,6 +1,5 @@
 /**
- * The parent of a daemon, as a user meets it. Broken on purpose once, and seen: a parent that does not start it again; one that outlives
- * `down`; a watchdog that only writes.
+ * The parent of a daemon, as a user meets it. What it decides is tested in test/cli/restarts.test.ts and heartbeat.test.ts.
  */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
