@@ -6,7 +6,7 @@ import { analytics, noAnalytics } from './actors/analytics.ts'
 import { type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
 import { callAttempts, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
-import { host } from './actors/host.ts'
+import { type Host, host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
 import type { StorageState } from './actors/outage.ts'
 import { type Part, part } from './actors/part.ts'
@@ -32,14 +32,18 @@ import { retention } from './retention.ts'
 import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
 import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import { living } from './runtime/living.ts'
+import { loopLag } from './runtime/loop-lag.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkPlanRef } from './runtime/options.ts'
+import { looksOf, stateDocument } from './runtime/state.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
+import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
@@ -55,8 +59,6 @@ export type {
   Settled,
   SubmitOptions,
 } from './runtime/contract.ts'
-
-const STATE_SCHEMA = '1'
 
 /**
  * Takes a home and begins to run it.
@@ -92,11 +94,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     name: 'projector',
     make: () => projector((error) => log.warn({ error: wordsOf(error) }, 'a listener threw and was dropped')),
     idle: NO_PROJECTOR,
-    tell: async () => steps.again(),
+    tell: async () => {
+      steps.again()
+      live.again()
+    },
     faults,
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
+  const live = await living(journal, shown)
   const staying = alive()
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
@@ -148,6 +154,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     return routedAttempts(processes, calls)
   }
 
+  /** Why nothing goes on; undefined while something does. */
+  let gone: unknown
   let fail: (error: unknown) => void = () => {}
   const failed = new Promise<unknown>((resolve) => {
     fail = resolve
@@ -156,6 +164,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     // A commit that waited for a writer when it was told to stop.
     if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
+    gone ??= error
     fail(error)
     steps.close()
     staying.because('plans', false)
@@ -191,7 +200,24 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     forgotten: (address) => tree.forget(address),
     faults,
   })
-  if (options.inspect) actors.inspect(options.inspect)
+  let inspectors = 0
+  const inspect: Host['inspect'] = (inspector, dropped) => {
+    inspectors += 1
+    let left = false
+    const leave = (): void => {
+      if (!left) inspectors -= 1
+      left = true
+    }
+    const end = actors.inspect(inspector, (why) => {
+      leave()
+      dropped?.(why)
+    })
+    return () => {
+      leave()
+      end()
+    }
+  }
+  if (options.inspect) inspect(options.inspect)
   const retain = await retention(
     {
       home,
@@ -294,6 +320,36 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     if (!stopping) broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
   })
   await tree.start()
+  const lag = loopLag(clock)
+  let server: (() => SectionData['http']) | undefined
+  const state = stateDocument(
+    {
+      clock,
+      build: () => buildShape(running.build, running.comparison().stale),
+      holder: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
+      mode: () => ({ mode: 'running', reason: null }),
+      lag,
+      live,
+      counts: () => ({ ...actors.counts(), restarts: tree.restarts() }),
+      check: () => {
+        if (gone !== undefined) throw new TenutoError('CORE_GONE', { why: wordsOf(gone) }, gone)
+      },
+    },
+    looksOf({
+      journal,
+      host: actors,
+      live,
+      maxParallel,
+      attempts: () => liveAttempts(),
+      storage,
+      tree,
+      sweep: net,
+      sweeps: (options.sweepMs ?? SWEEP_MS) > 0,
+      analytics: guest.section,
+      inspectors: () => inspectors,
+      http: () => server?.(),
+    }),
+  )
 
   const runtime: Runtime = {
     home,
@@ -321,33 +377,17 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
-    state: async () => {
-      const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
-      const journalNow = storage()
-      const section = guest.section()
-      return {
-        schema_version: STATE_SCHEMA,
-        generated_at: new Date(clock.now()).toISOString(),
-        position: (await journal.head()).position,
-        degraded: journalNow.status !== 'ok' || section.status === 'unavailable',
-        build: buildShape(running.build, running.comparison().stale),
-        daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
-        counts: {
-          plans,
-          jobs,
-          attempts_live: (await liveAttempts()).length,
-          sweep_repairs: actors.counts().repairs,
-          dead_letters: deadLetters,
-          dead_letters_ever: deadLettersEver,
-          duplicates: actors.counts().duplicates,
-        },
-        sections: { journal: journalNow, analytics: section },
+    state,
+    tellOfServer: (look) => {
+      server = look
+      return () => {
+        if (server === look) server = undefined
       }
     },
     inspect: (inspector, dropped) => {
       checkCallable('the inspector', inspector)
       if (dropped !== undefined) checkCallable('dropped', dropped)
-      return actors.inspect(inspector, dropped)
+      return inspect(inspector, dropped)
     },
     storage,
     onStorage: (told) => {
@@ -366,6 +406,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       stopping ??= (async () => {
         unwatch()
         unwatchHome?.()
+        lag.stop()
         try {
           await halting
           // Nothing may wait for a writer that nobody starts any more.

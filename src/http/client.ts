@@ -20,12 +20,12 @@ import type {
   GcShape,
   JobShape,
   PlanShape,
-  StateShape,
   StorageShape,
   SweepShape,
   TreeShape,
   WholeLetterShape,
 } from '../views/shapes.ts'
+import type { StateShape } from '../views/state.ts'
 import { openEnvelope } from './envelope.ts'
 import { type Frame, frames } from './sse.ts'
 import {

@@ -52,6 +52,17 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   const streaming = streams()
   const log = serverLog(runtime.home)
   const app = await application(runtime, streaming, log)
+  let connections = 0
+  app.server.on('connection', (socket) => {
+    connections += 1
+    socket.once('close', () => {
+      connections -= 1
+    })
+  })
+  const untell = runtime.tellOfServer(() => {
+    const { open, ever, resets } = streaming.counts()
+    return { streams: open, streams_ever: ever, resets, connections }
+  })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
     throw unmade(path, error)
@@ -60,6 +71,7 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     leave()
+    untell()
     streaming.close()
     try {
       runtime.describe({ sock: null })

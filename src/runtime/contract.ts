@@ -25,11 +25,11 @@ import type {
   EventShape,
   GcShape,
   JobShape,
-  StateShape,
   StorageShape,
   SweepShape,
   TreeShape,
 } from '../views/shapes.ts'
+import type { SectionData, StateShape } from '../views/state.ts'
 
 /** How a runtime is made. */
 export type RuntimeOptions = Readonly<{
@@ -165,12 +165,17 @@ export type Runtime = Readonly<{
   calledAs: string
   /** How analytics is, and its numbers if it gives them within two seconds. Never rejects. */
   analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
-  /** What holds the home, and what it holds. */
+  /**
+   * What holds the home, and what it holds, from memory: at once, whatever is stuck.
+   * @throws {TenutoError} when the runtime can do nothing more.
+   */
   state: () => Promise<StateShape>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageShape
   /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */
   onStorage: (told: (storage: StorageShape) => void) => () => void
+  /** A server of this runtime says how it is, for the state; the answer ends that. */
+  tellOfServer: (look: () => SectionData['http']) => () => void
   counts: () => HostCounts
   /** The supervision tree: every part, what has happened to it, and the actors that are in memory. */
   tree: () => TreeShape
