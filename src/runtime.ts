@@ -24,6 +24,7 @@ import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { systemRandom } from './ids.ts'
+import type { StepRow } from './journal/journal.ts'
 import type { Hold } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
@@ -35,6 +36,7 @@ import { commanding } from './runtime/commanding.ts'
 import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
 import { living } from './runtime/living.ts'
 import { loopLag } from './runtime/loop-lag.ts'
+import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkPlanRef } from './runtime/options.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
@@ -61,6 +63,7 @@ export type {
   Settled,
   SubmitOptions,
 } from './runtime/contract.ts'
+export type { Metrics } from './runtime/metrics.ts'
 
 /** Plans that are asked for the slots they hold, when somebody asks why a job waits for one. */
 const PLANS_LOOKED_AT = 1000
@@ -88,7 +91,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const writer = restartingJournal(parts.journal, parts.reopen, () =>
     faults?.({ part: 'journal', call: 'commit' }),
   )
-  const { journal } = writer
+  const { journal, seconds: commitSeconds } = timedJournal(writer.journal, clock)
   const { log } = opened
   const unwatch = running.watch(clock, ({ stale }) => {
     if (stale === null) log.info({}, 'the code on disk is again what this process runs')
@@ -264,6 +267,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   const { submit, handle } = plans
 
+  /** Many follow the same steps. */
+  const shapes = new WeakMap<StepRow, EventShape>()
+  const shapeOf = (step: StepRow): EventShape => {
+    const known = shapes.get(step)
+    if (known) return known
+    const made = eventShape(step)
+    shapes.set(step, made)
+    return made
+  }
   async function* follow({ after = 0, follow = true, ...query }: EventsQuery): AsyncGenerator<EventShape> {
     const pages = steps.pages({ ...query, after, follow })
     try {
@@ -271,7 +283,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const { done, value: page } = await staying.until(pages.next())
         if (done) return
         for (const step of page) {
-          yield eventShape(step)
+          yield shapeOf(step)
           if (stopping || query.signal?.aborted) return
         }
       }
@@ -326,6 +338,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   await tree.start()
   const lag = loopLag(clock)
+  const count = counting(journal, clock)
   let server: (() => SectionData['http']) | undefined
   const state = stateDocument(
     {
@@ -404,6 +417,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     },
     state,
+    metrics: async () => ({
+      history: await count(),
+      state: await state(),
+      commitSeconds,
+      lag: lag.total(),
+      fellBehind: steps.fellBehind(),
+    }),
     tellOfServer: (look) => {
       server = look
       return () => {

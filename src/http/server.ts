@@ -37,7 +37,13 @@ const CLIENT = /^(tenuto [ -~]{1,100})$/
 const CLOSE_MS = 1_000
 
 const loading = () =>
-  Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts'), import('./letters.ts')])
+  Promise.all([
+    import('fastify'),
+    import('./plans.ts'),
+    import('./events.ts'),
+    import('./letters.ts'),
+    import('./metrics.ts'),
+  ])
 let loaded: ReturnType<typeof loading> | undefined
 
 /** Loads all that serving needs, now or for a later request; after that its files may go away. */
@@ -119,8 +125,13 @@ const application = async (
   streaming: Streams,
   log: ServerLog,
 ): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }, { letterRoutes }] =
-    await loadServer()
+  const [
+    { fastify },
+    { commandRoutes, readingRoutes, submitRoute },
+    { eventRoute },
+    { letterRoutes },
+    { metricsRoute },
+  ] = await loadServer()
   let closing = false
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
@@ -172,6 +183,7 @@ const application = async (
     readFields('query', query, {})
     return { ...runtime.build(), schema: SCHEMA, pid: process.pid, command: runtime.calledAs }
   })
+  metricsRoute(app, runtime)
   await app.register(
     async (api) => {
       readingRoutes(api, runtime, streaming)

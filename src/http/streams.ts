@@ -136,8 +136,15 @@ export const storageText = (
 /** Lets everything else in this process go first. */
 const turn = (): Promise<void> => new Promise((resolve) => systemClock.soon(resolve))
 
-const eventFrame = (event: EventShape): string =>
-  frameText({ id: String(event.position), data: JSON.stringify(event) })
+/** Of an event that many are sent, once. */
+const frames = new WeakMap<EventShape, string>()
+const eventFrame = (event: EventShape): string => {
+  const known = frames.get(event)
+  if (known !== undefined) return known
+  const made = frameText({ id: String(event.position), data: JSON.stringify(event) })
+  frames.set(event, made)
+  return made
+}
 
 /** How much of a log one event of its stream carries. */
 const LOG_CHUNK_BYTES = 48_000

@@ -31,6 +31,7 @@ import type {
   TreeShape,
 } from '../views/shapes.ts'
 import type { SectionData, StateShape } from '../views/state.ts'
+import type { Metrics } from './metrics.ts'
 
 /** How a runtime is made. */
 export type RuntimeOptions = Readonly<{
@@ -173,6 +174,8 @@ export type Runtime = Readonly<{
    * @throws {TenutoError} when the runtime can do nothing more.
    */
   state: () => Promise<StateShape>
+  /** The numbers of what has happened and of how it is. What has happened is counted from the journal, from the first time on. */
+  metrics: () => Promise<Metrics>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageShape
   /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */

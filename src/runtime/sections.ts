@@ -25,9 +25,10 @@ const WAIT_MS = 50
 const LATE_MS = 1_000
 /** What has not answered for so long is asked anew. */
 const GIVEN_UP_MS = 10_000
-/** A look that takes longer rests: it is taken anew after so many times what it took. */
-const DEAR_MS = 20
+/** A look that takes longer, and did so three times in a row, rests: it is taken anew after so many times what it took. */
+const DEAR_MS = 5
 const REST = 20
+const REST_MS_MAX = 10_000
 
 /** A section that is looked at on this clock. */
 export const section = <Data>(
@@ -39,6 +40,8 @@ export const section = <Data>(
   let failure: unknown
   let asking: Readonly<{ since: number; done: Promise<void> }> | null = null
   let restsUntil = Number.NEGATIVE_INFINITY
+  /** What the latest looks took. One of them may have waited for something else. */
+  let costs: readonly number[] = []
 
   const ask = (): void => {
     const since = clock.monotonic()
@@ -48,8 +51,10 @@ export const section = <Data>(
       if (asking?.since !== since) return
       asking = null
       settle()
-      const took = clock.monotonic() - since
-      restsUntil = took < DEAR_MS ? Number.NEGATIVE_INFINITY : clock.monotonic() + REST * took
+      costs = [...costs.slice(-2), clock.monotonic() - since]
+      const cost = costs.length < 3 ? 0 : Math.min(...costs)
+      restsUntil =
+        cost < DEAR_MS ? Number.NEGATIVE_INFINITY : clock.monotonic() + Math.min(REST_MS_MAX, REST * cost)
     }
     mine.done = (async () => look())().then(
       (found) =>
@@ -91,8 +96,10 @@ export const section = <Data>(
   return {
     read: async () => {
       if (waited() >= GIVEN_UP_MS) asking = null
-      if (asking === null && (known === null || clock.monotonic() >= restsUntil)) ask()
-      if (asking !== null && waited() < WAIT_MS) {
+      const isDue = asking === null && (known === null || clock.monotonic() >= restsUntil)
+      if (isDue) ask()
+      // One that blocks has answered when it comes to waiting, however long it took.
+      if (asking !== null && (isDue || waited() < WAIT_MS)) {
         const { done } = asking
         let cancel = (): void => {}
         const late = new Promise<void>((resolve) => {

@@ -87,7 +87,7 @@ test('one that throws says why, keeps what was known, and is well again with its
   expect(await read()).toMatchObject({ status: 'ok', age_ms: 0, error: null })
 })
 
-test('a look that takes long rests, and a cheap one is taken anew for every answer', async () => {
+test('a look that takes long again and again rests, and a cheap one is taken anew for every answer', async () => {
   const clock = virtualClock()
   let looks = 0
   let tookMs = 0
@@ -102,15 +102,27 @@ test('a look that takes long rests, and a cheap one is taken anew for every answ
   expect(looks).toBe(2)
 
   tookMs = 30
-  const dear = read()
-  await clock.advance(30)
-  await dear
-  expect(await read()).toMatchObject({ status: 'ok', data: 3, age_ms: 0 })
+  for (const data of [3, 4, 5]) {
+    const dear = read()
+    await clock.advance(30)
+    expect(await dear).toMatchObject({ status: 'ok', data, age_ms: 0 })
+  }
   await clock.advance(599)
-  expect(await read()).toMatchObject({ data: 3, age_ms: 599 })
+  expect(await read()).toMatchObject({ data: 5, age_ms: 599 })
   await clock.advance(1)
   const again = read()
   await clock.advance(30)
 
-  expect(await again).toMatchObject({ data: 4 })
+  expect(await again).toMatchObject({ data: 6 })
+})
+
+test('a look that blocks everybody for long has answered when it is over', async () => {
+  let now = 0
+  const clock = { now: () => now, monotonic: () => now, setTimeout: virtualClock().setTimeout }
+  const look = async () => {
+    now += 500
+    return { data: 1 }
+  }
+
+  expect(await section('attempts', look, clock).read()).toMatchObject({ status: 'ok', data: 1 })
 })
