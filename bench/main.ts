@@ -9,13 +9,16 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { systemClock } from '../src/clock.ts'
 import type { Definition, JobDefinition, Need } from '../src/definition.ts'
+import type { serveHome as ServeHome } from '../src/http/server.ts'
 import type { createRuntime as CreateRuntime } from '../src/runtime.ts'
 import type { supervisor as Supervisor } from '../src/supervisor/index.ts'
+import { looksInto, stateBeside } from './answers.ts'
 import { type Lives, livesIn, rawHops, rawRows } from './raw.ts'
 
 /** What is measured is what is shipped: the build. */
 const built = (path: string): string => pathToFileURL(join(import.meta.dirname, '..', 'dist', path)).href
 const { createRuntime } = (await import(built('runtime.js'))) as { createRuntime: typeof CreateRuntime }
+const { serveHome } = (await import(built('http/server.js'))) as { serveHome: typeof ServeHome }
 const { supervisor } = (await import(built('supervisor/index.js'))) as { supervisor: typeof Supervisor }
 
 const short = process.argv.includes('--short')
@@ -297,6 +300,34 @@ for (const [what, plan] of [
     )
   }
 }
+const beside = { live: 1_000, clients: 200, times: short ? 100 : 500 }
+const state = await repeat(() => inFolder((home) => stateBeside({ createRuntime, serveHome }, home, beside)))
+add(
+  'GET /state beside 1000 live jobs, 200 SSE clients and other plans, p99',
+  `${state.toFixed(1)} ms`,
+  '50 ms',
+  state / 50,
+  '≤ 1',
+  state <= 50,
+)
+const kept = short ? 1_000 : 10_000
+const small5 = await inFolder((home) => looksInto({ createRuntime, serveHome }, home, 100))
+const large5 = await inFolder((home) => looksInto({ createRuntime, serveHome }, home, kept))
+for (const [what, key] of [
+  ['a start', 'startMs'],
+  ['GET /state, p99', 'state'],
+  ['ls, p99', 'ls'],
+  ['ls --state failed, p99', 'failed'],
+  ['ls jobs --state failed, p99', 'jobs'],
+] as const)
+  add(
+    `${what}, with ${kept} plans of five jobs`,
+    `${large5[key].toFixed(1)} ms`,
+    `${small5[key].toFixed(1)} ms with 100`,
+    large5[key] / small5[key],
+    'within 200 ms',
+    large5[key] - small5[key] <= 200,
+  )
 const bin = join(import.meta.dirname, '..', 'bin', 'tenuto.cjs')
 const version = await repeat(async () => cpuOf([bin, 'version']), 5)
 const nothing = await repeat(async () => cpuOf(['-e', '0']), 5)

@@ -12,6 +12,7 @@ import type { JobRow, JournalReader, PlanHead, StepRow } from './journal/journal
 import type { Json } from './json.ts'
 import { type LogChunk, readLog } from './log-file.ts'
 import type { ModeName } from './mode.ts'
+import { JOB_STATES } from './states.ts'
 import {
   type AttemptShape,
   attemptShapes,
@@ -50,6 +51,10 @@ export type Catalog = Readonly<{
   definition: (plan: string) => Promise<Definition>
   /** In the order of the definition. */
   jobs: (plan: string) => Promise<readonly JobShape[]>
+  /** Of all plans, those of the newest first; at most `limit` (50), in these states, of plans of this name. */
+  jobsIn: (
+    query?: Readonly<{ states?: readonly string[]; name?: string; limit?: number }>,
+  ) => Promise<readonly JobShape[]>
   /** @throws {TenutoError} `REF_NOT_FOUND`. */
   job: (plan: string, job: string) => Promise<JobShape>
   attempts: (plan: string, job: string) => Promise<readonly AttemptShape[]>
@@ -67,6 +72,7 @@ export type Catalog = Readonly<{
 
 const CANDIDATES_MAX = 10
 const PLANS_PAGE = 50
+const JOBS_PAGE = 50
 const NOTES_MAX = 1000
 const LETTERS_PAGE = 50
 
@@ -181,6 +187,20 @@ export const catalog = (
           )
         }),
       )
+    },
+    jobsIn: async ({ states = JOB_STATES, limit = JOBS_PAGE, ...query } = {}) => {
+      const shapes: JobShape[] = []
+      let of: PlanHead | undefined
+      for (const row of await reader.jobsIn({ ...query, states, limit })) {
+        if (of?.id !== row.plan) of = await reader.plan(row.plan)
+        // A plan that cannot be read is told of with the plans.
+        const job = of?.damaged === false ? (await definition(row.plan)).jobs[row.name] : undefined
+        if (!of || !job) continue
+        const given = (await reader.outputs(row.plan, [row.name])).get(row.name)
+        const outputs = given === undefined ? null : (JSON.parse(given) as Json)
+        shapes.push(jobShape(of, row, job, outputs, await wakeOf(row.plan, row), mode()))
+      }
+      return shapes
     },
     job: async (plan, job) => toJob(await head(plan), job),
     attempts: async (plan, job) => {

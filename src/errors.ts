@@ -235,6 +235,18 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  SECTION_UNAVAILABLE: {
+    message: '{section} cannot be told: {why}',
+    hint: 'the other sections stand; `tenuto tree` shows what failed, and `daemon.log` why',
+    exit: 12,
+    http: 503,
+  },
+  CORE_GONE: {
+    message: 'this holder can do nothing more: {why}',
+    hint: 'it is about to end; start it again, nothing is lost',
+    exit: 12,
+    http: 503,
+  },
   RUNTIME_GIVEN_UP: {
     message: 'a part without which nothing goes on failed too often: {why}',
     hint: 'nothing is lost: start it again; `daemon.log` says what failed',

@@ -30,6 +30,8 @@ export type Feed = Readonly<{
   ) => Promise<T | undefined>
   /** Follows again after the projector was replaced: everybody reads from the journal what was not shown to them. */
   again: () => void
+  /** How often somebody fell behind what is kept for them, and was read for from the journal. */
+  fellBehind: () => number
   /** Ends what is followed. Idempotent. */
   close: () => void
 }>
@@ -49,6 +51,7 @@ const isOf = (plan: string): ((step: StepRow) => boolean) => {
 export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): Feed => {
   const tails = new Set<Readonly<{ wake: () => void; again: () => void }>>()
   let closed = false
+  let fallen = 0
 
   /** What is shown from now on and matters, until it is taken. */
   const tailOf = (matters: (step: StepRow) => boolean) => {
@@ -63,7 +66,10 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
       shown.listen((steps) => {
         if (overflowed) return
         for (const step of steps) if (matters(step)) held.push(step)
-        if (held.length > TAIL_MAX) lose()
+        if (held.length > TAIL_MAX) {
+          fallen += 1
+          lose()
+        }
         if (overflowed || held.length > 0) rouse()
       })
     let unlisten = listen()
@@ -153,6 +159,7 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
     again: () => {
       for (const { again } of tails) again()
     },
+    fellBehind: () => fallen,
     close: () => {
       closed = true
       for (const { wake } of tails) wake()

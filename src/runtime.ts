@@ -6,7 +6,7 @@ import { analytics, noAnalytics } from './actors/analytics.ts'
 import { type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
 import { callAttempts, type Needs } from './actors/calls.ts'
 import { processExecutor } from './actors/executor.ts'
-import { host } from './actors/host.ts'
+import { type Host, host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
 import type { StorageState } from './actors/outage.ts'
 import { type Part, part } from './actors/part.ts'
@@ -24,6 +24,7 @@ import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { systemRandom } from './ids.ts'
+import type { StepRow } from './journal/journal.ts'
 import type { Hold } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
@@ -34,8 +35,12 @@ import { retention } from './retention.ts'
 import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
 import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import { living } from './runtime/living.ts'
+import { loopLag } from './runtime/loop-lag.ts'
+import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
+import { looksOf, stateDocument } from './runtime/state.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
@@ -43,6 +48,7 @@ import { SWEEP_MS, sweeper } from './sweep.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { type ExplainShape, type Holding, NOT_HELD } from './views/explain.ts'
 import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
+import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
 export type { Catalog } from './catalog.ts'
@@ -58,8 +64,8 @@ export type {
   Settled,
   SubmitOptions,
 } from './runtime/contract.ts'
+export type { Metrics } from './runtime/metrics.ts'
 
-const STATE_SCHEMA = '1'
 /** Plans that are asked for the slots they hold, when somebody asks why a job waits for one. */
 const PLANS_LOOKED_AT = 1000
 
@@ -86,7 +92,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const writer = restartingJournal(parts.journal, parts.reopen, () =>
     faults?.({ part: 'journal', call: 'commit' }),
   )
-  const { journal } = writer
+  const { journal, seconds: commitSeconds } = timedJournal(writer.journal, clock)
   const { log } = opened
   const unwatch = running.watch(clock, ({ stale }) => {
     if (stale === null) log.info({}, 'the code on disk is again what this process runs')
@@ -97,11 +103,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     name: 'projector',
     make: () => projector((error) => log.warn({ error: wordsOf(error) }, 'a listener threw and was dropped')),
     idle: NO_PROJECTOR,
-    tell: async () => steps.again(),
+    tell: async () => {
+      steps.again()
+      live.again()
+    },
     faults,
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
+  const live = await living(journal, shown)
   let cause: unknown
   const staying = alive(() => cause)
   const calledAs = options.command ?? 'a program'
@@ -155,6 +165,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     return routedAttempts(processes, calls)
   }
 
+  /** Why nothing goes on; undefined while something does. */
   let fail: (error: unknown) => void = () => {}
   const failed = new Promise<unknown>((resolve) => {
     fail = resolve
@@ -163,7 +174,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     // A commit that waited for a writer when it was told to stop.
     if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
-    cause = error
+    cause ??= error
     fail(error)
     steps.close()
     staying.because('plans', false)
@@ -200,7 +211,24 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     forgotten: (address) => tree.forget(address),
     faults,
   })
-  if (options.inspect) actors.inspect(options.inspect)
+  let inspectors = 0
+  const inspect: Host['inspect'] = (inspector, dropped) => {
+    inspectors += 1
+    let left = false
+    const leave = (): void => {
+      if (!left) inspectors -= 1
+      left = true
+    }
+    const end = actors.inspect(inspector, (why) => {
+      leave()
+      dropped?.(why)
+    })
+    return () => {
+      leave()
+      end()
+    }
+  }
+  if (options.inspect) inspect(options.inspect)
   const retain = await retention(
     {
       home,
@@ -254,6 +282,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   const { submit, handle } = plans
 
+  /** Many follow the same steps. */
+  const shapes = new WeakMap<StepRow, EventShape>()
+  const shapeOf = (step: StepRow): EventShape => {
+    const known = shapes.get(step)
+    if (known) return known
+    const made = eventShape(step)
+    shapes.set(step, made)
+    return made
+  }
   async function* follow({ after = 0, follow = true, ...query }: EventsQuery): AsyncGenerator<EventShape> {
     const pages = steps.pages({ ...query, after, follow })
     try {
@@ -261,7 +298,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const { done, value: page } = await staying.until(pages.next())
         if (done) return
         for (const step of page) {
-          yield eventShape(step)
+          yield shapeOf(step)
           if (stopping || query.signal?.aborted) return
         }
       }
@@ -319,6 +356,37 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     halting = actors.stop()
   })
   await tree.start()
+  const lag = loopLag(clock)
+  const count = counting(journal, clock)
+  let server: (() => SectionData['http']) | undefined
+  const state = stateDocument(
+    {
+      clock,
+      build: () => buildShape(running.build, running.comparison().stale),
+      holder: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
+      mode: mode.now,
+      lag,
+      live,
+      counts: () => ({ ...actors.counts(), restarts: tree.restarts() }),
+      check: () => {
+        if (cause !== undefined) throw new TenutoError('CORE_GONE', { why: wordsOf(cause) }, cause)
+      },
+    },
+    looksOf({
+      journal,
+      host: actors,
+      live,
+      maxParallel,
+      attempts: () => liveAttempts(),
+      storage,
+      tree,
+      sweep: net,
+      sweeps: (options.sweepMs ?? SWEEP_MS) > 0,
+      analytics: guest.section,
+      inspectors: () => inspectors,
+      http: () => server?.(),
+    }),
+  )
 
   const explain = explaining(journal, reading)
   const heldSlots = async (): Promise<readonly Readonly<{ plan: string; slots: number }>[]> => {
@@ -368,33 +436,18 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         ...modeFacts(mode.now()),
       })
     },
-    state: async () => {
-      const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
-      const journalNow = storage()
-      const section = guest.section()
-      return {
-        schema_version: STATE_SCHEMA,
-        generated_at: new Date(clock.now()).toISOString(),
-        position: (await journal.head()).position,
-        degraded: journalNow.status !== 'ok' || section.status === 'unavailable',
-        build: buildShape(running.build, running.comparison().stale),
-        daemon: {
-          boot_id: bootId(),
-          pid: process.pid,
-          started_at: startedAt,
-          command: calledAs,
-          ...mode.now(),
-        },
-        counts: {
-          plans,
-          jobs,
-          attempts_live: (await liveAttempts()).length,
-          sweep_repairs: actors.counts().repairs,
-          dead_letters: deadLetters,
-          dead_letters_ever: deadLettersEver,
-          duplicates: actors.counts().duplicates,
-        },
-        sections: { journal: journalNow, analytics: section },
+    state,
+    metrics: async () => ({
+      history: await count(),
+      state: await state(),
+      commitSeconds,
+      lag: lag.total(),
+      fellBehind: steps.fellBehind(),
+    }),
+    tellOfServer: (look) => {
+      server = look
+      return () => {
+        if (server === look) server = undefined
       }
     },
     mode: mode.now,
@@ -412,7 +465,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     inspect: (inspector, dropped) => {
       checkCallable('the inspector', inspector)
       if (dropped !== undefined) checkCallable('dropped', dropped)
-      return actors.inspect(inspector, dropped)
+      return inspect(inspector, dropped)
     },
     storage,
     onStorage: (told) => {
@@ -431,6 +484,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       stopping ??= (async () => {
         unwatch()
         unwatchHome?.()
+        lag.stop()
         try {
           await halting
           // Nothing may wait for a writer that nobody starts any more.

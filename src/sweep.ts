@@ -33,7 +33,12 @@ export type Sweep = Rounds &
     now: () => Promise<SweepShape>
     /** What was left has been taken up: before, all of it would seem to have been missed. */
     ready: () => void
+    /** When the latest one ended, in epoch ms, and what it looked at; null before the first. */
+    last: () => SweepLook | null
   }>
+
+/** A sweep that is over. */
+export type SweepLook = Readonly<{ at: number; plans: number; repaired: number }>
 
 /** How often it looks by itself where nobody says otherwise, in milliseconds. */
 export const SWEEP_MS = 5_000
@@ -70,6 +75,7 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
   }
   const sweep = async (minAgeMs: number, withProcesses: boolean): Promise<SweepShape> => {
     const { plans, repaired } = await host.sweep(minAgeMs, await missed(minAgeMs, withProcesses))
+    last = { at: clock.now(), plans, repaired: repaired.length }
     return {
       plans,
       repaired: repaired.map(({ kind, plan, job, ageMs }) => ({ kind, plan, job, age_ms: ageMs })),
@@ -77,6 +83,7 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
   }
 
   let isReady = false
+  let last: SweepLook | null = null
   const alone = rounds({
     clock,
     firstMs: everyMs,
@@ -99,5 +106,6 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
     ready: () => {
       isReady = true
     },
+    last: () => last,
   }
 }

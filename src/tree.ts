@@ -52,6 +52,8 @@ export type RuntimeTree = Readonly<{
   /** Nobody needs this actor any more. */
   forget: (address: Address) => void
   show: () => Tree
+  /** How often a part or an actor was started again since the tree began. */
+  restarts: () => number
 }>
 
 /** What a tree needs. */
@@ -108,9 +110,11 @@ const SAID: Partial<Record<LifeRecord['type'], readonly ['info' | 'warn' | 'erro
 
 /** The tree of these parts. Nothing runs before `start`. */
 export const runtimeTree = (parts: TreeParts, { clock, random, log }: TreePorts): RuntimeTree => {
+  let restarts = 0
   const report =
     (of: string) =>
     ({ type, child, incarnation, reason, afterMs }: LifeRecord): void => {
+      if (type === 'restarting') restarts += 1
       const said = SAID[type]
       if (!said) return
       const [level, message] = said
@@ -207,6 +211,7 @@ export const runtimeTree = (parts: TreeParts, { clock, random, log }: TreePorts)
       void below?.stopChild(address).then(() => below.deleteChild(address))
     },
     show: () => root.tree(),
+    restarts: () => restarts,
   }
 }
 

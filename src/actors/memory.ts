@@ -111,6 +111,7 @@ const NO_SLOTS: Slots = {
   forget: () => {},
   of: () => undefined,
   held: () => 0,
+  queued: () => 0,
 }
 /** Nobody is woken while there are no timers. */
 const NO_TIMERS: Timers = {

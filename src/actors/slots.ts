@@ -19,6 +19,8 @@ export type Slots = Readonly<{
   of: (plan: string, job: string) => 'queued' | 'held' | undefined
   /** How many slots are held. */
   held: () => number
+  /** How many jobs wait for one, whatever their plans admit. */
+  queued: () => number
 }>
 
 type Claims = {
@@ -140,5 +142,6 @@ export const slots = (limit: number, mayGrant: () => boolean = () => true): Slot
     },
     of: (plan, job) => plans.get(plan)?.state.get(job),
     held: () => held,
+    queued: () => [...plans.values()].reduce((sum, { queued }) => sum + queued, 0),
   }
 }

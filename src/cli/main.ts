@@ -11,7 +11,7 @@ import type { DoctorFlags } from './doctor.ts'
 import type { GcFlags } from './gc.ts'
 import { helpLayout } from './help.ts'
 import { unwritten, writeAnswer, writeTalk } from './output.ts'
-import type { LogFlags } from './read.ts'
+import type { LogFlags, LsFlags } from './read.ts'
 import { tellError } from './report.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals, homeFlag, screen, spelled } from './screen.ts'
@@ -19,7 +19,6 @@ import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
-  watch: '`tenuto resume` follows what has not ended',
   inspect: '`tenuto machines` draws the machines',
   open: '`tenuto ls` shows the plans',
 }
@@ -151,8 +150,15 @@ sub('graph <file|ref>', 'draw a plan')
 sub('schema <what>', 'print the JSON Schema of plan files: tenuto schema plan').action(
   does(async (flags, what: string) => (await import('./plan.ts')).schema(what, flags)),
 )
-sub('ls [what]', 'list plans, or jobs').action(
-  does(async (flags, what = 'plans') => (await import('./read.ts')).ls(what as string, flags)),
+sub('ls [what]', 'list plans, or jobs')
+  .option('--state <state>', 'only those in this state, or in one of several with commas between them')
+  .option('--name <name>', 'only plans of this name, or their jobs')
+  .option('--limit <n>', 'at most so many (50; at most 200)')
+  .action(
+    does(async (flags, what = 'plans') => (await import('./read.ts')).ls(what as string, flags as LsFlags)),
+  )
+sub('watch [ref]', 'draw the plans of a home, or the jobs of a plan, as they change; q leaves').action(
+  does(async (flags, ref?: string) => (await import('./watch.ts')).watch(ref, flags)),
 )
 sub('show <ref>', 'show a plan, a job or an attempt').action(
   does(async (flags, ref: string) => (await import('./read.ts')).show(ref, flags)),

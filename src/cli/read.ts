@@ -3,6 +3,7 @@
  */
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { JOB_STATES, PLAN_STATES } from '../states.ts'
 import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
@@ -42,27 +43,65 @@ const document = (on: Screen, value: unknown): number => {
   return 0
 }
 
-/** `tenuto ls [plans|jobs]`. */
-export const ls = (what: string, flags: Globals): Promise<number> =>
-  reading(flags, async (catalog, on) => {
-    const found = await catalog.plans({ limit: PLANS_SHOWN + 1 })
-    const plans = found.slice(0, PLANS_SHOWN)
+/** The flags of `ls`. */
+export type LsFlags = Globals & Readonly<{ state?: string; name?: string; limit?: string }>
+
+/** So many can be asked for at once. */
+const LIMIT_MAX = 200
+
+const statesOf = (text: string | undefined, known: readonly string[]): readonly string[] | undefined => {
+  if (text === undefined) return undefined
+  const states = text.split(',')
+  const wrong = states.find((state) => !known.includes(state))
+  if (wrong !== undefined)
+    throw new TenutoError('USAGE', { what: `--state ${wrong}: it is one or more of ${known.join(', ')}` })
+  return states
+}
+const limitOf = (text: string | undefined): number => {
+  if (text === undefined) return PLANS_SHOWN
+  const limit = Number(text)
+  if (!/^\d+$/.test(text) || limit < 1 || limit > LIMIT_MAX)
+    throw new TenutoError('USAGE', {
+      what: `--limit ${text}: it must be a whole number of 1 to ${LIMIT_MAX}`,
+    })
+  return limit
+}
+
+/** `tenuto ls [plans|jobs] [--state S] [--name N] [--limit N]`. */
+export const ls = async (what: string, flags: LsFlags): Promise<number> => {
+  if (what !== 'plans' && what !== 'jobs')
+    throw new TenutoError('USAGE', { what: `ls lists plans or jobs, not ${what}` })
+  const states = statesOf(flags.state, what === 'plans' ? PLAN_STATES : JOB_STATES)
+  const limit = limitOf(flags.limit)
+  const named = flags.name === undefined ? {} : { name: flags.name }
+  const isChosen = states !== undefined || flags.name !== undefined
+  return reading(flags, async (catalog, on) => {
+    if (what === 'jobs' && states !== undefined) {
+      const jobs = await catalog.jobsIn({ states, limit, ...named })
+      if (on.json) return document(on, jobs)
+      for (const line of jobLines(jobs, on, systemClock.now(), { withPlan: true })) on.answer(line)
+      if (jobs.length === limit) on.talk(`${on.marks.cut} and perhaps more: --limit N, at most ${LIMIT_MAX}`)
+      return 0
+    }
+    const found = await catalog.plans({ limit: limit + 1, ...named, ...(states ? { states } : {}) })
+    const plans = found.slice(0, limit)
     if (what === 'plans') {
       if (on.json) return document(on, plans)
-      if (plans.length === 0)
+      if (plans.length === 0 && isChosen) on.talk(`no such plans in ${homeOf(flags)}`)
+      else if (plans.length === 0)
         on.talk(`no plans in ${homeOf(flags)} yet; start one: tenuto run FILE${homeFlag(flags)}`)
       for (const line of planLines(plans, on, systemClock.now())) on.answer(line)
       if (found.length > plans.length)
         on.talk(`${on.marks.cut} and older ones: these are the newest ${plans.length}`)
       return 0
     }
-    if (what !== 'jobs') throw new TenutoError('USAGE', { what: `ls lists plans or jobs, not ${what}` })
     const jobs = (await Promise.all(plans.map(({ id }) => catalog.jobs(id)))).flat()
     if (on.json) return document(on, jobs)
     for (const line of jobLines(jobs, on, systemClock.now(), { withPlan: true })) on.answer(line)
     if (found.length > plans.length) on.talk(`${on.marks.cut} and those of older plans`)
     return 0
   })
+}
 
 /** `tenuto show REF`. */
 export const show = (ref: string, flags: Globals): Promise<number> =>

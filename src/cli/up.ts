@@ -28,7 +28,7 @@ import type { HomeClient } from '../http/client.ts'
 import { modeInWords } from '../mode.ts'
 import { identityOf, isAlive, sendSignal } from '../process.ts'
 import { UNSETTLED } from '../states.ts'
-import type { StorageShape } from '../views/shapes.ts'
+import type { Sections } from '../views/state.ts'
 import { plain } from './cells.ts'
 import { drain } from './draining.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
@@ -434,8 +434,8 @@ export const status = async (flags: Globals): Promise<number> => {
 }
 
 /** What a journal that cannot be written keeps waiting; nothing where it can. */
-const storageLines = ({ status, error, data }: StorageShape): readonly string[] => {
-  if (status === 'ok' || error === null || data.since === null) return []
+const storageLines = ({ status, error, data }: Sections['journal']): readonly string[] => {
+  if (status === 'ok' || error === null || !data?.since) return []
   const ago = (at: string): string => duration(Math.max(0, systemClock.now() - Date.parse(at)))
   const next = data.next_try_at === null ? 0 : Math.max(0, Date.parse(data.next_try_at) - systemClock.now())
   return [

@@ -198,6 +198,17 @@ export const loadTable = async (): Promise<typeof import('log-update')> => {
 }
 
 const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View> => {
+  const close = await drawn(on, () => picture(progress, on.table, clock.now()), clock)
+  // The clock draws; an event only changes what is drawn.
+  return { event: () => {}, close }
+}
+
+/** Draws a picture on stderr again and again, until the answer is called, which leaves the last one standing. */
+export const drawn = async (
+  on: Pick<Screen, 'table' | 'talkThrough'>,
+  pictured: () => string,
+  clock: Clock = systemClock,
+): Promise<() => void> => {
   const { createLogUpdate } = await loadTable()
   const page = on.table
   // Written through the screen, which bears a terminal that has gone away. The cursor stays: a killed process could not give it back.
@@ -215,7 +226,7 @@ const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View
     { showCursor: true },
   )
   let cancel = (): void => {}
-  const draw = (): void => update(picture(progress, page, clock.now()))
+  const draw = (): void => update(pictured())
   const tick = (): void => {
     draw()
     cancel = clock.setTimeout(tick, FRAME_MS)
@@ -226,15 +237,11 @@ const table = async (on: Screen, progress: Progress, clock: Clock): Promise<View
     draw()
   })
   tick()
-  return {
-    // The clock draws; an event only changes what is drawn.
-    event: () => {},
-    close: () => {
-      cancel()
-      draw()
-      update.done()
-      on.talkThrough(null)
-    },
+  return () => {
+    cancel()
+    draw()
+    update.done()
+    on.talkThrough(null)
   }
 }
 

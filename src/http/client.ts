@@ -22,12 +22,12 @@ import type {
   GcShape,
   JobShape,
   PlanShape,
-  StateShape,
   StorageShape,
   SweepShape,
   TreeShape,
   WholeLetterShape,
 } from '../views/shapes.ts'
+import type { StateShape } from '../views/state.ts'
 import { openEnvelope } from './envelope.ts'
 import { type Frame, frames } from './sse.ts'
 import {
@@ -216,6 +216,11 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     plan: (id) => get<PlanShape>(planPath(id)),
     definition: (plan) => get<Definition>(`${planPath(plan)}/definition`),
     jobs: async (plan) => (await get<PlanShape & { jobs: JobShape[] }>(planPath(plan), { jobs: true })).jobs,
+    jobsIn: async ({ states, name, limit = 50 } = {}) => {
+      if (states?.length === 0) return []
+      const query = { state: states?.join(','), name, limit: Math.min(limit, PAGE_MAX) }
+      return (await get<Page<JobShape>>(`${BASE}/jobs`, query)).items
+    },
     job: async (plan, job) => {
       const { attempts: _, ...shape } = await get<JobShape & { attempts: unknown }>(jobPath(plan, job))
       return shape

@@ -7,7 +7,7 @@ import { jobEnvironment } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
-import { PLAN_STATES } from '../states.ts'
+import { isJobState, JOB_STATES, PLAN_STATES } from '../states.ts'
 import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
 import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
@@ -22,6 +22,12 @@ const isPlanState = (word: string): boolean => (PLAN_STATES as readonly string[]
 
 const LIST = { limit: whole(1, PAGE_MAX), cursor: NAME }
 const PLANS = { ...LIST, state: words(`one or more of ${PLAN_STATES.join(', ')}`, isPlanState), name: NAME }
+
+const JOBS = {
+  limit: whole(1, PAGE_MAX),
+  state: words(`one or more of ${JOB_STATES.join(', ')}`, isJobState),
+  name: NAME,
+}
 
 /** Adds the routes that read. */
 export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming: Streams): void => {
@@ -63,6 +69,16 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
       ...(name === undefined ? {} : { name }),
     })
     return page(found, limit, ({ id }) => id)
+  })
+
+  app.get('/jobs', async ({ query }) => {
+    const { limit = PAGE, state, name } = readFields('query', query, JOBS)
+    const items = await catalog.jobsIn({
+      limit,
+      ...(state === undefined ? {} : { states: state }),
+      ...(name === undefined ? {} : { name }),
+    })
+    return { items, next_cursor: null }
   })
 
   app.get<At>('/plans/:plan', async ({ params, query }) => {

@@ -43,6 +43,7 @@ const loading = () =>
     import('./events.ts'),
     import('./letters.ts'),
     import('./daemon.ts'),
+    import('./metrics.ts'),
   ])
 let loaded: ReturnType<typeof loading> | undefined
 
@@ -58,6 +59,17 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   const streaming = streams()
   const log = serverLog(runtime.home)
   const app = await application(runtime, streaming, log)
+  let connections = 0
+  app.server.on('connection', (socket) => {
+    connections += 1
+    socket.once('close', () => {
+      connections -= 1
+    })
+  })
+  const untell = runtime.tellOfServer(() => {
+    const { open, ever, resets } = streaming.counts()
+    return { streams: open, streams_ever: ever, resets, connections }
+  })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
     throw unmade(path, error)
@@ -66,6 +78,7 @@ export const serveHome = async (runtime: Runtime): Promise<Served> => {
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     leave()
+    untell()
     streaming.close()
     try {
       runtime.describe({ sock: null })
@@ -119,6 +132,7 @@ const application = async (
     { eventRoute },
     { letterRoutes },
     { daemonRoutes },
+    { metricsRoute },
   ] = await loadServer()
   let closing = false
   const app = fastify({
@@ -171,6 +185,7 @@ const application = async (
     readFields('query', query, {})
     return { ...runtime.build(), schema: SCHEMA, pid: process.pid, command: runtime.calledAs }
   })
+  metricsRoute(app, runtime)
   await app.register(
     async (api) => {
       readingRoutes(api, runtime, streaming)

@@ -16,6 +16,8 @@ export type Ending = Readonly<{
   signal: AbortSignal
   /** Whether the server closes: what is there already is still sent. */
   isClosing: () => boolean
+  /** What was asked for is gone: its client begins anew. */
+  reset: () => void
 }>
 
 /** The streams of a server. */
@@ -29,6 +31,8 @@ export type Streams = Readonly<{
     of: (ending: Ending) => AsyncIterable<string>,
     beside?: (say: (text: string) => void) => () => void,
   ) => FastifyReply
+  /** How many are open, have ever been, and had to tell their client that what it asked for is gone. */
+  counts: () => Readonly<{ open: number; ever: number; resets: number }>
   /** Lets every stream send what is there and end. Idempotent. */
   close: () => void
 }>
@@ -37,16 +41,23 @@ export type Streams = Readonly<{
 export const streams = (): Streams => {
   const open = new Set<AbortController>()
   let closing = false
+  let ever = 0
+  let resets = 0
+  const reset = (): void => {
+    resets += 1
+  }
   return {
+    counts: () => ({ open: open.size, ever, resets }),
     send: (reply, of, beside) => {
       const ending = new AbortController()
       open.add(ending)
+      ever += 1
       reply.raw.once('close', () => {
         open.delete(ending)
         ending.abort()
       })
       if (closing) ending.abort()
-      const text = Readable.from(of({ signal: ending.signal, isClosing: () => closing }), {
+      const text = Readable.from(of({ signal: ending.signal, isClosing: () => closing, reset }), {
         objectMode: false,
       })
       const leave = beside?.((said) => {
@@ -78,7 +89,7 @@ export async function* eventText(
   { catalog, events, prunedTo }: Pick<Runtime, 'catalog' | 'events' | 'prunedTo'>,
   { plan, wants }: EventChoice,
   after: number,
-  { signal, isClosing }: Ending,
+  { signal, isClosing, reset }: Ending,
 ): AsyncGenerator<string> {
   const of = plan === undefined ? {} : { plan }
   const pruned = await prunedTo()
@@ -88,6 +99,7 @@ export async function* eventText(
     after <= pruned || (await catalog.events({ after: after - 1, limit: 1 }))[0]?.position === after
   if (hasGap || !isThere) {
     const why = hasGap ? { why: 'removed' } : {}
+    reset()
     yield frameText({ event: 'reset', data: JSON.stringify({ after, ...why }) })
     return
   }
@@ -124,8 +136,15 @@ export const storageText = (
 /** Lets everything else in this process go first. */
 const turn = (): Promise<void> => new Promise((resolve) => systemClock.soon(resolve))
 
-const eventFrame = (event: EventShape): string =>
-  frameText({ id: String(event.position), data: JSON.stringify(event) })
+/** Of an event that many are sent, once. */
+const frames = new WeakMap<EventShape, string>()
+const eventFrame = (event: EventShape): string => {
+  const known = frames.get(event)
+  if (known !== undefined) return known
+  const made = frameText({ id: String(event.position), data: JSON.stringify(event) })
+  frames.set(event, made)
+  return made
+}
 
 /** How much of a log one event of its stream carries. */
 const LOG_CHUNK_BYTES = 48_000

@@ -202,6 +202,13 @@ export type JournalReader = Readonly<{
   /** In the order of the definition. */
   jobs: (plan: string) => Promise<readonly JobRow[]>
   job: (plan: string, name: string) => Promise<JobRow | undefined>
+  /**
+   * Jobs of all plans that are in one of these states, those of the newest plans first, in the order of the definition; at most `limit`.
+   * A row that is damaged is left out: it is told of with its plan.
+   */
+  jobsIn: (
+    query: Readonly<{ states: readonly string[]; name?: string; limit?: number }>,
+  ) => Promise<readonly JobRow[]>
   /** How many jobs of a plan are in each state; states nobody is in are left out. */
   counts: (plan: string) => Promise<Readonly<Record<string, number>>>
   /** How many plans and jobs of the whole home are in each state, and how many dead letters there are and ever were. */

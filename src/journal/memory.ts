@@ -243,6 +243,19 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       check()
       return tables.jobs.get(plan)?.get(name)
     },
+    jobsIn: async ({ states, name, limit = Infinity }) => {
+      check()
+      const found: JobRow[] = []
+      for (const plan of [...tables.plans.values()].reverse()) {
+        if (name !== undefined && plan.name !== name) continue
+        const rows = [...(tables.jobs.get(plan.id)?.values() ?? [])].filter(({ state }) =>
+          states.includes(state),
+        )
+        found.push(...rows.sort((a, b) => a.index - b.index || compare(a.name, b.name)))
+        if (found.length >= limit) break
+      }
+      return found.slice(0, limit)
+    },
     counts: async (plan) => {
       check()
       const counts: Record<string, number> = {}

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { noteAddress } from '../address.ts'
-import { TenutoError } from '../errors.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
 import { bootId } from '../process.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import {
@@ -16,7 +16,7 @@ import {
   storeError,
   type Value,
 } from './driver.ts'
-import type { JournalReader } from './journal.ts'
+import type { JobRow, JournalReader } from './journal.ts'
 import { checkMark, readMark } from './mark.ts'
 import {
   ACTOR_COLUMNS,
@@ -51,6 +51,7 @@ export const emptyReader: JournalReader = {
   revision: async () => undefined,
   jobs: async () => [],
   job: async () => undefined,
+  jobsIn: async () => [],
   counts: async () => ({}),
   totals: async () => ({ plans: {}, jobs: {}, deadLetters: 0, deadLettersEver: 0 }),
   outputs: async () => new Map(),
@@ -107,6 +108,7 @@ const STATE = `CASE WHEN s.why IS NULL AND coalesce(a.state, 'running') IN (${qu
 
 /** The plans, with what `HEAD_COLUMNS` reads. */
 export const FROM_PLANS = `FROM plan p LEFT JOIN actor a ON a.address = 'plan:' || p.id LEFT JOIN aside s ON s.plan = p.id`
+const JOBS_OF_PLANS = JOB_COLUMNS.replace(/\w+/g, 'j.$&')
 const HEADS = `SELECT ${HEAD_COLUMNS} ${FROM_PLANS}`
 
 /**
@@ -143,6 +145,14 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
   const step = (row: Row) => stepOf(path, row)
   const actor = (row: Row) => actorOf(path, row)
   const job = (row: Row) => jobOf(path, row)
+  const sound = (row: Row): JobRow | undefined => {
+    try {
+      return job(row)
+    } catch (error) {
+      if (!isTenutoError(error, 'STORE_CORRUPT')) throw error
+      return undefined
+    }
+  }
   const isPlan = (plan: string) => one('SELECT 1 FROM plan WHERE id = ?', [plan], () => true) === true
 
   return {
@@ -182,6 +192,15 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
       all(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? ORDER BY place_in_plan, name`, [plan], job),
     job: async (plan, name) =>
       one(`SELECT ${JOB_COLUMNS} FROM job WHERE plan = ? AND name = ?`, [plan, name], job),
+    jobsIn: async ({ states, name, limit = -1 }) => {
+      // From plan to plan, so that a limit that is reached ends it.
+      const of = name === undefined ? '' : 'AND p.name = ?'
+      const sql = `SELECT ${JOBS_OF_PLANS} FROM plan p CROSS JOIN job j ON j.plan = p.id
+        WHERE j.state IN (SELECT value FROM json_each(?)) ${of}
+        ORDER BY p.number DESC, j.place_in_plan, j.name LIMIT ?`
+      const values = [JSON.stringify(states), ...(name === undefined ? [] : [name]), bound(limit)]
+      return all(sql, values, sound).flatMap((row) => row ?? [])
+    },
     counts: async (plan) =>
       Object.fromEntries(
         all('SELECT state, count(*) FROM job WHERE plan = ? GROUP BY state', [plan], ([state, count]) => [

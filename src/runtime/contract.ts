@@ -27,11 +27,12 @@ import type {
   EventShape,
   GcShape,
   JobShape,
-  StateShape,
   StorageShape,
   SweepShape,
   TreeShape,
 } from '../views/shapes.ts'
+import type { SectionData, StateShape } from '../views/state.ts'
+import type { Metrics } from './metrics.ts'
 
 /** How a runtime is made. */
 export type RuntimeOptions = Readonly<{
@@ -169,7 +170,10 @@ export type Runtime = Readonly<{
   analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
   /** Why a plan, or a job of it, is where it is. @throws {TenutoError} `REF_NOT_FOUND`. */
   explain: (plan: string, job: string | null) => Promise<ExplainShape>
-  /** What holds the home, and what it holds. */
+  /**
+   * What holds the home, and what it holds, from memory: at once, whatever is stuck.
+   * @throws {TenutoError} when the runtime can do nothing more.
+   */
   state: () => Promise<StateShape>
   /** Whether anything new starts in the home, and plans are taken in. */
   mode: () => Mode
@@ -178,10 +182,14 @@ export type Runtime = Readonly<{
    * forbids. Idempotent.
    */
   order: (order: Order) => Promise<ModeReceipt>
+  /** The numbers of what has happened and of how it is. What has happened is counted from the journal, from the first time on. */
+  metrics: () => Promise<Metrics>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageShape
   /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */
   onStorage: (told: (storage: StorageShape) => void) => () => void
+  /** A server of this runtime says how it is, for the state; the answer ends that. */
+  tellOfServer: (look: () => SectionData['http']) => () => void
   counts: () => HostCounts
   /** The supervision tree: every part, what has happened to it, and the actors that are in memory. */
   tree: () => TreeShape

@@ -144,39 +144,6 @@ export type AnalyticsData = Readonly<{
 /** How analytics is, and its numbers; null when it does not give them. */
 export type AnalyticsShape = SectionShape<AnalyticsData | null> & Readonly<{ numbers: Numbers | null }>
 
-/** What a holder of a home says of itself and of what it holds. */
-export type StateShape = Readonly<{
-  schema_version: string
-  generated_at: string
-  position: number
-  degraded: boolean
-  build: BuildShape
-  daemon: Readonly<{
-    boot_id: string
-    pid: number
-    started_at: string
-    /** What it calls itself: `tenuto up`, `tenuto run`, a program. */
-    command: string
-    /** `running`, `paused` or `draining`; and, of an order, why, since when and by whom. */
-    mode: ModeName
-    reason: string | null
-    since: string | null
-    by: string | null
-  }>
-  counts: Readonly<{
-    plans: Counts
-    jobs: Counts
-    attempts_live: number
-    sweep_repairs: number
-    /** Those that are kept, and all there have ever been. */
-    dead_letters: number
-    dead_letters_ever: number
-    /** Messages that said what was known or came too late, since this holder began. */
-    duplicates: number
-  }>
-  sections: Readonly<{ journal: StorageShape; analytics: SectionShape<AnalyticsData | null> }>
-}>
-
 /** A job. `needs` says of each need what is asked of it. */
 export type JobShape = Readonly<{
   plan: string

@@ -264,7 +264,7 @@ test('a client that reads as fast as it can leaves the holder its turns', async 
 
   let sent = 0
   const choice = { wants: () => true }
-  const never = { signal: new AbortController().signal, isClosing: () => false }
+  const never = { signal: new AbortController().signal, isClosing: () => false, reset: () => {} }
   for await (const text of eventText(runtime, choice, 0, never)) {
     if (text.startsWith('id: ')) sent += 1
     if (sent === total) break

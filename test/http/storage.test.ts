@@ -127,16 +127,18 @@ test('bursts of submissions while the store fails at random for two seconds: eac
   const answers = new Map<string, number>()
   until = performance.now() + 2_000
 
-  for (let burst = 0; performance.now() < until; burst += 1) {
-    await Promise.all(
+  const burst = (n: number): Promise<unknown> =>
+    Promise.all(
       Array.from({ length: 20 }, async (_, at) => {
-        const key = `${burst}-${at}`
+        const key = `${n}-${at}`
         const { status } = await ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, key))
         answers.set(key, status)
       }),
     )
-  }
+  for (let n = 0; performance.now() < until; n += 1) await burst(n)
   await storageIs(runtime, 'ok')
+  // On a slow machine it may have been away all the time; once it is back it takes what is asked.
+  await burst(-1)
   await runtime.idle()
   await served.close()
   await runtime.stop()

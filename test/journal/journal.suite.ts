@@ -347,6 +347,38 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       expect(await journal.jobs('none')).toEqual([])
     })
 
+    test('jobs in some states are those of the newest plans first, in the order of their definition', async () => {
+      const journal = await open()
+      await journal.commit(first)
+      const other = 'test-bbbbbb'
+      const running = { state: 'running' }
+      const names = ['z', 'a', 'm']
+      await journal.commit(
+        batch({
+          plans: [planOf(other)],
+          jobs: [
+            ...names.map((name, i) => jobOf(other, name, i, running)),
+            jobOf(other, 'held', 3),
+            jobOf(P, 'ship', 1, running),
+          ],
+        }),
+      )
+      const found = async (query: Parameters<typeof journal.jobsIn>[0]) =>
+        (await journal.jobsIn(query)).map((row) => `${row.plan}/${row.name}`)
+
+      const all = [`${other}/z`, `${other}/a`, `${other}/m`, `${P}/ship`]
+      expect(await found({ states: ['running'] })).toEqual(all)
+      expect(await found({ states: ['running'], limit: 2 })).toEqual(all.slice(0, 2))
+      expect(await found({ states: ['running', 'held'], name: 'deploy' })).toEqual([
+        `${P}/build`,
+        `${P}/ship`,
+      ])
+      expect(await found({ states: [] })).toEqual([])
+      expect((await journal.jobsIn({ states: ['running'], limit: 1 }))[0]).toEqual(
+        jobOf(other, 'z', 0, running),
+      )
+    })
+
     test('outputs are replaced and cleared, and given by name', async () => {
       const journal = await open()
       await journal.commit(first)

@@ -62,7 +62,7 @@ const floors: Readonly<Record<string, Floor>> = {
   },
   http: {
     floors: ['leaves', 'runtime', 'views', 'plans'],
-    packages: ['node:*', 'fastify', '@fastify/*', 'zod'],
+    packages: ['node:*', 'fastify', '@fastify/*', 'prom-client', 'zod'],
   },
   inspector: {
     floors: ['leaves', 'runtime'],
