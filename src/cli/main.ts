@@ -24,7 +24,6 @@ const LATER: Readonly<Record<string, string>> = {
   explain: '`tenuto show REF` says why a job waits',
   inspect: '`tenuto machines` draws the machines',
   service: '`tenuto run FILE` runs a plan in the foreground',
-  open: '`tenuto ls` shows the plans',
 }
 
 const asksJson = process.argv.includes('--json')
@@ -122,8 +121,9 @@ sub('up', 'serve the home: take up what has not ended, and run what is submitted
   .option('--detach', 'in the background; returns when it answers')
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
-  .addOption(new Option('--port <n>').hideHelp())
-  .addOption(new Option('--host <host>').hideHelp())
+  .option('--port <n>', 'where the API listens (7717); 0 picks a port')
+  .option('--host <host>', 'the address it listens on (127.0.0.1)')
+  .option('--allow-remote', 'let other machines reach it: nothing is encrypted')
   .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
 sub('down', 'stop the daemon of the home; attempts run on')
   .addOption(new Option('--drain').hideHelp())
@@ -131,6 +131,9 @@ sub('down', 'stop the daemon of the home; attempts run on')
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )
+sub('open', 'let a browser in: print a link to the daemon that works once')
+  .option('--browser', 'also open it')
+  .action(does(async (flags) => (await import('./open.ts')).open(flags)))
 sub('validate <files...>', 'check plan files').action(
   does(async (flags, files: string[]) => (await import('./plan.ts')).validate(files, flags, report)),
 )

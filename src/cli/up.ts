@@ -32,12 +32,11 @@ import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { writeTalk } from './output.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
-export type UpFlags = Globals &
-  InspectFlags &
-  Readonly<{ maxParallel?: string; detach?: boolean; port?: string; host?: string }>
+export type UpFlags = Globals & InspectFlags & TcpFlags & Readonly<{ maxParallel?: string; detach?: boolean }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** A daemon that was started in the background answers within this, or says why not. */
@@ -50,18 +49,14 @@ const LOOK_MS = 20
 export const up = async (flags: UpFlags): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  for (const name of ['port', 'host'] as const) {
-    if (flags[name] !== undefined)
-      throw new TenutoError('NOT_YET', {
-        what: `--${name}`,
-        remedy: 'commands reach the daemon through its home',
-      })
-  }
+  const tcp = tcpOf(flags)
   const maxParallel = parallelOf(flags.maxParallel)
   inspectPortOf(flags)
   if (flags.detach) return detach(home, flags, on)
+  await checkTcp(home, tcp)
   const stop = signalled()
-  const serve = await withInspector(await loadServing(on), flags, on)
+  const serving = await loadServing(on)
+  const serve = await withInspector((runtime) => serving(runtime, tcp), flags, on)
   const runtime = await hold(home, {
     command: DAEMON,
     analytics: true,
@@ -75,10 +70,18 @@ export const up = async (flags: UpFlags): Promise<number> => {
       const live = (await runtime.live()).length
       on.tell(
         on.json
-          ? JSON.stringify({ pid: process.pid, home, sock: served.path, plans: open.length, attempts: live })
+          ? JSON.stringify({
+              pid: process.pid,
+              home,
+              sock: served.path,
+              url: served.url,
+              plans: open.length,
+              attempts: live,
+            })
           : `serving ${home} as pid ${process.pid}`,
       )
       if (open.length > 0) on.talk(`${counted(open.length, 'plan')} taken up; ${running(live)}`)
+      tellOfUrl(served.url, flags, on)
       on.talk(`run plans in it: tenuto run FILE${homeFlag(flags)}  stop it: tenuto down${homeFlag(flags)}`)
       const failure = await Promise.race([stop, runtime.failed.then((error) => ({ error }))])
       if (failure !== null) throw failure.error
@@ -128,6 +131,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     '--no-color',
     ...(on.json ? ['--json'] : []),
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
+    ...tcpArguments(flags),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
     // Its error is ours.
@@ -152,9 +156,13 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       // Another may have been faster: then this one has ended, or is about to.
       if (pid !== child.pid) break
       draft.keep()
+      const url = urlOf(home, pid)
       on.tell(
-        on.json ? JSON.stringify({ pid, home, log: homePaths(home).log }) : `serving ${home} as pid ${pid}`,
+        on.json
+          ? JSON.stringify({ pid, home, url, log: homePaths(home).log })
+          : `serving ${home} as pid ${pid}`,
       )
+      tellOfUrl(url, flags, on)
       if (flags.inspect) relay(readFileSync(path, 'utf8'), on, INSPECTING)
       return 0
     }
@@ -284,6 +292,7 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     })
   }
   const left = await liveAttempts(holder)
+  const url = urlOf(home, pid)
   holder.close()
   try {
     process.kill(pid, 'SIGTERM')
@@ -297,8 +306,8 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
   }
   on.tell(
     on.json
-      ? JSON.stringify({ home, stopped: pid, attempts: left })
-      : `stopped pid ${pid}, which served ${home}`,
+      ? JSON.stringify({ home, stopped: pid, url, attempts: left })
+      : `stopped pid ${pid}, which served ${home}${url === null ? '' : ` and ${url}`}`,
   )
   if (left > 0)
     on.talk(
@@ -325,9 +334,10 @@ export const status = async (flags: Globals): Promise<number> => {
   if (!holder) refuseUnserved(home)
   if (holder) {
     const state = await holder.state()
+    const url = urlOf(home, state.daemon.pid)
     holder.close()
     if (on.json) {
-      on.answer(JSON.stringify({ home, ...state }))
+      on.answer(JSON.stringify({ home, url, ...state }))
       return 0
     }
     const { daemon, build, counts } = state
@@ -335,6 +345,7 @@ export const status = async (flags: Globals): Promise<number> => {
     const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
+    if (url !== null) on.tell(`url       ${url}`)
     on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
     on.tell(`plans     ${inWords(counts.plans)}`)
     on.tell(`jobs      ${inWords(counts.jobs)}`)

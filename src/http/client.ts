@@ -31,6 +31,7 @@ import { type Frame, frames } from './sse.ts'
 import {
   BASE,
   HEADERS,
+  type LinkShape,
   LOG_BYTES_MAX,
   PAGE_MAX,
   type Page,
@@ -64,6 +65,11 @@ export type HomeClient = Readonly<{
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
   tree: () => Promise<TreeShape>
+  /**
+   * A link that lets one browser in.
+   * @throws {TenutoError} `WRONG_STATE` when the home is served on its socket alone.
+   */
+  link: () => Promise<LinkShape>
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
   gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
@@ -373,6 +379,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     },
     state: () => get<StateShape>(`${BASE}/state`),
     tree: () => get<TreeShape>(`${BASE}/tree`),
+    link: async () => json<LinkShape>(await ask('POST', `${BASE}/links`, { body: {} })),
     close: () => agent.destroy(),
   }
 }

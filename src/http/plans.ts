@@ -8,6 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
 import { PLAN_STATES } from '../states.ts'
+import { askerOf } from './entrance.ts'
 import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
 import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
@@ -185,16 +186,14 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {
-      app.post<At>(`${path}/${verb}`, async ({ params, body }, reply) => {
+      app.post<At>(`${path}/${verb}`, async (request, reply) => {
+        const { params, body } = request
         const { reason, by, ...asked } = readFields('body', body, { ...WHY, ...options })
         const receipt = await runtime.command(
           params.plan,
           params.job ?? null,
           { do: verb, ...asked } as Command,
-          {
-            ...(by === undefined ? {} : { by }),
-            ...(reason === undefined ? {} : { why: reason }),
-          },
+          { by: askerOf(request, by), ...(reason === undefined ? {} : { why: reason }) },
         )
         return reply.code(202).send(receipt)
       })
