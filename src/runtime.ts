@@ -19,6 +19,7 @@ import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { type Catalog, catalog } from './catalog.ts'
 import { systemClock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
+import { explaining } from './explaining.ts'
 import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
@@ -39,6 +40,7 @@ import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import { runtimeTree, treeShape } from './tree.ts'
+import { type ExplainShape, type Holding, NOT_HELD } from './views/explain.ts'
 import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -57,6 +59,8 @@ export type {
 } from './runtime/contract.ts'
 
 const STATE_SCHEMA = '1'
+/** Plans that are asked for the slots they hold, when somebody asks why a job waits for one. */
+const PLANS_LOOKED_AT = 1000
 
 /**
  * Takes a home and begins to run it.
@@ -295,6 +299,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   await tree.start()
 
+  const explain = explaining(journal, reading)
+  const heldSlots = async (): Promise<readonly Readonly<{ plan: string; slots: number }>[]> => {
+    const held: { plan: string; slots: number }[] = []
+    for (const { id } of await journal.plans({ states: UNSETTLED, limit: PLANS_LOOKED_AT })) {
+      const { running = 0, stopping = 0 } = await journal.counts(id)
+      if (running + stopping > 0) held.push({ plan: id, slots: running + stopping })
+    }
+    return held.toSorted((a, b) => b.slots - a.slots)
+  }
+
   const runtime: Runtime = {
     home,
     submit,
@@ -321,6 +335,17 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
+    explain: async (plan, job) => {
+      const held = await heldSlots()
+      return explain(plan, job, {
+        ...NOT_HELD,
+        holder: 'running',
+        pid: process.pid,
+        slots: Number.isFinite(maxParallel) ? maxParallel : null,
+        held,
+        storage: storage(),
+      })
+    },
     state: async () => {
       const { plans, jobs, deadLetters, deadLettersEver } = await journal.totals()
       const journalNow = storage()
@@ -391,12 +416,18 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     for (const id of new Set([...open, ...addressed])) {
       await takeUp(id).catch((error: unknown) => {
         log.error({ plan: id, error: String(error) }, 'the plan cannot be taken up')
+        // What is wrong with the whole journal is no plan's own trouble: nobody would take it up later.
+        if (isOfTheStore(error)) broken(error)
       })
     }
   }
   net.ready()
   return runtime
 }
+
+const isOfTheStore = (error: unknown): boolean =>
+  isTenutoError(error, 'STORE_BROKEN') ||
+  (isTenutoError(error, 'STORE_CORRUPT') && !('address' in error.fields))
 
 const storageShape = (state: StorageState, failedCommits: number, now: number): StorageShape => {
   const outage = state.status === 'ok' ? null : state
@@ -418,6 +449,19 @@ const storageShape = (state: StorageState, failedCommits: number, now: number): 
 /** Attempts that are only ever stopped, where nothing may start. */
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
   starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
+
+/** Explains in a home that this process does not hold. */
+export const explainIn = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> => {
+  const paths = homePaths(home)
+  const reader = await sqliteReader(paths.journal)
+  try {
+    const reading = catalog(reader, paths.home)
+    const { plan, job } = await reading.resolve(ref)
+    return await explaining(reader, reading)(plan, job, holding)
+  } finally {
+    await reader.close()
+  }
+}
 
 /** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
 export const readHome = async (home: string): Promise<Catalog> => {

@@ -259,3 +259,25 @@ test('a plan that could not be taken up at the start is taken up by a sweep that
   expect(state).toBe('succeeded')
   expect(second.counts().repairs).toBe(1)
 })
+
+test('a journal that is found damaged while plans are taken up ends the runtime, which says so; nothing waits for it', async () => {
+  const disk = memoryDisk('home')
+  const boot = { bootId: 'b', pid: 1, build: 'x', at: 0 }
+  const first = await createRuntime({
+    handlers: { hold: () => new Promise(() => {}) },
+    ports: { journal: () => memoryJournal(disk, boot) },
+  })
+  await first.submit(definePlan({ name: 'open', jobs: { a: { call: 'hold' } } }))
+  await first.stop()
+  const damaged = async () => {
+    const journal = await memoryJournal(disk, boot)
+    const revision = (): Promise<never> =>
+      Promise.reject(new TenutoError('STORE_CORRUPT', { path: 'memory', why: 'a page is malformed' }))
+    return { ...journal, revision }
+  }
+
+  const runtime = await createRuntime({ handlers: { hold: () => {} }, ports: { journal: damaged } })
+  onTestFinished(() => runtime.stop())
+
+  expect(await runtime.failed).toMatchObject({ code: 'STORE_CORRUPT' })
+})

@@ -174,6 +174,33 @@ test.each([
   },
 )
 
+test('a retry that its job can never take fails that job, so that its plan ends; and it can be tried again', async () => {
+  let isWell = false
+  const { runtime, faults } = await open({
+    handlers: {
+      work: () => {
+        if (!isWell) throw new Error('not yet')
+      },
+    },
+  })
+  const plan = await runtime.submit(planOf(chain(2), () => ({ kind: 'call', call: 'work', onLost: 'retry' })))
+  expect((await plan.settled()).state).toBe('failed')
+  isWell = true
+  const thrown = faults.throwAt({ actor: `job:${plan.id}/j0`, message: 'reopened' }, 3)
+  await runtime.command(plan.id, null, { do: 'retry', failed: true })
+
+  const { state, jobs } = await plan.settled()
+
+  await thrown
+  expect(state).toBe('failed')
+  expect(jobs['j0']).toMatchObject({ state: 'failed', reason: 'fault', generation: 2 })
+  expect(jobs['j1']).toMatchObject({ state: 'skipped', reason: 'need-failed' })
+  await runtime.settleLetter(1, 'discard')
+  await runtime.command(plan.id, null, { do: 'retry', failed: true })
+  expect((await plan.settled()).state).toBe('succeeded')
+  expect(runtime.counts().repairs).toBe(0)
+})
+
 test('an actor that fails again and again, by whatever message, is given up: its job fails by a fault', async () => {
   const { runtime, faults } = await open()
   const plan = await runtime.submit(

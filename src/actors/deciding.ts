@@ -283,8 +283,10 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       note({ type: 'quarantined', plan: of.id, job, state: 'quarantined', reason: 'fault', detail: { why } })
       return
     }
+    const { type, generation } = message.event as Readonly<{ type: string; generation?: number }>
+    const opened = type === 'reopened' && generation !== undefined ? { generation } : {}
     const faulted = messageOf(
-      { type: 'faulted', at: clock.now(), error: why },
+      { type: 'faulted', at: clock.now(), error: why, ...opened },
       { postedBy: memory.head.position },
     )
     memory.open.posted.push([address, faulted])

@@ -129,17 +129,21 @@ export const auditFold = (id: string, definition: AuditDefinition): AuditFold =>
   }
   const jobStep = (step: AuditStep, name: string, event: Event): void => {
     const job = jobOf(name)
+    // A generation that could not be opened begins with its end.
+    const opens =
+      step.type === 'reopened' ||
+      (step.type === 'faulted' && ENDS.has(String(step.from)) && event['generation'] !== undefined)
     if (
       step.type !== 'created' &&
       step.from !== null &&
       ENDS.has(step.from) &&
       step.to !== step.from &&
-      step.type !== 'reopened'
+      !opens
     ) {
       say('end-left', step, `${step.type} leads out of the end ${step.from}`)
     }
     if (step.type === 'slot.granted') startsRight(step, name, job)
-    if (step.type === 'reopened') {
+    if (opens) {
       if (Number(event['generation']) !== job.generation + 1)
         say('generation-gap', step, `generation ${String(event['generation'])} follows ${job.generation}`)
       job.generation = Number(event['generation'])

@@ -21,6 +21,7 @@ import type {
   Runtime,
   RuntimeOptions,
 } from '../runtime.ts'
+import type { ExplainShape, Holding } from '../views/explain.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
@@ -65,6 +66,10 @@ export const readingOf = async (home: string): Promise<Catalog> => {
   const { emptyCatalog, readHome } = await import('../runtime.ts')
   return existsSync(home) ? readHome(home) : emptyCatalog(home)
 }
+
+/** Explains in a home that nobody serves. */
+export const explainHome = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> =>
+  (await import('../runtime.ts')).explainIn(home, ref, holding)
 
 /** Holds the home in this process. */
 export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>): Promise<Runtime> => {

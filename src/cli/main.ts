@@ -21,7 +21,6 @@ import type { UpFlags } from './up.ts'
 const LATER: Readonly<Record<string, string>> = {
   daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
-  explain: '`tenuto show REF` says why a job waits',
   inspect: '`tenuto machines` draws the machines',
   service: '`tenuto run FILE` runs a plan in the foreground',
 }
@@ -148,6 +147,9 @@ sub('ls [what]', 'list plans, or jobs').action(
 )
 sub('show <ref>', 'show a plan, a job or an attempt').action(
   does(async (flags, ref: string) => (await import('./read.ts')).show(ref, flags)),
+)
+sub('explain <ref>', 'say why a plan or a job waits, or ended as it did, and what would change it').action(
+  does(async (flags, ref: string) => (await import('./explain.ts')).explain(ref, flags)),
 )
 sub('logs <ref>', 'what a job or a plan has written')
   .option('-f, --follow', 'go on until it ends')

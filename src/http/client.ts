@@ -13,6 +13,7 @@ import { noAnswer } from '../holder.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import type {
   AttemptShape,
   DeadLetterShape,
@@ -64,6 +65,7 @@ export type HomeClient = Readonly<{
   ) => AsyncIterable<Uint8Array>
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
+  explain: Runtime['explain']
   tree: () => Promise<TreeShape>
   /**
    * A link that lets one browser in.
@@ -371,6 +373,8 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env } })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
+    explain: (plan, job) =>
+      get<ExplainShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/explain`),
     version: () => get<VersionShape>('/version'),
     sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
     gc: async ({ dryRun, olderThanMs, keep } = {}) => {

@@ -78,6 +78,16 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return { items: await catalog.notes(params.plan), next_cursor: null }
   })
 
+  app.get<At>('/plans/:plan/explain', ({ params, query }) => {
+    readFields('query', query, {})
+    return runtime.explain(params.plan, null)
+  })
+
+  app.get<At>('/plans/:plan/jobs/:job/explain', ({ params, query }) => {
+    readFields('query', query, {})
+    return runtime.explain(params.plan, params.job)
+  })
+
   app.get<At>('/plans/:plan/definition', ({ params, query }) => {
     readFields('query', query, {})
     return catalog.definition(params.plan)

@@ -13,7 +13,8 @@
  *                                                    stopping ─ attempt.ended ─▶ cancelled, or as in running
  *
  *   held, queued, backoff and waiting also end at once: cancel.requested ─▶ cancelled, skip.requested and withdrawn ─▶ skipped,
- *   faulted ─▶ failed. queued and backoff end when the deadline passes. Every end opens a new generation on `reopened`.
+ *   faulted ─▶ failed. queued and backoff end when the deadline passes. Every end opens a new generation on `reopened`; one that
+ *   cannot be opened ends as failed.
  *   A question to a person goes from its release to waiting, and from there to succeeded or failed by its answer.
  *
  * What must happen is asked for by being in a state: entering it and `recovered` ask the same, and `asks` says what that is.
@@ -139,7 +140,8 @@ export type JobEvent =
       place: 'held' | 'released'
       paused?: boolean
     }>
-  | Readonly<{ type: 'faulted'; at: number; error: string }>
+  /** It could not take a message; `generation` where that was to open one. */
+  | Readonly<{ type: 'faulted'; at: number; error: string; generation?: number }>
 
 type Of<T extends JobEvent['type']> = Extract<JobEvent, { type: T }>
 type At = { context: JobContext; event: JobEvent }
@@ -220,6 +222,17 @@ const job = setup({
     pause: assign({ paused: true }),
     pauseAtRest: assign(({ context, event }) => ({ paused: true, pausedAt: context.pausedAt ?? event.at })),
     unpause: assign(({ context, event }) => ({ ...afterPause(context, event.at), paused: false })),
+    /** A generation that could not be opened has begun, and ends at once. */
+    openFaulted: assign(({ event }) => ({
+      generation: (event as Of<'faulted'>).generation ?? 0,
+      failures: 0,
+      unstarted: 0,
+      losses: 0,
+      wakeAt: 0,
+      faulted: false,
+      deadlineAt: null,
+      pausedAt: null,
+    })),
     reopen: assign(({ context, event }) => {
       const { generation, place, at, paused = context.paused } = event as Of<'reopened'>
       const released = place === 'released'
@@ -242,6 +255,8 @@ const job = setup({
       const { attempt, generation } = event as AttemptEnded
       return attempt !== context.attempt || generation !== context.generation
     },
+    isOldGeneration: ({ context, event }) =>
+      ((event as Of<'reopened' | 'faulted'>).generation ?? 0) <= context.generation,
     endedAs: ({ event }, outcome: Outcome) => (event as AttemptEnded).outcome === outcome,
     isOrdered: ({ context }) => context.reason === 'stop-cancel' && !context.faulted,
     isFaulted: ({ context }) => context.faulted,
@@ -375,9 +390,15 @@ const judged = [
 /** Every end opens a new generation. */
 const ended = {
   reopened: [
+    { guard: 'isOldGeneration' },
     { guard: 'isReleasedGate', target: 'waiting', actions: ['reopen', 'ask'] },
     { guard: 'isReleased', target: 'queued', actions: 'reopen' },
     { target: 'held', actions: 'reopen' },
+  ],
+  // The plan has opened it again and waits for it: it is told of an end in that generation.
+  faulted: [
+    { guard: 'isOldGeneration' },
+    { target: 'failed', reenter: true, actions: ['openFaulted', because('fault')] },
   ],
   ...pauses,
 } as const

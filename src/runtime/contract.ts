@@ -19,6 +19,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Hold } from '../journal/lock.ts'
 import type { Durability } from '../journal/sqlite.ts'
 import type { GcOptions, RetentionOptions } from '../retention.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import type {
   AnalyticsShape,
   BuildShape,
@@ -165,6 +166,8 @@ export type Runtime = Readonly<{
   calledAs: string
   /** How analytics is, and its numbers if it gives them within two seconds. Never rejects. */
   analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
+  /** Why a plan, or a job of it, is where it is. @throws {TenutoError} `REF_NOT_FOUND`. */
+  explain: (plan: string, job: string | null) => Promise<ExplainShape>
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
   /** Whether commits can be made, and since when not. */

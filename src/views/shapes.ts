@@ -218,6 +218,9 @@ export type EventShape = Readonly<{
   from: string | null
   to: string
   reason?: string
+  /** Who ordered it, and why, where a person did. */
+  by?: string
+  why?: string
   /** What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it. */
   detail?: JsonObject
   /** Jobs that this step of their plan ended without their ever having begun. */
@@ -248,9 +251,17 @@ export const eventShape = (step: StepRow): EventShape => ({
   from: step.from,
   to: step.to,
   ...(step.reason === null ? {} : { reason: step.reason }),
+  ...(step.type.endsWith('.requested') ? orderOf(step.event) : {}),
   ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
   ...(step.address.startsWith('note:') ? detailOf(step.event) : {}),
 })
+const orderOf = (event: string): Pick<EventShape, 'by' | 'why'> => {
+  const { by, why } = JSON.parse(event) as JsonObject
+  return {
+    ...(typeof by === 'string' ? { by } : {}),
+    ...(typeof why === 'string' ? { why } : {}),
+  }
+}
 const detailOf = (event: string): Pick<EventShape, 'detail'> => {
   const { type: _, at: __, ...detail } = JSON.parse(event) as JsonObject
   return Object.keys(detail).length === 0 ? {} : { detail }

@@ -129,6 +129,17 @@ const afterAttempt = (c: JobContext, e: Extract<JobEvent, { type: 'attempt.ended
   return become('failed', c, e.outcome)
 }
 
+/** What a new generation begins with. */
+const FRESH = {
+  failures: 0,
+  unstarted: 0,
+  losses: 0,
+  wakeAt: 0,
+  faulted: false,
+  deadlineAt: null,
+  pausedAt: null,
+}
+
 /** The second opinion on a job. */
 const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
   const limited = c.policy.deadlineMs !== undefined
@@ -206,9 +217,11 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     case 'faulted':
       if (AT_REST.includes(s)) return become('failed', c, 'fault')
       if (s === 'running') return become('stopping', { ...c, faulted: true }, 'stop-cancel')
-      return s === 'stopping' ? stay(s, { ...c, faulted: true }) : null
+      if (s === 'stopping') return stay(s, { ...c, faulted: true })
+      if ((e.generation ?? 0) <= c.generation) return null
+      return become('failed', { ...c, ...FRESH, generation: e.generation ?? 0 }, 'fault')
     case 'reopened': {
-      if (!ENDS.includes(s)) return null
+      if (!ENDS.includes(s) || e.generation <= c.generation) return null
       const released = e.place === 'released'
       const paused = e.paused ?? c.paused
       const next = {
@@ -292,7 +305,10 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'released' },
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'released', paused: true },
   { type: 'reopened', at: AT, generation: c.generation + 1, place: 'held', paused: false },
+  { type: 'reopened', at: AT, generation: c.generation, place: 'released' },
   { type: 'faulted', at: AT, error: 'it threw' },
+  { type: 'faulted', at: AT, error: 'it threw', generation: c.generation },
+  { type: 'faulted', at: AT, error: 'it threw', generation: c.generation + 1 },
 ]
 
 const jobInput = (more: Partial<JobInput>): JobInput => ({

@@ -45,4 +45,9 @@ export const corpus: readonly Past[] = [
     sweep: true,
     why: 'an end on record for long, of a plan that was taken up only now, was called unread by the sweep',
   },
+  {
+    seed: 4213,
+    sweep: false,
+    why: 'a retry that its job could not take was a dead letter, and the plan waited for the end of what never began',
+  },
 ]

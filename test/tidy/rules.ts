@@ -30,6 +30,7 @@ type Floor = Readonly<{
 const upstairs = [
   'backup',
   'catalog',
+  'explaining',
   'feed',
   'index',
   'sweep',

@@ -1,0 +1,107 @@
+/**
+ * Explaining from what is on record: the evidence is read from the journal, and the rest is what the holder of the home says.
+ */
+import { jobAddress, planAddress } from './address.ts'
+import type { Catalog } from './catalog.ts'
+import { TenutoError } from './errors.ts'
+import type { JournalReader, StepRow } from './journal/journal.ts'
+import type { JsonObject } from './json.ts'
+import { type ExplainShape, explain, type Holding } from './views/explain.ts'
+import { type AttemptShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
+
+/** Explains a plan, or a job of it. @throws {TenutoError} `REF_NOT_FOUND`. */
+export type Explaining = (plan: string, job: string | null, holding: Holding) => Promise<ExplainShape>
+
+/** Steps read at once. */
+const PAGE = 5_000
+/** Attempts and orders are read of so many jobs at most: of those that a chain can name. */
+const JOBS_MAX = 200
+
+/** Explains on a reader of the journal. It reads what one plan has on record: its board, its own steps, and those of the jobs it names. */
+export const explaining =
+  (reader: JournalReader, catalog: Catalog): Explaining =>
+  async (plan, job, holding) => {
+    const shape = await catalog.plan(plan)
+    const jobs = new Map((await jobsOf(catalog, plan, shape.error)).map((each) => [each.name, each]))
+    const about = job === null ? null : jobs.get(job)
+    if (about === undefined) throw new TenutoError('REF_NOT_FOUND', { ref: `${plan}/${job}` })
+    const definition = await catalog.definition(plan).catch((error: unknown) => {
+      if (shape.error === null) throw error
+      return undefined
+    })
+    const named = [...jobs.values()].filter(isTold).slice(0, JOBS_MAX)
+    const wanted = about === null || named.includes(about) ? named : [...named, about]
+    const attempts = new Map<string, readonly AttemptShape[]>()
+    const told = new Map<string | null, readonly StepRow[]>([[null, await stepsOf(reader, plan, null)]])
+    for (const { name, attempt, state } of wanted) {
+      if (attempt > 0) attempts.set(name, await catalog.attempts(plan, name))
+      if (state !== 'queued') told.set(name, await stepsOf(reader, plan, name))
+    }
+    const notes = await catalog.notes(plan)
+    return explain(
+      {
+        plan: shape,
+        maxParallel: definition?.maxParallel ?? Number.POSITIVE_INFINITY,
+        jobs,
+        retries: (name) => definition?.jobs[name]?.retry?.max ?? 0,
+        attempts: (name) => attempts.get(name) ?? [],
+        orders: (name) => (told.get(name) ?? []).map(eventShape),
+        leftAlone: (name) => whyAside(notes, [], name),
+        setAside: (name) => whyAside(notes, told.get(name) ?? [], name),
+        holding,
+      },
+      about,
+    )
+  }
+
+/** What a chain may name: whatever is on, and whatever ended other than well. */
+const isTold = ({ state, kind }: JobShape): boolean =>
+  state !== 'held' && (state !== 'succeeded' || kind === 'approve') && state !== 'skipped'
+
+/** A plan that cannot be loaded may have jobs that cannot be read; why is said with the plan. */
+const jobsOf = async (catalog: Catalog, plan: string, error: string | null): Promise<readonly JobShape[]> => {
+  try {
+    return await catalog.jobs(plan)
+  } catch (wrong) {
+    if (error === null) throw wrong
+    return []
+  }
+}
+
+/** What was ordered of an actor, and where its state changed; the newest first. */
+const stepsOf = async (
+  reader: JournalReader,
+  plan: string,
+  job: string | null,
+): Promise<readonly StepRow[]> => {
+  const address = job === null ? planAddress(plan) : jobAddress(plan, job)
+  const found: StepRow[] = []
+  for (let after = 0; ; ) {
+    const page = await reader.steps({ after, limit: PAGE, address })
+    found.push(...page.filter(({ type, from, to }) => type.endsWith('.requested') || from !== to))
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return found.toReversed()
+    after = last.position
+  }
+}
+
+const WHY_CHARACTERS_MAX = 300
+/** What an error says before its stack. */
+const headOf = (error: string): string => {
+  const lines = error.split('\n')
+  const stack = lines.findIndex((line) => /^\s+at /.test(line))
+  const said = (stack < 1 ? lines.slice(0, 1) : lines.slice(0, stack)).join(' ')
+  return said.length > WHY_CHARACTERS_MAX ? `${said.slice(0, WHY_CHARACTERS_MAX - 1)}…` : said
+}
+
+/** Why the runtime has set an actor aside: what it failed with. */
+const whyAside = (
+  notes: readonly EventShape[],
+  steps: readonly StepRow[],
+  job: string | null,
+): string | undefined => {
+  const note = notes.find((each) => each.type === 'quarantined' && (each.job ?? null) === job)
+  const fault = steps.find(({ type }) => type === 'faulted')
+  const why = note?.detail?.['why'] ?? (fault && (JSON.parse(fault.event) as JsonObject)['error'])
+  return typeof why === 'string' ? headOf(why) : undefined
+}

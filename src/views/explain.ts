@@ -1,0 +1,565 @@
+/**
+ * Why something waits, or ended as it did: a chain of facts, from what was asked about down to what it hangs on. Pure: it is given what
+ * is on record and what the holder of the home says, and finds nothing out by itself.
+ */
+import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from './shapes.ts'
+
+/** One fact of a chain: what it is, about what, since when, what changes it, and the command that does. */
+export type FactShape = Readonly<{
+  what: string
+  /** The plan or job it is about; null where it is about the home or the machine. */
+  ref: string | null
+  since: string | null
+  /** When it changes by itself; null when no moment is known. */
+  until: string | null
+  /** What would change it; null when nothing needs to. */
+  change: string | null
+  /** The command that does, without `--home`; null when there is none. */
+  command: string | null
+}>
+
+/** Why a plan or a job is where it is. */
+export type ExplainShape = Readonly<{
+  ref: string
+  kind: 'plan' | 'job'
+  state: string
+  reason: string | null
+  since: string | null
+  /** The nearest first. */
+  chain: readonly FactShape[]
+  /** How many facts of the same kind were left out. */
+  more: number
+}>
+
+/** What the holder of a home says that plans and jobs hang on. */
+export type Holding = Readonly<{
+  /** `running`: a process takes plans on; `silent`: one holds the home and does not answer; `none`: nobody holds it. */
+  holder: 'running' | 'silent' | 'none'
+  /** Its process id; null when there is none. */
+  pid: number | null
+  mode: 'running' | 'paused' | 'draining'
+  modeReason: string | null
+  modeSince: string | null
+  /** Slots across plans; null where there is no such limit. */
+  slots: number | null
+  /** Plans that hold some of them, with how many each holds. */
+  held: readonly Readonly<{ plan: string; slots: number }>[]
+  storage: StorageShape | null
+}>
+
+/** A home that nobody holds. */
+export const NOT_HELD: Holding = {
+  holder: 'none',
+  pid: null,
+  mode: 'running',
+  modeReason: null,
+  modeSince: null,
+  slots: null,
+  held: [],
+  storage: null,
+}
+
+/** What is on record of a plan, as far as explaining needs it. */
+export type Evidence = Readonly<{
+  plan: PlanShape
+  maxParallel: number
+  jobs: ReadonlyMap<string, JobShape>
+  /** Retries that the policy of a job gives it. */
+  retries: (job: string) => number
+  attempts: (job: string) => readonly AttemptShape[]
+  /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
+  orders: (job: string | null) => readonly EventShape[]
+  /** Why its actor, or it, was set aside; the words of the runtime. */
+  setAside: (job: string | null) => string | undefined
+  /** The same of a job that could not even be ended. */
+  leftAlone: (job: string) => string | undefined
+  holding: Holding
+}>
+
+const SHOWN = 5
+const DEPTH_MAX = 20
+
+const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}): FactShape => ({
+  ref: null,
+  since: null,
+  until: null,
+  change: null,
+  command: null,
+  ...more,
+  what,
+})
+
+const listed = (names: readonly string[]): string => {
+  const shown = names.slice(0, SHOWN)
+  const more = names.length - shown.length
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+const isEnd = (state: string): boolean => ENDS.has(state)
+const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
+const MET: Readonly<Record<string, (state: string) => boolean>> = {
+  success: (state) => state === 'succeeded',
+  any: isEnd,
+  'skipped-ok': (state) => state === 'succeeded' || state === 'skipped',
+}
+const isMet = (need: string, state: string): boolean => MET[need]?.(state) ?? false
+
+const ASKED: Readonly<Record<string, string>> = {
+  'cancel.requested': 'cancelled',
+  'pause.requested': 'paused',
+  'skip.requested': 'skipped',
+  'reject.requested': 'rejected',
+  'approve.requested': 'approved',
+  'retry.requested': 'tried again',
+}
+/** Who ordered something, when and why, in words. */
+const ordered = ({ orders }: Evidence, job: string | null, type: string): FactShape | undefined => {
+  const order = orders(job).find((event) => event.type === type)
+  if (!order) return undefined
+  const who = order.by === undefined ? '' : ` by ${order.by}`
+  const why = order.why === undefined ? '' : `: ${order.why}`
+  return fact(`it was ${ASKED[type] ?? type}${who}${why}`, { since: order.at })
+}
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  timeout: 'took longer than its timeout',
+  stall: 'was silent for longer than its stall time',
+  deadline: 'ran past the deadline of the job',
+  lost: 'may have had effects, and nobody saw its end',
+  cancelled: 'was cancelled',
+  'spawn-error': 'could not be started',
+  'never-started': 'never started',
+  'log-limit': 'wrote more than its log may hold',
+  succeeded: 'succeeded',
+}
+/** How an attempt ended. */
+const ending = ({ n, outcome, code, signal, error }: AttemptShape): string => {
+  const how =
+    outcome === 'exit'
+      ? `ended with exit code ${code ?? '?'}`
+      : outcome === 'signal'
+        ? `was ended by ${signal ?? 'a signal'}`
+        : (OUTCOMES[outcome ?? ''] ?? 'runs')
+  return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
+}
+
+/** What keeps everything of a home from going on; empty while somebody runs it and can write. */
+const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
+  const { holder, pid, storage, mode, modeReason, modeSince } = holding
+  if (holder === 'none')
+    return [
+      fact('nobody runs the plans of this home', {
+        change: 'somebody takes it up',
+        command: `tenuto resume ${plan.id}`,
+      }),
+    ]
+  if (holder === 'silent')
+    return [
+      fact(`pid ${pid ?? '?'} holds the home and does not answer`, {
+        change: 'it answers again, or ends',
+        command: 'tenuto doctor',
+      }),
+    ]
+  if (storage && storage.status !== 'ok')
+    return [
+      fact(`the journal cannot be written: ${storage.error?.message ?? storage.status}`, {
+        since: storage.data.since,
+        until: storage.data.next_try_at,
+        change: storage.error?.hint ?? 'it can be written again',
+        command: 'tenuto status',
+      }),
+    ]
+  if (mode === 'running') return []
+  return [
+    fact(`the daemon is ${mode}${modeReason === null ? '' : `: ${modeReason}`}, and starts nothing`, {
+      since: modeSince,
+      change: 'somebody lets it go on',
+      command: 'tenuto daemon resume',
+    }),
+  ]
+}
+
+const refOf = ({ plan }: Evidence, job: string): string => `${plan.id}/${job}`
+
+/** The jobs that keep a held job waiting and do not wait for needs themselves, in the order in which they are met. */
+const rootsOf = (of: Evidence, first: JobShape): readonly JobShape[] => {
+  const seen = new Set([first.name])
+  const roots: JobShape[] = []
+  const queue = [first]
+  for (let job = queue.shift(); job; job = queue.shift()) {
+    for (const [name, need] of Object.entries(job.needs)) {
+      const other = of.jobs.get(name)
+      if (!other || seen.has(name) || isMet(need, other.state)) continue
+      seen.add(name)
+      if (other.state === 'held') queue.push(other)
+      else roots.push(other)
+    }
+  }
+  return roots
+}
+
+/** What must become of needs that are open. */
+const goOn = (open: readonly (readonly [string, string])[]): string => {
+  const [[name, need] = ['', '']] = open
+  if (open.length > 1) return 'each has ended as it must'
+  return need === 'success' ? `${name} succeeds` : `${name} has ended`
+}
+
+const ofHeld = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const open = Object.entries(job.needs).filter(
+    ([name, need]) => !isMet(need, of.jobs.get(name)?.state ?? ''),
+  )
+  const direct = open.map(([name]) => name)
+  const roots = rootsOf(of, job)
+  const isDirect = (root: JobShape): boolean => direct.includes(root.name)
+  const waits = fact(
+    `it needs ${listed(open.map(([name, need]) => (need === 'success' ? name : `${name} (${need})`)))}`,
+    {
+      ref: refOf(of, job.name),
+      since: job.since,
+      change: goOn(open),
+    },
+  )
+  if (roots.length === 0)
+    return [
+      fact('its needs are met; it is about to be released', { ref: refOf(of, job.name), since: job.since }),
+    ]
+  return [
+    waits,
+    ...roots.slice(0, SHOWN).flatMap((root) => {
+      const [nearest, ...rest] = ofJob(of, root)
+      const lead = isDirect(root) ? root.name : `${root.name}, further up,`
+      return nearest ? [{ ...nearest, what: `${lead} is ${root.state}: ${nearest.what}` }, ...rest] : []
+    }),
+  ]
+}
+
+const ofQueued = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const { plan, jobs, maxParallel, holding } = of
+  const home = ofHome(of)
+  if (plan.state === 'paused' || plan.state === 'quarantined' || plan.state === 'cancelling')
+    return [fact(`its plan is ${plan.state}`, { ref, since: job.since }), ...ofPlan(of)]
+  if (home.length > 0) return [fact('it waits to be started', { ref, since: job.since }), ...home]
+  const holders = [...jobs.values()].filter(({ state }) => state === 'running' || state === 'stopping')
+  if (holders.length >= maxParallel)
+    return [
+      fact(
+        `${maxParallel === 1 ? 'the one slot' : `all ${maxParallel} slots`} of its plan ${maxParallel === 1 ? 'is' : 'are'} taken by ${listed(holders.map(({ name }) => name))}`,
+        {
+          ref,
+          since: job.since,
+          change: 'one of them ends',
+          command: `tenuto logs ${plan.id}/${holders[0]?.name} -f`,
+        },
+      ),
+      ...holders.slice(0, 1).flatMap((holder) => ofRunning(of, holder)),
+    ]
+  const taken = holding.held.reduce((sum, { slots }) => sum + slots, 0)
+  if (holding.slots !== null && taken >= holding.slots)
+    return [
+      fact(
+        `${holding.slots === 1 ? 'the one slot' : `all ${holding.slots} slots`} of the daemon ${holding.slots === 1 ? 'is' : 'are'} taken, by ${listed(holding.held.map((each) => `${each.plan} (${each.slots})`))}`,
+        { ref, since: job.since, change: 'an attempt of these plans ends', command: 'tenuto ls' },
+      ),
+    ]
+  return [fact('a slot is free; it is about to be started', { ref, since: job.since })]
+}
+
+const ofRunning = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const attempt = of.attempts(job.name).at(-1)
+  const process = attempt?.pid === null || attempt?.pid === undefined ? '' : ` as pid ${attempt.pid}`
+  const runs = fact(`attempt ${job.attempt} runs${process}`, {
+    ref,
+    since: attempt?.started_at ?? job.since,
+    change: 'it ends',
+    command: `tenuto logs ${ref} -f`,
+  })
+  return of.holding.holder === 'none' ? [runs, ...ofHome(of)] : [runs]
+}
+
+const STOPPING: Readonly<Record<string, string>> = {
+  'stop-cancel': 'it was cancelled',
+  'stop-timeout': 'its attempt took longer than its timeout',
+  'stop-stall': 'its attempt was silent for longer than its stall time',
+  'stop-deadline': 'its deadline has passed',
+  'stop-log-limit': 'its attempt wrote more than its log may hold',
+}
+const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+  return [
+    fact(`${STOPPING[job.reason ?? ''] ?? 'it is stopped'}; its attempt is being ended`, {
+      ref,
+      since: job.since,
+      change: 'its processes end; after its grace they are killed',
+      command: `tenuto logs ${ref} -f`,
+    }),
+    ...(job.reason === 'stop-cancel' && order ? [order] : []),
+    ...(of.holding.holder === 'none' ? ofHome(of) : []),
+  ]
+}
+
+const ofBackoff = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const last = of.attempts(job.name).findLast(({ outcome }) => outcome !== null)
+  return [
+    fact('it waits to be tried again', {
+      ref,
+      since: job.since,
+      until: job.wake_at,
+      change: 'the time comes',
+      command: `tenuto now ${ref}`,
+    }),
+    ...(last ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })] : []),
+    ...ofHome(of),
+  ]
+}
+
+const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  if (job.reason === 'approval')
+    return [
+      fact(`it asks: ${job.prompt ?? ''}`, {
+        ref,
+        since: job.since,
+        until: job.wake_at,
+        change: 'somebody answers',
+        command: `tenuto approve ${ref}`,
+      }),
+    ]
+  const last = of.attempts(job.name).at(-1)
+  return [
+    fact(last ? ending(last) : 'an attempt may have had effects, and nobody saw its end', {
+      ref,
+      since: job.since,
+      change: 'somebody decides: try again, skip or cancel it',
+      command: `tenuto retry ${ref}`,
+    }),
+  ]
+}
+
+/** The chain of skips from a job down to what failed first. */
+const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly FactShape[] => {
+  const found = Object.entries(job.needs).find(([name, need]) => {
+    const { state = '' } = of.jobs.get(name) ?? {}
+    return isEnd(state) && !isMet(need, state)
+  })
+  const other = found && of.jobs.get(found[0])
+  if (!other)
+    return [
+      fact('a job that it needed did not succeed, and was tried again since', { ref: refOf(of, job.name) }),
+    ]
+  return [
+    fact(`it needed ${other.name}, which is ${other.state}`, {
+      ref: refOf(of, job.name),
+      since: job.since,
+      command: `tenuto retry ${refOf(of, other.name)}`,
+      change: `${other.name} is tried again and succeeds`,
+    }),
+    ...(depth < DEPTH_MAX ? ofEnd(of, other, depth + 1) : []),
+  ]
+}
+
+const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const again = { change: 'it is tried again', command: `tenuto retry ${ref}` }
+  if (job.reason === 'approval-denied') {
+    const order = ordered(of, job.name, 'reject.requested')
+    return [
+      order
+        ? { ...order, ref, ...again }
+        : fact('nobody answered in time', { ref, since: job.since, ...again }),
+    ]
+  }
+  if (job.reason === 'fault')
+    return [
+      fact(`its actor failed${of.setAside(job.name) === undefined ? '' : `: ${of.setAside(job.name)}`}`, {
+        ref,
+        since: job.since,
+        change: 'the fault is mended',
+        command: 'tenuto dead',
+      }),
+    ]
+  const all = of
+    .attempts(job.name)
+    .filter(({ generation, outcome }) => generation === job.generation && outcome !== null)
+  const last = all.at(-1)
+  const spent = Math.min(of.retries(job.name), Math.max(0, all.length - 1))
+  return [
+    fact(last && job.reason !== 'deadline' ? ending(last) : 'its deadline passed', {
+      ref,
+      since: job.since,
+      change: 'it is tried again',
+      command: `tenuto logs ${ref}`,
+    }),
+    fact(
+      of.retries(job.name) === 0
+        ? 'its plan gives it no retries'
+        : `${spent} of ${of.retries(job.name)} ${of.retries(job.name) === 1 ? 'retry' : 'retries'} spent`,
+      { ref, command: `tenuto retry ${ref}` },
+    ),
+  ]
+}
+
+const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  switch (job.state) {
+    case 'succeeded': {
+      const approved = ordered(of, job.name, 'approve.requested')
+      return [approved ? { ...approved, ref } : fact('it succeeded', { ref, since: job.since })]
+    }
+    case 'failed':
+      return ofFailed(of, job)
+    case 'cancelled': {
+      const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+      return [order ? { ...order, ref } : fact('it was cancelled by order', { ref, since: job.since })]
+    }
+    default: {
+      if (job.reason === 'need-failed') return ofNeedFailed(of, job, depth)
+      if (job.reason === 'on-failure-stop')
+        return [
+          fact('another job failed, and its plan then starts nothing more (onFailure: stop)', {
+            ref,
+            since: job.since,
+          }),
+          ...firstFailure(of),
+        ]
+      const order = ordered(of, job.name, 'skip.requested')
+      return [order ? { ...order, ref } : fact('it was skipped by order', { ref, since: job.since })]
+    }
+  }
+}
+
+/** Why a job is where it is, the nearest reason first. */
+const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
+  const aside = of.leftAlone(job.name)
+  if (aside !== undefined && !isEnd(job.state))
+    return [
+      fact(`its actor fails even at its end, and is left alone: ${aside}`, {
+        ref: refOf(of, job.name),
+        since: job.since,
+        change: 'a program takes it up in which that is mended',
+        command: 'tenuto dead',
+      }),
+    ]
+  switch (job.state) {
+    case 'held':
+      return of.plan.state === 'quarantined' ? [...ofHeld(of, job), ...ofPlan(of)] : ofHeld(of, job)
+    case 'queued':
+      return ofQueued(of, job)
+    case 'running':
+      return ofRunning(of, job)
+    case 'stopping':
+      return ofStopping(of, job)
+    case 'backoff':
+      return ofBackoff(of, job)
+    case 'waiting':
+      return ofWaiting(of, job)
+    default:
+      return ofEnd(of, job)
+  }
+}
+
+/** The first job that failed its plan, and why. */
+const firstFailure = (of: Evidence): readonly FactShape[] => {
+  const bad = [...of.jobs.values()]
+    .filter(({ state, optional }) => !optional && (state === 'failed' || state === 'cancelled'))
+    .toSorted((a, b) => a.since.localeCompare(b.since))
+  return bad.slice(0, SHOWN).flatMap((job) => {
+    const [nearest, ...rest] = ofEnd(of, job)
+    return nearest ? [{ ...nearest, what: `${job.name} ${job.state}: ${nearest.what}` }, ...rest] : []
+  })
+}
+
+/** What an open plan waits for: the jobs that are on, or the one that keeps the others. */
+const ofOpen = (of: Evidence): readonly FactShape[] => {
+  const first = ['running', 'stopping', 'waiting', 'backoff', 'queued', 'held']
+  const open = [...of.jobs.values()]
+    .filter(({ state }) => !isEnd(state))
+    .toSorted((a, b) => first.indexOf(a.state) - first.indexOf(b.state))
+  const ahead = open.filter(({ state }) => state !== 'held')
+  const facts = (ahead.length > 0 ? ahead : open).slice(0, SHOWN).flatMap((job) => {
+    const [nearest] = ofJob(of, job)
+    return nearest ? [{ ...nearest, what: `${job.name} is ${job.state}: ${nearest.what}` }] : []
+  })
+  return facts
+}
+
+/** Why a plan is where it is, the nearest reason first. */
+const ofPlan = (of: Evidence): readonly FactShape[] => {
+  const { plan } = of
+  const ref = plan.id
+  switch (plan.state) {
+    case 'paused': {
+      const how = of.orders(null).find(({ from, to }) => to === 'paused' && from !== 'paused')
+      const goes = { ref, change: 'somebody lets it go on', command: `tenuto continue ${ref}` }
+      const order = how?.type === 'pause.requested' ? ordered(of, null, how.type) : undefined
+      return how !== undefined && order === undefined
+        ? [
+            fact('a job failed, and its plan then pauses (onFailure: pause)', { ...goes, since: how.at }),
+            ...firstFailure(of),
+          ]
+        : [{ ...(order ?? fact('it is paused')), ...goes }]
+    }
+    case 'cancelling': {
+      const order = ordered(of, null, 'cancel.requested')
+      return [{ ...(order ?? fact('it was cancelled')), ref, change: 'what runs has ended' }, ...ofOpen(of)]
+    }
+    case 'quarantined': {
+      const why = plan.error ?? of.setAside(null)
+      return [
+        fact(`it is set aside${why === undefined || why === null ? '' : `: ${why}`}`, {
+          ref,
+          change: plan.error === null ? 'somebody lets it go on' : 'it can be loaded again',
+          command: plan.error === null ? `tenuto continue ${ref}` : 'tenuto doctor --audit',
+        }),
+      ]
+    }
+    case 'failed':
+      return firstFailure(of)
+    case 'cancelled': {
+      const order = ordered(of, null, 'cancel.requested')
+      return [
+        {
+          ...(order ?? fact('it was cancelled')),
+          ref,
+          command: `tenuto retry ${ref} --failed`,
+          change: 'it is tried again',
+        },
+      ]
+    }
+    case 'succeeded':
+      return [fact('every job that counts succeeded', { ref, since: plan.ended_at })]
+    default:
+      return [...ofHome(of), ...ofOpen(of)]
+  }
+}
+
+/** What a chain says of more than this is left out. */
+const FACTS_MAX = 25
+
+/** Explains a plan, or one of its jobs. */
+export const explain = (of: Evidence, job: JobShape | null): ExplainShape => {
+  const facts = job === null ? ofPlan(of) : ofJob(of, job)
+  const chain = facts.slice(0, FACTS_MAX)
+  const { plan } = of
+  const about =
+    job === null
+      ? {
+          ref: plan.id,
+          kind: 'plan' as const,
+          state: plan.state,
+          reason: plan.reason,
+          since: plan.ended_at ?? plan.started_at,
+        }
+      : {
+          ref: refOf(of, job.name),
+          kind: 'job' as const,
+          state: job.state,
+          reason: job.reason,
+          since: job.since,
+        }
+  return { ...about, chain, more: facts.length - chain.length }
+}

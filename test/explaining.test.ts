@@ -1,0 +1,493 @@
+/**
+ * Why something waits or ended as it did: every way to be stuck is named by its cause, and by the command that leads out of it.
+ *
+ * Mutations that were planted once, and each found: a full plan taken for a full daemon; the nearest need named and not the one that
+ * keeps it; a pause by a failure told as an order; the order before the last one; the reason of an order left out; a home that nobody
+ * holds taken for one that is about to start.
+ */
+import { expect, onTestFinished, test } from 'vitest'
+import { catalog } from '../src/catalog.ts'
+import type { RetryPolicy } from '../src/definition.ts'
+import { explaining } from '../src/explaining.ts'
+import type { ExplainShape, Holding } from '../src/views/explain.ts'
+import { NOT_HELD } from '../src/views/explain.ts'
+import { planOf } from './support/definitions.ts'
+import { type Life, openLife, PLAN } from './support/life.ts'
+
+const HELD: Holding = { ...NOT_HELD, holder: 'running', pid: 7 }
+const RETRY: RetryPolicy = { max: 2, delayMs: 60_000, factor: 1, maxDelayMs: 60_000, jitter: 0, on: ['exit'] }
+/** A policy that makes the machine throw when an attempt ends. */
+const POISON = { max: 1, delayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 } as unknown as RetryPolicy
+const GATE = { kind: 'approve', approve: { prompt: 'Ship it?' } } as const
+const SOON = { kind: 'approve', approve: { prompt: 'Ship it?', timeoutMs: 60_000 } } as const
+const AWAY: Holding = {
+  ...HELD,
+  storage: {
+    status: 'unavailable',
+    as_of: null,
+    age_ms: null,
+    error: { code: 'STORE_FULL', message: 'no room on /disk', hint: 'make room' },
+    data: { since: '2026-01-01T00:00:00.000Z', tries: 3, next_try_at: null, failed_commits: 3 },
+  },
+}
+
+type Case = Readonly<{
+  name: string
+  /** What is done before somebody asks. */
+  given: (life: Life) => Promise<unknown>
+  /** A job; the plan itself when it is left out. */
+  of?: string
+  holding?: Holding
+  /** Slots across plans; default many. */
+  slots?: number
+  /** What the chain says, in this order. */
+  says: readonly (string | RegExp)[]
+  /** One of the commands it names. */
+  command?: string
+}>
+const job = (name: string): string => `${PLAN}/${name}`
+const by = { by: 'ada', why: 'lunch' }
+const end = async (
+  life: Life,
+  name: string,
+  ...how: readonly ['succeeded' | 'exit' | 'timeout' | 'lost' | 'never-started' | 'cancelled']
+) => {
+  life.attempts.end(name, how[0], how[0] === 'exit' ? { code: 3 } : {})
+  await life.quiet()
+}
+const tell = async (life: Life, name: string | null, type: string, more = {}) => {
+  await life.tell(name, type, { ...by, ...more })
+  await life.quiet()
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: 'a need that runs',
+    given: (life) => life.submit(planOf({ a: {}, b: { needs: ['a'] } })),
+    of: 'b',
+    says: ['it needs a', 'a is running: attempt 1 runs'],
+    command: `tenuto logs ${job('a')} -f`,
+  },
+  {
+    name: 'a need of a need of a need, which waits to be tried again',
+    given: async (life) => {
+      await life.submit(
+        planOf({ a: { retry: RETRY }, b: { needs: ['a'] }, c: { needs: ['b'] }, d: { needs: ['c'] } }),
+      )
+      await end(life, 'a', 'exit')
+    },
+    of: 'd',
+    says: [
+      'it needs c',
+      'a, further up, is backoff: it waits to be tried again',
+      'attempt 1 ended with exit code 3',
+    ],
+    command: `tenuto now ${job('a')}`,
+  },
+  {
+    name: 'a need that asks a person',
+    given: (life) => life.submit(planOf({ gate: GATE, b: { needs: ['gate'] } })),
+    of: 'b',
+    says: ['it needs gate', 'gate is waiting: it asks: Ship it?'],
+    command: `tenuto approve ${job('gate')}`,
+  },
+  {
+    name: 'a need that was lost',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await end(life, 'a', 'lost')
+    },
+    of: 'b',
+    says: ['it needs a', /a is waiting: attempt 1 may have had effects/],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'one need of several, of which the others are met',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {}, c: { needs: { a: 'success', b: 'any' } } }))
+      await end(life, 'a', 'succeeded')
+    },
+    of: 'c',
+    says: ['it needs b (any)', 'b is running'],
+  },
+  {
+    name: 'every slot of the plan taken',
+    given: (life) => life.submit(planOf({ a: {}, b: {} }, { maxParallel: 1 })),
+    of: 'b',
+    says: ['the one slot of its plan is taken by a', 'attempt 1 runs'],
+  },
+  {
+    name: 'every slot of the daemon taken',
+    slots: 1,
+    given: (life) => life.submit(planOf({ a: {}, b: {} })),
+    of: 'b',
+    holding: { ...HELD, slots: 1, held: [{ plan: 'other-bbbbbb', slots: 1 }] },
+    says: ['the one slot of the daemon is taken, by other-bbbbbb (1)'],
+    command: 'tenuto ls',
+  },
+  {
+    name: 'a plan that somebody paused',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {} }, { maxParallel: 1 }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'b',
+    says: ['its plan is paused', 'it was paused by ada: lunch'],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
+    name: 'a plan that a failure paused',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {}, c: {} }, { maxParallel: 2, onFailure: 'pause' }))
+      await end(life, 'a', 'exit')
+    },
+    of: 'c',
+    says: [
+      'its plan is paused',
+      'a job failed, and its plan then pauses',
+      'a failed: attempt 1 ended with exit code 3',
+    ],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
+    name: 'a plan that a failure paused before somebody did',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {}, c: {} }, { maxParallel: 2, onFailure: 'pause' }))
+      await end(life, 'a', 'exit')
+      await tell(life, null, 'continue.requested')
+      await tell(life, null, 'pause.requested')
+    },
+    says: ['it was paused by ada: lunch'],
+  },
+  ...(
+    [
+      ['a home that nobody holds', NOT_HELD, 'nobody runs the plans of this home', `tenuto resume ${PLAN}`],
+      [
+        'a holder that does not answer',
+        { ...HELD, holder: 'silent' },
+        'pid 7 holds the home and does not answer',
+        'tenuto doctor',
+      ],
+      [
+        'a journal that cannot be written',
+        AWAY,
+        'the journal cannot be written: no room on /disk',
+        'tenuto status',
+      ],
+      [
+        'a daemon that is paused',
+        { ...HELD, mode: 'paused', modeReason: 'audit' },
+        'the daemon is paused: audit, and starts nothing',
+        'tenuto daemon resume',
+      ],
+      [
+        'a daemon that is drained',
+        { ...HELD, mode: 'draining' },
+        'the daemon is draining, and starts nothing',
+        'tenuto daemon resume',
+      ],
+    ] as const
+  ).map(
+    ([name, holding, says, command]): Case => ({
+      name,
+      given: (life) => life.submit(planOf({ a: {}, b: {} }, { maxParallel: 1 })),
+      of: 'b',
+      holding,
+      says: ['it waits to be started', says],
+      command,
+    }),
+  ),
+  {
+    name: 'a slot that is free',
+    given: (life) =>
+      life.submit(planOf({ a: {}, b: {} }, { maxParallel: 1 })).then(() => end(life, 'a', 'lost')),
+    of: 'b',
+    says: ['attempt 1 runs'],
+  },
+  {
+    name: 'a plan that could not take a message',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, null, 'faulted', { error: 'TypeError: no good\n  at x' })
+    },
+    says: ['it is set aside: TypeError: no good'],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
+    name: 'a job of a plan that is set aside',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, null, 'faulted', { error: 'no good' })
+    },
+    of: 'b',
+    says: ['it needs a', 'a is running', 'it is set aside: no good'],
+  },
+  {
+    name: 'nothing: it runs',
+    given: (life) => life.submit(planOf({ a: {} })),
+    of: 'a',
+    says: ['attempt 1 runs'],
+  },
+  {
+    name: 'nothing but that nobody would see its end',
+    given: (life) => life.submit(planOf({ a: {} })),
+    of: 'a',
+    holding: NOT_HELD,
+    says: ['attempt 1 runs', 'nobody runs the plans of this home'],
+  },
+  {
+    name: 'processes that have yet to end after a cancel',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, 'a', 'cancel.requested')
+    },
+    of: 'a',
+    says: ['it was cancelled; its attempt is being ended', 'it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'processes that have yet to end after a timeout',
+    given: async (life) => {
+      await life.submit(planOf({ a: { timeoutMs: 1 } }))
+      life.attempts.stopping('a', 'stop-timeout')
+      await life.quiet()
+    },
+    of: 'a',
+    says: ['its attempt took longer than its timeout'],
+  },
+  {
+    name: 'the time of a retry',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: RETRY } }))
+      await end(life, 'a', 'exit')
+    },
+    of: 'a',
+    says: ['it waits to be tried again', 'attempt 1 ended with exit code 3'],
+    command: `tenuto now ${job('a')}`,
+  },
+  {
+    name: 'an attempt that never started',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'never-started')
+    },
+    of: 'a',
+    says: ['it waits to be tried again', 'attempt 1 never started'],
+  },
+  {
+    name: 'an attempt whose end nobody saw',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: ['attempt 1 may have had effects, and nobody saw its end'],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'a question',
+    given: (life) => life.submit(planOf({ gate: SOON })),
+    of: 'gate',
+    says: ['it asks: Ship it?'],
+    command: `tenuto approve ${job('gate')}`,
+  },
+  {
+    name: 'failed, its retries spent',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: { ...RETRY, max: 1 } } }))
+      await end(life, 'a', 'exit')
+      await tell(life, 'a', 'now.requested')
+      await end(life, 'a', 'exit')
+    },
+    of: 'a',
+    says: ['attempt 2 ended with exit code 3', '1 of 1 retry spent'],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'failed, without a retry',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'timeout')
+    },
+    of: 'a',
+    says: ['attempt 1 took longer than its timeout', 'its plan gives it no retries'],
+  },
+  {
+    name: 'failed by its deadline',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { deadlineMs: 1_000 } }, { maxParallel: 1 }))
+      await life.clock.advance(1_000)
+      await life.quiet()
+    },
+    of: 'b',
+    says: ['its deadline passed'],
+  },
+  {
+    name: 'failed by a no',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE }))
+      await tell(life, 'gate', 'reject.requested', { generation: 1, shown: 'Ship it?' })
+    },
+    of: 'gate',
+    says: ['it was rejected by ada: lunch'],
+    command: `tenuto retry ${job('gate')}`,
+  },
+  {
+    name: 'failed by no answer',
+    given: async (life) => {
+      await life.submit(planOf({ gate: SOON }))
+      await life.clock.advance(60_000)
+      await life.quiet()
+    },
+    of: 'gate',
+    says: ['nobody answered in time'],
+  },
+  {
+    name: 'approved',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE }))
+      await tell(life, 'gate', 'approve.requested', { generation: 1, shown: 'Ship it?' })
+    },
+    of: 'gate',
+    says: ['it was approved by ada: lunch'],
+  },
+  {
+    name: 'failed by a fault of its actor',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: POISON } }))
+      await end(life, 'a', 'exit')
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'a',
+    says: [/its actor failed: .*Cannot read properties of undefined/],
+    command: 'tenuto dead',
+  },
+  {
+    name: 'skipped because of a failure two needs away',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] }, c: { needs: ['b'] } }))
+      await end(life, 'a', 'exit')
+    },
+    of: 'c',
+    says: [
+      'it needed b, which is skipped',
+      'it needed a, which is failed',
+      'attempt 1 ended with exit code 3',
+    ],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'skipped because its plan stops at a failure',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {}, c: {} }, { maxParallel: 1, onFailure: 'stop' }))
+      await end(life, 'a', 'exit')
+    },
+    of: 'c',
+    says: [
+      'another job failed, and its plan then starts nothing more',
+      'a failed: attempt 1 ended with exit code 3',
+    ],
+  },
+  {
+    name: 'skipped by order',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, 'b', 'skip.requested')
+    },
+    of: 'b',
+    says: ['it was skipped by ada: lunch'],
+  },
+  {
+    name: 'cancelled alone',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {} }))
+      await tell(life, 'a', 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'a',
+    says: ['it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'cancelled with its plan',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, null, 'cancel.requested')
+    },
+    of: 'b',
+    says: ['it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'a plan that goes on: what is on, and what asks',
+    given: (life) => life.submit(planOf({ a: {}, gate: GATE, b: { needs: ['a', 'gate'] } })),
+    says: ['a is running', 'gate is waiting: it asks: Ship it?'],
+  },
+  {
+    name: 'a plan that is being cancelled',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, null, 'cancel.requested')
+    },
+    says: ['it was cancelled by ada: lunch', 'a is stopping'],
+  },
+  {
+    name: 'a plan that failed: its first failure',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await end(life, 'a', 'exit')
+    },
+    says: ['a failed: attempt 1 ended with exit code 3'],
+  },
+  {
+    name: 'a plan that was cancelled',
+    given: async (life) => {
+      await life.submit(planOf({ a: { needs: [] } }))
+      await tell(life, null, 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+    },
+    says: ['it was cancelled by ada: lunch'],
+    command: `tenuto retry ${PLAN} --failed`,
+  },
+  {
+    name: 'a plan that succeeded',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'succeeded')
+    },
+    says: ['every job that counts succeeded'],
+  },
+]
+
+const explained = async (life: Life, { of, holding = HELD }: Case): Promise<ExplainShape> => {
+  const reader = life.journal()
+  return explaining(reader, catalog(reader, '/nowhere'))(PLAN, of ?? null, holding)
+}
+
+test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async (_, each) => {
+  const life = await openLife(each.slots === undefined ? {} : { maxParallel: each.slots })
+  onTestFinished(() => life.host().stop())
+  await each.given(life)
+
+  const { chain, ref } = await explained(life, each)
+
+  expect(ref).toBe(each.of === undefined ? PLAN : job(each.of))
+  const said = chain.map(({ what }) => what)
+  let at = -1
+  for (const wanted of each.says) {
+    const found = said.findIndex(
+      (what, index) => index > at && (typeof wanted === 'string' ? what.includes(wanted) : wanted.test(what)),
+    )
+    expect(found, `${String(wanted)} in\n${said.join('\n')}`).toBeGreaterThan(at)
+    at = found
+  }
+  expect(chain.length).toBeGreaterThan(0)
+  if (each.command) expect(chain.map(({ command }) => command)).toContain(each.command)
+})
+
+test('a plan of a thousand jobs is explained in a few facts, and says how many more there are', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  await life.submit(planOf(Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`j${at}`, {}]))))
+
+  const { chain } = await explained(life, { name: '', given: async () => {}, says: [] })
+
+  expect(chain).toHaveLength(5)
+})
