@@ -10,7 +10,7 @@ import { failures } from './failures.ts'
 import { headerValues, isReading, refusalOf } from './gate.ts'
 import { FAILURE_DELAY_MS } from './limits.ts'
 import { askedBy, EVERY_SCOPE, type Scope } from './scopes.ts'
-import type { Sessions } from './sessions.ts'
+import type { Session, Sessions } from './sessions.ts'
 import type { TokenCheck } from './token.ts'
 
 /** Somebody who was let in. */
@@ -89,7 +89,7 @@ export const tcpEntrance = ({ clock, isToken, sessions, hosts, cookie }: TcpPort
     const session = cookiesCalled(cookie(), headerValues(raw.rawHeaders, 'cookie'))
       .map(sessions.of)
       .find((each) => each !== undefined)
-    return session && { by: `session ${session.id}`, way: 'session', may: SESSION_SCOPES }
+    return session && sessionWho(session)
   }
 
   /** `path` is that of the route; what none knows is for those who are in. */
@@ -149,6 +149,13 @@ export const tcpEntrance = ({ clock, isToken, sessions, hosts, cookie }: TcpPort
     failing,
   }
 }
+
+/** Who comes in by a session. */
+export const sessionWho = ({ id }: Session): Who => ({
+  by: `session ${id}`,
+  way: 'session',
+  may: SESSION_SCOPES,
+})
 
 /** That somebody is not known. */
 export const unauthenticated = (what: string): TenutoError => new TenutoError('UNAUTHENTICATED', { what })

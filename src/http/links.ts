@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Access } from './access.ts'
-import { unauthenticated } from './entrance.ts'
+import { sessionWho, unauthenticated } from './entrance.ts'
 import { readFields } from './fields.ts'
 import { BASE, type LinkShape } from './wire.ts'
 
@@ -37,11 +37,12 @@ export const openRoute = (app: FastifyInstance, { sessions, cookie, entrance }: 
     // A HEAD, as those who preview links send it, would use it up.
     { exposeHeadRoute: false },
     async (request, reply) => {
-      const value = sessions.exchange(request.params.link)
-      if (value === undefined)
+      const entered = sessions.exchange(request.params.link)
+      if (entered === undefined)
         throw await entrance.failing(request, unauthenticated('that link was used, is too old, or is none'))
+      request.who = sessionWho(entered.session)
       return reply
-        .header('set-cookie', `${cookie()}=${value}; HttpOnly; SameSite=Strict; Path=/`)
+        .header('set-cookie', `${cookie()}=${entered.cookie}; HttpOnly; SameSite=Strict; Path=/`)
         .redirect(LANDING, 303)
     },
   )

@@ -11,7 +11,7 @@ import { PLAN_STATES } from '../states.ts'
 import { askerOf } from './entrance.ts'
 import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
-import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
+import { BASE, HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
 
 type At = Readonly<{ Params: Readonly<{ plan: string; job: string; n: string }> }>
 
@@ -162,6 +162,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
     })
     if (replayed) reply.header(HEADERS.replay, 'true')
+    reply.header('location', `${BASE}/plans/${id}`)
     return reply.code(replayed ? 200 : 201).send(await runtime.catalog.plan(id))
   })
 }

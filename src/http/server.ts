@@ -24,7 +24,7 @@ import {
   type TcpLimits,
 } from './limits.ts'
 import { linkRoute, lookRoutes, openRoute } from './links.ts'
-import { declareRoutes } from './scopes.ts'
+import { askedBy, declareRoutes } from './scopes.ts'
 import { type Streams, streams } from './streams.ts'
 import { bound, connectionOptions, type TcpPlace, unusable } from './tcp.ts'
 import { BASE, HEADERS, holderName, SCHEMA, type VersionShape } from './wire.ts'
@@ -190,8 +190,9 @@ const application = async (
     }
     if (closing) throw new TenutoError('STOPPED')
   })
-  app.addHook('onResponse', async (request, { statusCode }) => {
-    if (!isReading(request.method) && request.who !== null) await log.asked(request, statusCode)
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.who !== null && (letsIn(request) || !isReading(request.method)))
+      await log.asked(request, reply)
   })
   app.setNotFoundHandler(({ method, url }) => {
     throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${url.split('?')[0]}` })
@@ -230,6 +231,10 @@ const application = async (
   return app
 }
 
+/** Whether the path of a request is what lets somebody in. */
+const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
+  url !== undefined && askedBy(method, url) === 'link'
+
 const isTooBig = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
 
@@ -240,19 +245,22 @@ const serverLog = (home: string) => {
   let opening: Promise<OpenLog> | undefined
   const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'info' }))
   return {
-    /** What somebody asked that changes something: who, what, why, and how it was answered. */
-    asked: async (request: FastifyRequest, answered: number): Promise<void> => {
+    /** What somebody asked that changes something, or that let them in: who, what, why, and how it was answered. */
+    asked: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       const { log } = await opened()
-      const { id, method, url, who, body } = request
+      const { id, method, url, who, body, routeOptions } = request
+      const made = reply.getHeader('location')
       const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
       log.info(
         {
           request_id: id,
           by: who?.by,
           way: who?.way,
-          asked: `${method} ${url.split('?')[0]}`,
+          // A link is a secret, if one that is used.
+          asked: `${method} ${letsIn(request) ? routeOptions.url : url.split('?')[0]}`,
+          ...(made === undefined ? {} : { made }),
           why: typeof reason === 'string' ? reason : null,
-          answered,
+          answered: reply.statusCode,
         },
         'asked to change something',
       )

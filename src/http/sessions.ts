@@ -16,8 +16,8 @@ export type Session = Readonly<{
 export type Sessions = Readonly<{
   /** A link that works once, within `LINK_MS`. */
   draw: () => Readonly<{ link: string; expiresAt: number }>
-  /** What a link is exchanged for: the value of a cookie. Undefined when it is none, was used, or is too old. */
-  exchange: (link: string) => string | undefined
+  /** What a link is exchanged for: a session, and the value of its cookie. Undefined when it is none, was used, or is too old. */
+  exchange: (link: string) => Readonly<{ cookie: string; session: Session }> | undefined
   /** The session a cookie belongs to; undefined for one that was made up, or that has ended. */
   of: (cookie: string) => Session | undefined
 }>
@@ -41,8 +41,9 @@ export const sessions = (clock: Clock): Sessions => {
       const cookie = drawSecret()
       dropFirst(open, SESSIONS_MAX)
       const kept = keyOf(cookie)
-      open.set(kept, { id: kept.slice(0, ID_CHARACTERS) })
-      return cookie
+      const session = { id: kept.slice(0, ID_CHARACTERS) }
+      open.set(kept, session)
+      return { cookie, session }
     },
     of: (cookie) => open.get(keyOf(cookie)),
   }

@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { pause, systemClock } from '../clock.ts'
+import { type Clock, pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EventShape, StorageShape } from '../views/shapes.ts'
@@ -38,7 +38,7 @@ export type Streams = Readonly<{
 }>
 
 /** No streams yet. */
-export const streams = (): Streams => {
+export const streams = (clock: Clock = systemClock): Streams => {
   const open = new Map<AbortController, Who | null>()
   const admit = (who: Who | null): void => {
     const isSession = who?.way === 'session'
@@ -75,9 +75,9 @@ export const streams = (): Streams => {
       const leave = beside?.(say)
       const beat = (): void => {
         say(OPENING)
-        still = systemClock.setTimeout(beat, HEARTBEAT_MS)
+        still = clock.setTimeout(beat, HEARTBEAT_MS)
       }
-      let still = systemClock.setTimeout(beat, HEARTBEAT_MS)
+      let still = clock.setTimeout(beat, HEARTBEAT_MS)
       text.once('close', () => {
         still()
         leave?.()

@@ -138,7 +138,7 @@ test('a home whose socket cannot be made again is held all the same: status and 
     const said = await run(command)
     expect(said.code).toBe(5)
     expect(said.err).toContain(`is held by pid ${pid} (tenuto up, since 2`)
-    expect(said.err).toContain(`\`kill ${pid}\`, then \`tenuto up\``)
+    expect(said.err).toContain(`\`kill ${pid}\`, then \`tenuto up --home ${home}\``)
   }
   process.kill(pid, 'SIGTERM')
   await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)

@@ -68,14 +68,20 @@ test('on the socket it is the user of the home, or whom a command of theirs name
 
 test('each request that changes something is in the log with who, what, why and the answer; one that reads is not', async () => {
   const outside = await holdQuestion()
-  const { id, ask: askIn, askBare, client } = outside
+  const { id, ask: askIn, askBare, client, letIn } = outside
 
   await askIn(`POST ${API}/plans/${id}/pause`, { body: { reason: 'lunch' } })
   await askIn(`POST ${API}/plans/nothing/pause`, { body: {} })
   await askIn(`GET ${API}/state`)
   await askBare(`POST ${API}/sweep`, { body: {} })
   await client.sweep()
+  await letIn()
+  const { headers } = await askIn(`POST ${API}/plans`, {
+    body: { plan: definePlan({ name: 'q', jobs: { a: { run: 'true' } } }), base: outside.home },
+  })
 
+  expect(headers.location).toMatch(new RegExp(`^${API}/plans/q-\\w{6}$`))
+  const session = expect.stringMatching(/^session [0-9a-f]{8}$/) as string
   const plain = { request_id: expect.any(String) as string, why: null }
   await expect
     .poll(() => asked(outside), { timeout: 20_000 })
@@ -90,5 +96,8 @@ test('each request that changes something is in the log with who, what, why and 
       },
       { ...plain, by: 'token', asked: `POST ${API}/plans/nothing/pause`, answered: 404 },
       { ...plain, by: operator(), way: 'socket', asked: `POST ${API}/sweep`, answered: 200 },
+      { ...plain, by: operator(), way: 'socket', asked: `POST ${API}/links`, answered: 201 },
+      { ...plain, by: session, way: 'session', asked: 'GET /open/:link', answered: 303 },
+      { ...plain, by: 'token', asked: `POST ${API}/plans`, made: headers.location, answered: 201 },
     ])
 })

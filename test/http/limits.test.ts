@@ -1,40 +1,57 @@
 /** What one client may cost: each bound of the API over TCP, met from outside. */
-import { expect, test } from 'vitest'
+import type { Readable } from 'node:stream'
+import { expect, onTestFinished, test } from 'vitest'
 import {
   BODY_BYTES_MAX,
   HEADER_BYTES_MAX,
+  HEARTBEAT_MS,
   SESSION_STREAMS_MAX,
   STREAMS_MAX,
   TCP_LIMITS,
 } from '../../src/http/limits.ts'
 import { streams } from '../../src/http/streams.ts'
-import { holdOutside, statusOf } from './outside.ts'
+import { virtualClock } from '../../src/testing.ts'
+import { holdOutside, type Outside, statusOf } from './outside.ts'
 import { ask } from './served.ts'
 
 const API = '/api/v1'
-const SHORT = { ...TCP_LIMITS, headersMs: 300, requestMs: 600 }
-
-test('who sends a request letter by letter, half of it, or nothing is hung up on; others are answered meanwhile', async () => {
-  const outside = await holdOutside({}, { limits: SHORT })
-  const { host, token, dial } = outside
-  const head = `POST ${API}/sweep HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n`
+/** Requests that never become whole, one of them letter by letter. */
+const unfinished = async ({ dial }: Outside, beginnings: readonly string[]) => {
   const slow = await Promise.all(
-    ['', 'G', head, `${head}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{`].map(
-      async (sent) => {
-        const each = await dial()
-        each.socket.write(sent)
-        return each
-      },
-    ),
+    beginnings.map(async (sent) => {
+      const each = await dial()
+      each.socket.write(sent)
+      return each
+    }),
   )
-  const dripping = setInterval(() => slow[2]?.socket.write('X: y\r\n'), 50)
+  const dripping = setInterval(() => slow.at(-1)?.socket.write('X: y\r\n'), 50)
+  onTestFinished(() => clearInterval(dripping))
+  return async () => Promise.all(slow.map(async ({ closed }) => statusOf(await closed)))
+}
+
+test('who sends headers letter by letter, half of them, or nothing is hung up on; others are answered meanwhile', async () => {
+  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300 } })
+  const head = `GET /version HTTP/1.1\r\nHost: ${outside.host}\r\n`
+  const closed = await unfinished(outside, ['', 'G', head, head])
 
   const answered = await Promise.all(Array.from({ length: 20 }, () => outside.ask('GET /version')))
-  const said = await Promise.all(slow.map(({ closed }) => closed))
-  clearInterval(dripping)
 
   expect(answered.map(({ status }) => status)).toEqual(answered.map(() => 200))
-  for (const each of said) expect([0, 408]).toContain(statusOf(each))
+  for (const status of await closed()) expect([0, 408]).toContain(status)
+  expect((await outside.ask('GET /version')).status).toBe(200)
+})
+
+test('who never ends a body is hung up on as well', async () => {
+  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300, requestMs: 600 } })
+  const { host, token } = outside
+  const head = `POST ${API}/sweep HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+
+  const closed = await unfinished(outside, [
+    `${head}Content-Length: 10\r\n\r\n{`,
+    `${head}Content-Length: 100000\r\n\r\n{`,
+  ])
+
+  for (const status of await closed()) expect([0, 408]).toContain(status)
   expect((await outside.ask('GET /version')).status).toBe(200)
 })
 
@@ -130,6 +147,30 @@ test('of all streams together there are so many and no more', () => {
   streaming.close()
 })
 
+test('a stream on which nothing happens says every minute that it is there, until its last piece', async () => {
+  const clock = virtualClock()
+  const streaming = streams(clock)
+  const more = Promise.withResolvers<void>()
+  const { reply, sent } = replies()
+  streaming.send(reply(), async function* () {
+    yield 'first'
+    await more.promise
+    yield 'last'
+  })
+  const [text] = sent
+  const pieces: string[] = []
+  text?.on('data', (piece: Buffer) => pieces.push(piece.toString()))
+  const ended = new Promise((resolve) => text?.once('close', resolve))
+
+  await clock.advance(2 * HEARTBEAT_MS)
+  more.resolve()
+  await ended
+  await clock.advance(2 * HEARTBEAT_MS)
+
+  expect(pieces).toEqual(['first', ':\n\n', ':\n\n', 'last'])
+  expect(clock.pending()).toBe(0)
+})
+
 async function* quiet(): AsyncGenerator<string> {
   yield ':\n\n'
 }
@@ -137,17 +178,21 @@ async function* quiet(): AsyncGenerator<string> {
 /** Replies that nobody reads. */
 const replies = () => {
   const closes: (() => void)[] = []
+  const sent: Readable[] = []
   const reply = () => {
     const made = {
       request: { who: { by: 'me', way: 'socket' } },
       raw: { once: (_: string, closed: () => void) => void closes.push(closed) },
       type: () => made,
       header: () => made,
-      send: () => made,
+      send: (text: Readable) => {
+        sent.push(text)
+        return made
+      },
     }
     return made as unknown as Parameters<ReturnType<typeof streams>['send']>[0]
   }
-  return { closes, reply }
+  return { closes, reply, sent }
 }
 
 test('the socket of a home has the same bounds of a body', async () => {

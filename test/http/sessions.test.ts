@@ -103,7 +103,10 @@ test('a link is good for a minute, and of many the last ones; of many sessions t
 
   const links = draw(LINKS_MAX + 1)
   expect(links.map((link) => open.exchange(link) !== undefined)).toEqual(links.map((_, at) => at > 0))
-  const cookies = Array.from({ length: SESSIONS_MAX + 1 }, () => open.exchange(open.draw().link) ?? '')
+  const cookies = Array.from(
+    { length: SESSIONS_MAX + 1 },
+    () => open.exchange(open.draw().link)?.cookie ?? '',
+  )
   expect(cookies.map((cookie) => open.of(cookie) !== undefined)).toEqual(cookies.map((_, at) => at > 0))
   expect(new Set(cookies.slice(1).map((cookie) => open.of(cookie)?.id)).size).toBe(SESSIONS_MAX)
 })
