@@ -11,6 +11,7 @@ import { TenutoError } from './errors.ts'
 import type { JobRow, JournalReader, PlanHead, StepRow } from './journal/journal.ts'
 import type { Json } from './json.ts'
 import { type LogChunk, readLog } from './log-file.ts'
+import type { ModeName } from './mode.ts'
 import {
   type AttemptShape,
   attemptShapes,
@@ -71,8 +72,12 @@ const LETTERS_PAGE = 50
 
 const missing = (ref: string): TenutoError => new TenutoError('REF_NOT_FOUND', { ref })
 
-/** The catalog of a home, on a reader of its journal. */
-export const catalog = (reader: JournalReader, home: string): Catalog => {
+/** The catalog of a home, on a reader of its journal. Whether anything new starts there says `mode`. */
+export const catalog = (
+  reader: JournalReader,
+  home: string,
+  mode: () => ModeName = () => 'running',
+): Catalog => {
   const definitions = new Map<string, Definition>()
 
   const definition = async (plan: string): Promise<Definition> => {
@@ -130,7 +135,7 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
     if (!row || !kind) throw missing(`${of.id}/${name}`)
     const outputs = (await reader.outputs(of.id, [name])).get(name)
     const given = outputs === undefined ? null : (JSON.parse(outputs) as Json)
-    return jobShape(of, row, kind, given, await wakeOf(of.id, row))
+    return jobShape(of, row, kind, given, await wakeOf(of.id, row), mode())
   }
   const steps = ({ after, limit, plan, job }: EventQuery): Promise<readonly StepRow[]> =>
     reader.steps({
@@ -172,6 +177,7 @@ export const catalog = (reader: JournalReader, home: string): Catalog => {
             jobs[row.name] as JobDefinition,
             given === undefined ? null : (JSON.parse(given) as Json),
             await wakeOf(plan, row),
+            mode(),
           )
         }),
       )

@@ -93,6 +93,13 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  DAEMON_GIVEN_UP: {
+    message:
+      'the daemon of {home} ended {times} times within {period}, the last time by {how}; it is not started again',
+    hint: 'nothing is lost, and what runs goes on: see {path}, then `tenuto up`',
+    exit: 5,
+    http: 503,
+  },
   HOME_UNUSABLE: {
     message: 'the home {home} {why}',
     hint: 'name a folder with `--home DIR`; it is made if it is not there',
@@ -248,6 +255,18 @@ export const ERRORS = {
     http: 503,
   },
   STOPPED: { message: 'the runtime has stopped', hint: 'create another', exit: 5, http: 503 },
+  HOME_PAUSED: {
+    message: 'the home {home} is {mode}: nothing new starts in it',
+    hint: '`tenuto daemon resume` lets all go on; what runs goes on as it is',
+    exit: 7,
+    http: 409,
+  },
+  DRAINING: {
+    message: 'no new plan is taken in: {home} is {mode}',
+    hint: '`tenuto daemon resume` ends that; nothing of this plan was stored',
+    exit: 7,
+    http: 503,
+  },
   FENCED: {
     message: 'this process has been replaced ({what})',
     hint: 'another process holds this home now; nothing of this one was written',

@@ -13,6 +13,8 @@ export type HolderRecord = Readonly<{
   pid: number
   /** The process that starts it again when it dies; null when there is none. */
   parent_pid: number | null
+  /** When that began, as the kernel counts: with it, the pid is nobody else's. */
+  parent_start?: string
   /** What it does: `tenuto run`, `tenuto up`. */
   command: string
   /** ISO 8601 UTC. */
@@ -56,10 +58,15 @@ export const homeHeld = (home: string, known?: Named): TenutoError => {
       ? `try again; ${fuser(home)}; ${another}`
       : holder.command === DAEMON
         ? `it takes plans: \`tenuto run FILE\`; \`tenuto down\` stops it; ${another}`
-        : `it takes no plan besides its own: wait until it has ended, or stop that (\`tenuto cancel REF\`), and start a daemon for many plans (\`tenuto up\`); ${another}`
+        : BRIEF.test(holder.command ?? '')
+          ? `it holds the home for a moment: try again; ${another}`
+          : `it takes no plan besides its own: wait until it has ended, or stop that (\`tenuto cancel REF\`), and start a daemon for many plans (\`tenuto up\`); ${another}`
   const pid = holder === undefined ? {} : { pid: holder.pid }
   return new TenutoError('HOME_HELD', { home, holder: inWords(holder), remedy, ...pid })
 }
+
+/** Commands that hold a home for as long as they take to be committed. */
+const BRIEF = /^tenuto (?!run\b|resume\b)/
 
 /** That whoever holds a home does not answer: who that is, and what to do about it. */
 export const noAnswer = (home: string): TenutoError => {

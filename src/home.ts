@@ -21,6 +21,8 @@ export type HomePaths = Readonly<{
   daemon: string
   /** The log of the daemon. */
   log: string
+  /** Whether anything new may start, where somebody has ordered that. */
+  mode: string
   token: string
   analytics: string
 }>
@@ -37,6 +39,7 @@ export const homePaths = (home: string): HomePaths => {
     backups: join(root, 'backups'),
     daemon: join(root, 'daemon.json'),
     log: join(root, 'daemon.log'),
+    mode: join(root, 'mode.json'),
     token: join(root, 'token'),
     analytics: join(root, 'analytics.db'),
   })

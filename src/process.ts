@@ -82,6 +82,16 @@ export const lastPid = (): number | undefined => {
   return last > 0 ? last : undefined
 }
 
+/** How the kernel sees a process, as one letter of ps(1); undefined where there is none. */
+export const kernelState = (pid: number): string | undefined =>
+  linux
+    ? readProc(`/proc/${pid}/stat`)
+        ?.replace(/^.*\) /s, '')
+        .charAt(0)
+    : ps(['-p', String(pid), '-o', 'stat='])[0]
+        ?.trim()
+        .charAt(0)
+
 /** Sends a signal; whether there was anybody to get it. A negative pid names a group. */
 export const sendSignal = (pid: number, signal: NodeJS.Signals | 0): boolean => {
   try {

@@ -27,6 +27,7 @@ import { systemRandom } from './ids.ts'
 import type { Hold } from './journal/lock.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
+import { type Mode, type ModeReceipt, modeInWords, modes, readMode } from './mode.ts'
 import { wordsOf } from './observer.ts'
 import { bootId } from './process.ts'
 import { retention } from './retention.ts'
@@ -34,7 +35,7 @@ import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
 import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
 import { openHome } from './runtime/opening.ts'
-import { checkCallable, checkEventsQuery, checkOptions, checkPlanRef } from './runtime/options.ts'
+import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
@@ -101,10 +102,12 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
-  const staying = alive()
+  let cause: unknown
+  const staying = alive(() => cause)
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
-  const reading = catalog(journal, home)
+  const mode = modes(hold && homePaths(home).mode, clock)
+  const reading = catalog(journal, home, () => mode.now().mode)
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let executor: Part<Attempts> | undefined
   /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
@@ -160,6 +163,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     // A commit that waited for a writer when it was told to stop.
     if (isTenutoError(error, 'STOPPED')) return
     log.error({ error: String(error) }, 'the runtime can do nothing more')
+    cause = error
     fail(error)
     steps.close()
     staying.because('plans', false)
@@ -186,6 +190,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       return starting(options.starts ?? true, given ? executing(() => given(tell)) : realAttempts(tell))
     },
     maxParallel: (options.starts ?? true) ? maxParallel : 0,
+    mayStart: () => mode.now().mode === 'running',
     log,
     show: shown.show,
     occupied: (some) => staying.because('plans', some),
@@ -222,6 +227,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       halting = actors.stop()
     })
 
+  /** Where the end of a drain cannot be written, the next start drains, and says so. */
+  const endMode = (): void => {
+    try {
+      mode.stopped()
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the drain for this stop could not be ended')
+    }
+  }
   const command = commanding({ journal, host: actors, reading, staying, clock })
   const plans = submitting({
     journal,
@@ -233,6 +246,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     random,
     handlers,
     isUsed: retain.isUsed,
+    refuseNew: () => {
+      const now = mode.now()
+      if (now.mode === 'draining') throw new TenutoError('DRAINING', { home, mode: modeInWords(now) })
+    },
     command,
   })
   const { submit, handle } = plans
@@ -295,7 +312,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     { clock, random, log },
   )
   void tree.ended.then((reason) => {
-    if (!stopping) broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
+    if (stopping) return
+    broken(new TenutoError('RUNTIME_GIVEN_UP', { why: reasonText(reason) }))
+    // Nobody would answer what is asked of it from now on, nor what was asked before.
+    writer.refuse()
+    halting = actors.stop()
   })
   await tree.start()
 
@@ -344,6 +365,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         slots: Number.isFinite(maxParallel) ? maxParallel : null,
         held,
         storage: storage(),
+        ...modeFacts(mode.now()),
       })
     },
     state: async () => {
@@ -356,7 +378,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         position: (await journal.head()).position,
         degraded: journalNow.status !== 'ok' || section.status === 'unavailable',
         build: buildShape(running.build, running.comparison().stale),
-        daemon: { boot_id: bootId(), pid: process.pid, started_at: startedAt, command: calledAs },
+        daemon: {
+          boot_id: bootId(),
+          pid: process.pid,
+          started_at: startedAt,
+          command: calledAs,
+          ...mode.now(),
+        },
         counts: {
           plans,
           jobs,
@@ -368,6 +396,18 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         },
         sections: { journal: journalNow, analytics: section },
       }
+    },
+    mode: mode.now,
+    order: (asked) => {
+      checkOrder(asked)
+      const act = async (): Promise<ModeReceipt> => {
+        const receipt = mode.order(asked)
+        if (receipt.changed) log.info({ ...receipt }, 'a person has ordered another mode')
+        // What was decided before the order is done; what is decided after it obeys. A store that is away decides nothing.
+        await actors.between(async () => {}).catch(() => {})
+        return receipt
+      }
+      return staying.until(act())
     },
     inspect: (inspector, dropped) => {
       checkCallable('the inspector', inspector)
@@ -399,6 +439,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           await tree.stop()
           await actors.stop()
           await writer.stop(halting === null)
+          if (halting === null && (options.starts ?? true)) endMode()
         } finally {
           staying.end()
           hold?.release()
@@ -450,14 +491,21 @@ const storageShape = (state: StorageState, failedCommits: number, now: number): 
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
   starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
 
+const modeFacts = ({ mode, reason, since }: Mode): Pick<Holding, 'mode' | 'modeReason' | 'modeSince'> => ({
+  mode,
+  modeReason: reason,
+  modeSince: since,
+})
+
 /** Explains in a home that this process does not hold. */
 export const explainIn = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> => {
   const paths = homePaths(home)
   const reader = await sqliteReader(paths.journal)
   try {
-    const reading = catalog(reader, paths.home)
+    const mode = readMode(paths.mode)
+    const reading = catalog(reader, paths.home, () => mode.mode)
     const { plan, job } = await reading.resolve(ref)
-    return await explaining(reader, reading)(plan, job, holding)
+    return await explaining(reader, reading)(plan, job, { ...holding, ...modeFacts(mode) })
   } finally {
     await reader.close()
   }
@@ -466,7 +514,7 @@ export const explainIn = async (home: string, ref: string, holding: Holding): Pr
 /** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
 export const readHome = async (home: string): Promise<Catalog> => {
   const paths = homePaths(home)
-  return catalog(await sqliteReader(paths.journal), paths.home)
+  return catalog(await sqliteReader(paths.journal), paths.home, () => readMode(paths.mode).mode)
 }
 
 /** The catalog of a home that does not exist. */

@@ -177,13 +177,13 @@ const CASES: readonly Case[] = [
       [
         'a daemon that is paused',
         { ...HELD, mode: 'paused', modeReason: 'audit' },
-        'the daemon is paused: audit, and starts nothing',
+        'the home is paused: audit, and nothing new starts',
         'tenuto daemon resume',
       ],
       [
         'a daemon that is drained',
         { ...HELD, mode: 'draining' },
-        'the daemon is draining, and starts nothing',
+        'the home is draining, and nothing new starts',
         'tenuto daemon resume',
       ],
     ] as const

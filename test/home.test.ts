@@ -55,6 +55,7 @@ test('everything of a home lies in it', () => {
     'daemon.log',
     'journal.db',
     'lock.db',
+    'mode.json',
     'token',
     'work',
   ])

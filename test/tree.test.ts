@@ -258,8 +258,43 @@ test('a projector that fails too often ends the runtime, and whoever waits for a
 
   expect(isTenutoError(error, 'RUNTIME_GIVEN_UP')).toBe(true)
   expect(String(error)).toContain('projector')
-  expect(isTenutoError(await follower, 'STOPPED')).toBe(true)
+  expect(isTenutoError(await follower, 'RUNTIME_GIVEN_UP')).toBe(true)
 })
+
+test.each(['journal', 'slots', 'executor'] as const)(
+  'whoever asks something of a runtime whose %s was given up is told so, before and after; nothing is waited for',
+  async (part) => {
+    const { runtime, faults, folder } = await open()
+    void faults.throwAt({ part }, 1000)
+    const early = Array.from({ length: 5 }, () => runtime.submit(processes(2, join(folder, 'ledger'))))
+    const ends = Promise.allSettled(early.map((one) => one.then((plan) => plan.settled())))
+    // A part fails when it is used: it is used until it is given up.
+    let isOver = false
+    const use = async (): Promise<void> => {
+      while (!isOver) await runtime.submit(processes(1, join(folder, 'ledger'))).catch(() => {})
+    }
+    void use()
+    const error = await runtime.failed
+    isOver = true
+    const plan = await runtime.catalog.plans({ limit: 1 }).then(([first]) => first?.id ?? 'none-aaaaaa')
+
+    const late = await Promise.allSettled([
+      runtime.submit(processes(1, join(folder, 'ledger'))),
+      runtime.takeUp('other-aaaaaa'),
+      runtime.sweep(),
+      runtime.settleLetter(1, 'discard'),
+      ...(plan === 'none-aaaaaa' ? [] : [runtime.command(plan, null, { do: 'cancel' })]),
+    ])
+
+    expect(error).toMatchObject({ code: 'RUNTIME_GIVEN_UP' })
+    for (const asked of late) expect(asked).toMatchObject({ status: 'rejected', reason: error })
+    for (const asked of await ends)
+      expect(asked).toMatchObject({
+        reason: { code: expect.stringMatching(/^(RUNTIME_GIVEN_UP|STORE_RESTARTED)$/) as string },
+      })
+    await runtime.idle()
+  },
+)
 
 test('a sweeper that fails too often is given up, shown with its error, and nothing else is hurt', async () => {
   const { runtime, faults, folder } = await open({ sweepMs: 5 })
@@ -330,21 +365,23 @@ test('a stop while a plan and a command wait for a writer that is to be started 
   const plan = await runtime.submit(sleeping)
   await runtime.idle()
   const thrown = faults.throwAt({ part: 'journal' })
+  // However slow the machine is: no writer comes back before the stop.
+  void faults.throwAt({ part: 'journal' }, 1000)
   const asked = [
     runtime.submit(sleeping).catch((error: unknown) => error),
     runtime.command(plan.id, null, { do: 'cancel' }).catch((error: unknown) => error),
   ]
   await thrown
-  // It is undone and offered again long before the pause of the writer is over.
+  // It is undone and offered again.
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 
   await runtime.stop()
 
-  for (const answer of asked) expect(await answer).toMatchObject({ code: 'STOPPED' })
-  expect(node(runtime.tree(), 'journal')).toMatchObject({
-    state: 'stopped',
-    last_error: expect.stringMatching(/^injected/),
-  })
+  for (const answer of asked)
+    expect(await answer).toMatchObject({
+      code: expect.stringMatching(/^(STOPPED|RUNTIME_GIVEN_UP)$/) as string,
+    })
+  expect(node(runtime.tree(), 'journal').last_error).toMatch(/^injected/)
 })
 
 test('a writer that fails twice in a row is started twice, and the plan ends as without it', async () => {

@@ -59,6 +59,8 @@ const FACTS_PAGE = 1000
 
 /** A plan that never hears of the end of one of its jobs waits for it for ever. */
 const isFact = (type: string): boolean => type === 'job.settled'
+/** What its plan takes when it goes on: facts, and that it has been made. */
+const isOwed = (type: string): boolean => isFact(type) || type === 'created'
 
 /**
  * The dead letters that say something their plan must hear, oldest first: what is waited for while the plan is quarantined.
@@ -70,7 +72,7 @@ export const factsFor = async (journal: Pick<Journal, 'deadLetters'>, plan: stri
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     const page = await journal.deadLetters(FACTS_PAGE, before)
     for (const { id, address, event } of page)
-      if (address === own && isFact((JSON.parse(event) as { type: string }).type)) facts.unshift(id)
+      if (address === own && isOwed((JSON.parse(event) as { type: string }).type)) facts.unshift(id)
     const last = page.at(-1)
     if (last === undefined || page.length < FACTS_PAGE) return facts
     before = last.id
@@ -90,6 +92,8 @@ export const deadLetters = (memory: Memory, { journal, now, log, show }: DeadLet
   const check = (id: number, order: LetterOrder, type: string, state: string | undefined): void => {
     if (order === 'redeliver' && state === undefined)
       throw wrong(id, 'undeliverable', 'its plan is not there', `\`tenuto dead discard ${id}\` lets it go`)
+    if (order === 'redeliver' && state !== undefined && isPlanEnd(state))
+      throw wrong(id, 'undeliverable', 'its plan has ended', `\`tenuto dead discard ${id}\` lets it go`)
     if (order === 'discard' && isFact(type) && state !== undefined && !isPlanEnd(state))
       throw wrong(
         id,

@@ -51,6 +51,8 @@ export type HostPorts = Readonly<{
   attempts: (tell: (plan: string, job: string, news: AttemptNews) => void) => Attempts
   /** Slots across all plans. */
   maxParallel: number
+  /** Whether anything new may start now; always, without it. Who changes that comes between two drains with it. */
+  mayStart?: (() => boolean) | undefined
   log: Readonly<Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>>
   /** What leads on from rows of older machines; default all there are. */
   migrations?: readonly Migration[]
@@ -135,6 +137,7 @@ export const host = (ports: HostPorts): Host => {
     opening: journal.opening,
     clock,
     maxParallel: ports.maxParallel,
+    mayStart: ports.mayStart,
     fire: (address, name, due) => tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
     tell: (part) => tellAgain(part),
     faults: ports.faults,
@@ -615,7 +618,7 @@ export const host = (ports: HostPorts): Host => {
     storage: away.state,
     idle: () =>
       new Promise((resolve) => {
-        if (!scheduled && !draining && (stopped || (!hasWork() && replacing.size === 0))) resolve()
+        if (!draining && (stopped || (!scheduled && !hasWork() && replacing.size === 0))) resolve()
         else idlers.push(resolve)
       }),
     stop: async () => {
@@ -629,6 +632,7 @@ export const host = (ports: HostPorts): Host => {
           for (const { offer } of boxes.clear(address)) offer?.fail(error)
         failAskers(error)
         for (const all of [takeUps, takenUp, tellings]) for (const { fail } of all.splice(0)) fail(error)
+        for (const idle of idlers.splice(0)) idle()
       }
       await attempts.close()
     },

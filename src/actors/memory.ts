@@ -49,6 +49,8 @@ export type MemoryOptions = Readonly<{
   opening: Opening
   clock: Clock
   maxParallel: number
+  /** Whether anything new may start now; always, without it. */
+  mayStart?: (() => boolean) | undefined
   /** Told of each timer that is due. */
   fire: (address: Address, name: string, due: number) => void
   /** Tells new slots, or new timers, what is so. */
@@ -57,11 +59,19 @@ export type MemoryOptions = Readonly<{
 }>
 
 /** An empty memory, from where the journal stands. */
-export const memory = ({ opening, clock, maxParallel, fire, tell, faults }: MemoryOptions): Memory => {
+export const memory = ({
+  opening,
+  clock,
+  maxParallel,
+  mayStart,
+  fire,
+  tell,
+  faults,
+}: MemoryOptions): Memory => {
   const parts = {
     slots: part({
       name: 'slots',
-      make: () => slots(maxParallel),
+      make: () => slots(maxParallel, mayStart),
       idle: NO_SLOTS,
       tell: () => tell('slots'),
       faults,

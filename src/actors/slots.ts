@@ -33,8 +33,8 @@ type Claims = {
   listed: boolean
 }
 
-/** Slots nobody holds; `limit` bounds them across plans. */
-export const slots = (limit: number): Slots => {
+/** Slots nobody holds; `limit` bounds them across plans, and none is granted while `mayGrant` says no. */
+export const slots = (limit: number, mayGrant: () => boolean = () => true): Slots => {
   const plans = new Map<string, Claims>()
   let turns: string[] = []
   let held = 0
@@ -109,7 +109,7 @@ export const slots = (limit: number): Slots => {
       list(plan, of)
     },
     grant: () => {
-      while (held < limit && turns.length > 0) {
+      while (held < limit && mayGrant() && turns.length > 0) {
         const plan = turns.shift() as string
         const of = plans.get(plan)
         if (!of) continue
@@ -124,7 +124,7 @@ export const slots = (limit: number): Slots => {
       return undefined
     },
     couldGrant: () => {
-      if (held >= limit) return false
+      if (held >= limit || !mayGrant()) return false
       return turns.some((plan) => {
         const of = plans.get(plan)
         return of !== undefined && canGrant(of)

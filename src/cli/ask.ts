@@ -45,15 +45,15 @@ const read = async (
   }
 }
 
-/** Whether an answer was taken: a person whose answer a full disk does not take is asked again. */
+/** Whether an answer was dealt with: a person whose answer a full disk does not take is asked again; one that comes too late is told so. */
 const isTaken = async (asked: Promise<unknown>): Promise<boolean> => {
   try {
     await asked
     return true
   } catch (error) {
-    if (!isTenutoError(error, 'STORE_FULL')) throw error
+    if (!isTenutoError(error, 'STORE_FULL') && !isTenutoError(error, 'WRONG_STATE')) throw error
     complain(`${error.message}; ${error.hint}`)
-    return false
+    return isTenutoError(error, 'WRONG_STATE')
   }
 }
 

@@ -6,6 +6,7 @@ import { operator } from '../process.ts'
 import {
   countStates,
   type JobProgress,
+  onlyQueued,
   type Progress,
   progressOf,
   progressStore,
@@ -84,7 +85,8 @@ const followOnce = async (
       ? () => {}
       : systemClock.setTimeout(() => over.abort('timeout'), options.timeoutMs)
   options.signal?.addEventListener('abort', () => over.abort('signal'))
-  let stuck = await stuckAt(source, progress)
+  // A person who can be asked is asked at once, also where no answer would be one.
+  let stuck = await stuckAt(source, progress, !on.asks)
   try {
     if (stuck === undefined && EXIT_OF[progress.state] === undefined) {
       for await (const event of source.events({ plan, after: history, signal: over.signal })) {
@@ -92,7 +94,7 @@ const followOnce = async (
         const { changes } = store.getSnapshot().context
         for (const { job } of changes) if (job) await addDetail(source, progress, job)
         view.event(event, changes)
-        stuck = await stuckAt(source, progress)
+        stuck = await stuckAt(source, progress, !on.asks)
         if (stuck !== undefined || EXIT_OF[progress.state] !== undefined) break
       }
     }
@@ -111,10 +113,15 @@ const followOnce = async (
  * Whether only somebody who is asked can lead on. One commit is several events: what stands still between two of them, but did not
  * when they were committed, goes on.
  */
-const stuckAt = async (source: Source, progress: Progress): Promise<ReturnType<typeof standstill>> => {
-  if (standstill(progress) === undefined) return undefined
+const stuckAt = async (
+  source: Source,
+  progress: Progress,
+  patient: boolean,
+): Promise<ReturnType<typeof standstill>> => {
+  // Until when something waits is not among the events.
+  if (standstill(progress, false) === undefined && !onlyQueued(progress)) return undefined
   const plan = await source.catalog.plan(progress.id)
-  return standstill(progressOf(plan, await source.catalog.jobs(progress.id)))
+  return standstill(progressOf(plan, await source.catalog.jobs(progress.id)), patient)
 }
 
 /** A job before anything happened to it. */
@@ -223,7 +230,9 @@ const lastWords = async (
           : `${id} is quarantined.  go on: tenuto continue ${id}${homeFlag}${then}`,
       )
   }
-  if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
+  if (exit === 11 && progress.state !== 'paused')
+    on.talk(`${id} waits: nothing new starts in this home.  go on: tenuto daemon resume${homeFlag}`)
+  else if (exit === 11) on.talk(`${id} is paused.  go on: tenuto continue ${id}${homeFlag}${then}`)
 }
 
 /** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */

@@ -11,6 +11,7 @@ import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
 import { connectHome, type HomeClient } from '../http/client.ts'
+import { type ModeOrder, type ModeReceipt, modeInWords, readMode } from '../mode.ts'
 import { operator } from '../process.ts'
 import type {
   Catalog,
@@ -117,6 +118,8 @@ const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
   const name = asked.do === 'retry' ? 'retry --failed' : asked.do
   if (isOfPlans && job !== null)
     throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
+  if (asked.do === 'retry' && asked.downstream && job === null)
+    throw new TenutoError('USAGE', { what: `--downstream goes with a job; ${plan} is a plan` })
   if (OF_JOBS.has(asked.do) && job === null)
     throw new TenutoError('USAGE', { what: `${asked.do} takes a job; ${plan} is a plan` })
 }
@@ -204,6 +207,40 @@ export const settleLetter = async (
   } finally {
     await runtime.stop()
   }
+}
+
+/** Orders a mode of a home: of its holder, or by taking it for as long as that takes. `held`: somebody has heard it. */
+export const orderMode = async (
+  home: string,
+  what: ModeOrder,
+  why: string | undefined,
+): Promise<ModeReceipt & Readonly<{ held: boolean }>> => {
+  const order = { do: what, by: operator(), ...(why === undefined ? {} : { why }) }
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      return { ...(await holder.order(order)), held: true }
+    } finally {
+      holder.close()
+    }
+  }
+  const runtime = await hold(home, {
+    resume: false,
+    starts: false,
+    sweepMs: 0,
+    command: `tenuto daemon ${what}`,
+  })
+  try {
+    return { ...(await runtime.order(order)), held: false }
+  } finally {
+    await runtime.stop()
+  }
+}
+
+/** Refuses to run anything here while somebody has ordered that nothing starts. @throws {TenutoError} `HOME_PAUSED`. */
+export const refusePaused = (home: string): void => {
+  const mode = readMode(homePaths(home).mode)
+  if (mode.mode !== 'running') throw new TenutoError('HOME_PAUSED', { home, mode: modeInWords(mode) })
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */

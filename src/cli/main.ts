@@ -19,10 +19,8 @@ import type { UpFlags } from './up.ts'
 
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
-  daemon: '`tenuto ls` shows the plans',
   watch: '`tenuto resume` follows what has not ended',
   inspect: '`tenuto machines` draws the machines',
-  service: '`tenuto run FILE` runs a plan in the foreground',
 }
 
 const asksJson = process.argv.includes('--json')
@@ -118,15 +116,29 @@ sub('resume [ref]', 'take up what has not ended')
 sub('up', 'serve the home: take up what has not ended, and run what is submitted')
   .option('--max-parallel <n>', 'attempts at once, across all plans')
   .option('--detach', 'in the background; returns when it answers')
+  .option('--no-parent', 'one process alone, which nothing starts again when it dies')
+  .addOption(new Option('--worker').hideHelp())
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
   .option('--port <n>', 'where the API listens (7717); 0 picks a port')
   .option('--host <host>', 'the address it listens on (127.0.0.1)')
   .option('--allow-remote', 'let other machines reach it: nothing is encrypted')
-  .action(does(async (flags) => (await import('./up.ts')).up(flags as UpFlags)))
+  .action(
+    does(async (flags) =>
+      flags['worker'] || flags['detach'] || flags['parent'] === false
+        ? (await import('./up.ts')).up(flags as UpFlags)
+        : (await import('./parent.ts')).parent(flags),
+    ),
+  )
 sub('down', 'stop the daemon of the home; attempts run on')
-  .addOption(new Option('--drain').hideHelp())
+  .option('--drain', 'let what runs end first; nothing new starts meanwhile')
   .action(does(async (flags) => (await import('./up.ts')).down(flags)))
+sub('daemon <what>', 'pause: start nothing new; drain: and take no plan in; resume: let all go on')
+  .option('--reason <text>', 'why; kept with the order, and shown')
+  .action(does(async (flags, what: string) => (await import('./daemon.ts')).daemon(what, flags)))
+sub('service', 'print a unit with which systemd keeps the daemon of this home').action(
+  does(async (flags) => (await import('./unit.ts')).unit(flags)),
+)
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )
@@ -217,6 +229,7 @@ sub('version', 'say which build this is').action(
 /** What commander says of wrong usage, in our words. */
 const usage = (error: CommanderError): unknown => {
   if (error.exitCode === 0) return undefined
+  if (error.message === '(outputHelp)') return new TenutoError('USAGE', { what: 'a command is missing' })
   const text = error.message.replace(/^error: /, '').replace(/\n/g, ' ')
   return new TenutoError('USAGE', { what: text })
 }

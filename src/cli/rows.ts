@@ -119,7 +119,11 @@ export const oneJobLines = (
     ['kind', plain(job.kind)],
     ['since', since],
     ...(job.prompt === undefined ? [] : [['asks', plain(job.prompt)]]),
-    ...(job.prompt === undefined || job.wake_at === null ? [] : [['until', `${job.wake_at.slice(0, 19)}Z`]]),
+    ...(job.prompt === undefined || job.wake_at === null
+      ? []
+      : [
+          ['until', `${job.wake_at.slice(0, 19)}Z${Date.parse(job.wake_at) <= now ? ', which is over' : ''}`],
+        ]),
     ...(job.optional ? [['optional', 'its failure does not fail the plan']] : []),
     ...(needs.length > 0 ? [['needs', needs.join(', ')]] : []),
     ...(job.outputs === null ? [] : [['outputs', spelled(JSON.stringify(job.outputs))]]),

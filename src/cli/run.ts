@@ -20,6 +20,7 @@ import {
   homeOf,
   type Runtime,
   readingOf,
+  refusePaused,
   sourceOf,
 } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
@@ -65,6 +66,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     }
   }
   if (flags.detach) throw new TenutoError('NO_DAEMON', { home })
+  refusePaused(home)
   const serve = await withInspector(await loadServing(on), flags, on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
@@ -129,6 +131,7 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     if (ref !== undefined) await (await readingOf(home)).resolve(ref)
     return nothingToDo(home, on)
   }
+  refusePaused(home)
   const serve = await loadServing(on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto resume' })

@@ -17,26 +17,41 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Identity } from '../attempt.ts'
 import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
-import { DAEMON, homeHeld, noAnswer } from '../holder.ts'
+import { DAEMON, homeHeld, noAnswer, readHolder } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
+import { modeInWords } from '../mode.ts'
+import { identityOf, isAlive, sendSignal } from '../process.ts'
 import { UNSETTLED } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
+import { drain } from './draining.ts'
 import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { writeTalk } from './output.ts'
+import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
-export type UpFlags = Globals & InspectFlags & TcpFlags & Readonly<{ maxParallel?: string; detach?: boolean }>
+export type UpFlags = Globals &
+  InspectFlags &
+  TcpFlags &
+  Readonly<{
+    maxParallel?: string
+    detach?: boolean
+    /** False: nothing starts it again. */
+    parent?: boolean
+    /** Started by a parent, which is told how it is. */
+    worker?: boolean
+  }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** A daemon that was started in the background answers within this, or says why not. */
@@ -44,9 +59,20 @@ const ANSWERS_WITHIN_MS = 30_000
 /** A daemon finishes a commit and lets go of its home within this. */
 const STOPS_WITHIN_MS = 30_000
 const LOOK_MS = 20
+const INTERRUPTED = 9
 
-/** Serves a home until a signal comes; answers the exit code. */
+/** Serves a home until a signal comes, or its parent goes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
+  const line = flags.worker ? parentLine() : undefined
+  try {
+    return await serving(flags, line)
+  } catch (error) {
+    line?.failed(error)
+    throw error
+  }
+}
+
+const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
   const tcp = tcpOf(flags)
@@ -54,9 +80,9 @@ export const up = async (flags: UpFlags): Promise<number> => {
   inspectPortOf(flags)
   if (flags.detach) return detach(home, flags, on)
   await checkTcp(home, tcp)
-  const stop = signalled()
-  const serving = await loadServing(on)
-  const serve = await withInspector((runtime) => serving(runtime, tcp), flags, on)
+  const stop = Promise.race([signalled(), ...(line ? [line.gone] : [])]).then(() => line?.stopping())
+  const serveAt = await loadServing(on)
+  const serve = await withInspector((runtime) => serveAt(runtime, tcp), flags, on)
   const runtime = await hold(home, {
     command: DAEMON,
     analytics: true,
@@ -64,14 +90,17 @@ export const up = async (flags: UpFlags): Promise<number> => {
   })
   runtime.onStorage((storage) => on.talk(storageInWords(storage)))
   try {
+    if (line) runtime.describe({ parent_pid: line.pid, ...startOf(line.pid) })
     const served = await serve(runtime)
     try {
       const open = await runtime.catalog.plans({ states: UNSETTLED, limit: 1_000 })
       const live = (await runtime.live()).length
+      line?.serves(runtime.counts)
       on.tell(
         on.json
           ? JSON.stringify({
               pid: process.pid,
+              parent_pid: line?.pid ?? null,
               home,
               sock: served.path,
               url: served.url,
@@ -84,7 +113,7 @@ export const up = async (flags: UpFlags): Promise<number> => {
       tellOfUrl(served.url, flags, on)
       on.talk(`run plans in it: tenuto run FILE${homeFlag(flags)}  stop it: tenuto down${homeFlag(flags)}`)
       const failure = await Promise.race([stop, runtime.failed.then((error) => ({ error }))])
-      if (failure !== null) throw failure.error
+      if (failure) throw failure.error
       const left = (await runtime.live()).length
       if (left > 0)
         on.talk(
@@ -102,12 +131,17 @@ export const up = async (flags: UpFlags): Promise<number> => {
 const running = (attempts: number): string =>
   `${counted(attempts, 'attempt')} still ${attempts === 1 ? 'runs' : 'run'}`
 
+const startOf = (pid: number): Readonly<{ parent_start?: string }> => {
+  const start = identityOf(pid)?.start
+  return start === undefined ? {} : { parent_start: start }
+}
+
 /** The first signal stops in order; one that comes when nobody listens any more ends the process as signals do. */
-const signalled = (): Promise<null> =>
+const signalled = (): Promise<void> =>
   new Promise((resolve) => {
     const heard = (): void => {
       for (const signal of STOP_SIGNALS) process.off(signal, heard)
-      resolve(null)
+      resolve()
     }
     for (const signal of STOP_SIGNALS) process.on(signal, heard)
   })
@@ -132,6 +166,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     ...(on.json ? ['--json'] : []),
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
     ...tcpArguments(flags),
+    ...(flags.parent === false ? ['--no-parent'] : []),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
     // Its error is ours.
@@ -154,12 +189,13 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       const { pid } = holder.holder
       holder.close()
       // Another may have been faster: then this one has ended, or is about to.
-      if (pid !== child.pid) break
+      const parent = readHolder(homePaths(home).daemon)?.parent_pid ?? null
+      if (pid !== child.pid && parent !== child.pid) break
       draft.keep()
       const url = urlOf(home, pid)
       on.tell(
         on.json
-          ? JSON.stringify({ pid, home, url, log: homePaths(home).log })
+          ? JSON.stringify({ pid, parent_pid: parent, home, url, log: homePaths(home).log })
           : `serving ${home} as pid ${pid}`,
       )
       tellOfUrl(url, flags, on)
@@ -273,11 +309,12 @@ const relay = (said: string, on: Screen, which = /./): void => {
 export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  if (flags.drain)
-    throw new TenutoError('NOT_YET', { what: '--drain', remedy: '`tenuto pause REF` holds a plan first' })
   const holder = await awaitHolder(home)
   if (!holder) {
     refuseUnserved(home)
+    // One whose worker has just died is about to start it again.
+    const parent = parentOf(home)
+    if (parent !== undefined) await stopParent(parent, home)
     on.tell(on.json ? JSON.stringify({ home, stopped: null }) : `nobody serves ${home}`)
     return 0
   }
@@ -291,16 +328,25 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
       remedy: '`tenuto cancel REF` stops its plan',
     })
   }
+  if (flags.drain) {
+    const drained = await drain(home, holder, on)
+    if (drained === 'interrupted') {
+      on.talk(
+        `it goes on draining, and is not stopped.  stop it now: tenuto down${homeFlag(flags)}  let all go on: tenuto daemon resume${homeFlag(flags)}`,
+      )
+      return INTERRUPTED
+    }
+    // Whoever answers now may be another than the one that was asked first.
+    return down({ ...flags, drain: false })
+  }
   const left = await liveAttempts(holder)
   const url = urlOf(home, pid)
   holder.close()
-  try {
-    process.kill(pid, 'SIGTERM')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+  const parent = parentOf(home)
+  // Told by its parent it is not started again, even if it hears nothing and must be ended.
+  sendSignal(parent?.pid ?? pid, 'SIGTERM')
   const began = systemClock.monotonic()
-  while (isHeldBy(home, pid)) {
+  while (isHeldBy(home, pid) || (parent && isAlive(parent))) {
     if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw noAnswer(home)
     await pause(LOOK_MS)
   }
@@ -314,6 +360,22 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
       `${counted(left, 'attempt')} ${left === 1 ? 'runs' : 'run'} on; adopt ${left === 1 ? 'it' : 'them'}: tenuto up${homeFlag(flags)}, or tenuto resume${homeFlag(flags)}`,
     )
   return 0
+}
+
+/** The parent of whoever holds, or held, a home; undefined when there is none that lives. */
+const parentOf = (home: string): Identity | undefined => {
+  const { parent_pid: pid, parent_start: start, boot_id: boot } = readHolder(homePaths(home).daemon) ?? {}
+  if (pid === undefined || pid === null || start === undefined || boot === undefined) return undefined
+  return isAlive({ pid, start, boot }) ? { pid, start, boot } : undefined
+}
+
+const stopParent = async (parent: Identity, home: string): Promise<void> => {
+  sendSignal(parent.pid, 'SIGTERM')
+  const began = systemClock.monotonic()
+  while (isAlive(parent)) {
+    if (systemClock.monotonic() - began > STOPS_WITHIN_MS) throw noAnswer(home)
+    await pause(LOOK_MS)
+  }
 }
 
 const liveAttempts = async (holder: HomeClient): Promise<number> => {
@@ -346,6 +408,9 @@ export const status = async (flags: Globals): Promise<number> => {
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
     if (url !== null) on.tell(`url       ${url}`)
+    // A holder of an earlier build does not say.
+    if (daemon.mode !== undefined && daemon.mode !== 'running')
+      on.tell(`mode      ${modeInWords(daemon)}; go on: tenuto daemon resume${homeFlag(flags)}`)
     on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
     on.tell(`plans     ${inWords(counts.plans)}`)
     on.tell(`jobs      ${inWords(counts.jobs)}`)

@@ -10,6 +10,7 @@ import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { noAnswer } from '../holder.ts'
+import type { ModeReceipt } from '../mode.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
@@ -72,6 +73,7 @@ export type HomeClient = Readonly<{
    * @throws {TenutoError} `WRONG_STATE` when the home is served on its socket alone.
    */
   link: () => Promise<LinkShape>
+  order: Runtime['order']
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
   gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
@@ -376,6 +378,12 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     explain: (plan, job) =>
       get<ExplainShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/explain`),
     version: () => get<VersionShape>('/version'),
+    order: async ({ do: what, by, why, untilStop }) =>
+      json<ModeReceipt>(
+        await ask('POST', `${BASE}/daemon/${what}`, {
+          body: { by, reason: why, ...(untilStop === undefined ? {} : { until_stop: untilStop }) },
+        }),
+      ),
     sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
     gc: async ({ dryRun, olderThanMs, keep } = {}) => {
       const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep }

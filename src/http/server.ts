@@ -51,7 +51,13 @@ const CLIENT = /^(tenuto [ -~]{1,100})$/
 const CLOSE_MS = 1_000
 
 const loading = () =>
-  Promise.all([import('fastify'), import('./plans.ts'), import('./events.ts'), import('./letters.ts')])
+  Promise.all([
+    import('fastify'),
+    import('./plans.ts'),
+    import('./events.ts'),
+    import('./letters.ts'),
+    import('./daemon.ts'),
+  ])
 let loaded: ReturnType<typeof loading> | undefined
 
 /** Loads all that serving needs, now or for a later request; after that its files may go away. */
@@ -154,8 +160,13 @@ const application = async (
   { runtime, streaming, log, access: way }: Shared,
   { entrance, options }: Readonly<{ entrance: Entrance; options: Partial<FastifyServerOptions> }>,
 ): Promise<FastifyInstance> => {
-  const [{ fastify }, { commandRoutes, readingRoutes, submitRoute }, { eventRoute }, { letterRoutes }] =
-    await loadServer()
+  const [
+    { fastify },
+    { commandRoutes, readingRoutes, submitRoute },
+    { eventRoute },
+    { letterRoutes },
+    { daemonRoutes },
+  ] = await loadServer()
   let closing = false
   const app: FastifyInstance = fastify({
     ...options,
@@ -223,6 +234,7 @@ const application = async (
       submitRoute(api, runtime)
       commandRoutes(api, runtime)
       letterRoutes(api, runtime)
+      daemonRoutes(api, runtime)
       eventRoute(api, runtime, streaming)
       linkRoute(api, way)
     },

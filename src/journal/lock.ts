@@ -16,7 +16,7 @@ export type Hold = Readonly<{
    * Says more about the holder, once it is known.
    * @throws {TenutoError} `HOME_GONE`; `STOPPED` when it was given up.
    */
-  describe: (more: Partial<Pick<HolderRecord, 'url' | 'sock'>>) => void
+  describe: (more: Partial<Pick<HolderRecord, 'url' | 'sock' | 'parent_pid' | 'parent_start'>>) => void
   /** Writes `daemon.json` again where it is gone or is another's; whether it was. What a full disk does not take is left for the next time. */
   renew: () => boolean
   /** How the home has gone from where it was taken, if it has. */

@@ -287,7 +287,9 @@ const job = setup({
     isLost: ({ context }) => context.policy.gate === undefined,
     isAnswer: ({ context, event }) =>
       context.policy.gate !== undefined &&
-      (event as Of<'approve.requested' | 'reject.requested'>).generation === context.generation,
+      (event as Of<'approve.requested' | 'reject.requested'>).generation === context.generation &&
+      // The timer may come late: nobody was there when its moment passed.
+      (context.approvalAt === undefined || event.at < context.approvalAt),
     isUnanswered: ({ context, event }) => isUnanswered(context, event),
     isApprovedUnanswered: ({ context, event }) =>
       isUnanswered(context, event) && context.policy.gate?.onTimeout === 'approve',

@@ -18,6 +18,7 @@ import type { Random } from '../ids.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Hold } from '../journal/lock.ts'
 import type { Durability } from '../journal/sqlite.ts'
+import type { Mode, ModeReceipt, Order } from '../mode.ts'
 import type { GcOptions, RetentionOptions } from '../retention.ts'
 import type { ExplainShape } from '../views/explain.ts'
 import type {
@@ -170,6 +171,13 @@ export type Runtime = Readonly<{
   explain: (plan: string, job: string | null) => Promise<ExplainShape>
   /** What holds the home, and what it holds. */
   state: () => Promise<StateShape>
+  /** Whether anything new starts in the home, and plans are taken in. */
+  mode: () => Mode
+  /**
+   * Orders another mode of the home, which outlives this process; resolves when it is on the disk, and nothing more is started that it
+   * forbids. Idempotent.
+   */
+  order: (order: Order) => Promise<ModeReceipt>
   /** Whether commits can be made, and since when not. */
   storage: () => StorageShape
   /** Tells when commits can be made no more, and when they can be made again; returns how to be told no more. */

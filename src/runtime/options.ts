@@ -13,6 +13,7 @@ import {
   wrongIn,
 } from '../checks.ts'
 import { TenutoError } from '../errors.ts'
+import { MODE_ORDERS } from '../mode.ts'
 
 const atLeast =
   (least: number): Check =>
@@ -58,6 +59,8 @@ const COMMAND: Keys = {
   downstream: aBoolean,
   failed: aBoolean,
 }
+
+const ORDER: Keys = { do: oneOf(MODE_ORDERS), by: text, why: text, untilStop: aBoolean }
 
 const refuse = (wrong: readonly string[]): void => {
   if (wrong.length > 0) throw new TenutoError('USAGE', { what: wrong.join('; '), all: wrong })
@@ -107,6 +110,12 @@ export const checkEventsQuery = (query: unknown): void => refuse(wrongIn('the qu
  * @throws {TenutoError} `USAGE` with every mistake.
  */
 export const checkCommand = (asked: unknown): void => refuse(wrongIn('the command', asked, COMMAND, ['do']))
+
+/**
+ * Checks what is ordered of a home.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkOrder = (order: unknown): void => refuse(wrongIn('the order', order, ORDER, ['do']))
 
 /**
  * Checks how a plan is submitted.

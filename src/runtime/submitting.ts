@@ -31,6 +31,8 @@ export type SubmittingPorts = Readonly<{
   handlers: Readonly<Record<string, Handler>>
   /** Whether the id is in use by something that is about to be removed. */
   isUsed: (plan: string) => boolean
+  /** @throws {TenutoError} `DRAINING` while no plan is taken in. */
+  refuseNew: () => void
   command: Runtime['command']
 }>
 
@@ -44,7 +46,8 @@ export type Submitting = Readonly<{
 
 /** Takes plans in. */
 export const submitting = (ports: SubmittingPorts): Submitting => {
-  const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, command } = ports
+  const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, refuseNew, command } =
+    ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
   const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
@@ -69,6 +72,7 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       base: isAbsolute(base) ? base : resolve(base),
       submittedAt: clock.now(),
     }
+    refuseNew()
     await host.submit({ row, definition })
     return handle(id, false)
   }

@@ -146,8 +146,19 @@ const ending = ({ n, outcome, code, signal, error }: AttemptShape): string => {
 /** What keeps everything of a home from going on; empty while somebody runs it and can write. */
 const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
   const { holder, pid, storage, mode, modeReason, modeSince } = holding
+  const heldBack =
+    mode === 'running'
+      ? []
+      : [
+          fact(`the home is ${mode}${modeReason === null ? '' : `: ${modeReason}`}, and nothing new starts`, {
+            since: modeSince,
+            change: 'somebody lets it go on',
+            command: 'tenuto daemon resume',
+          }),
+        ]
   if (holder === 'none')
     return [
+      ...heldBack,
       fact('nobody runs the plans of this home', {
         change: 'somebody takes it up',
         command: `tenuto resume ${plan.id}`,
@@ -169,14 +180,7 @@ const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
         command: 'tenuto status',
       }),
     ]
-  if (mode === 'running') return []
-  return [
-    fact(`the daemon is ${mode}${modeReason === null ? '' : `: ${modeReason}`}, and starts nothing`, {
-      since: modeSince,
-      change: 'somebody lets it go on',
-      command: 'tenuto daemon resume',
-    }),
-  ]
+  return heldBack
 }
 
 const refOf = ({ plan }: Evidence, job: string): string => `${plan.id}/${job}`

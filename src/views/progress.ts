@@ -144,18 +144,34 @@ export const countStates = (progress: Progress): ReadonlyMap<string, number> => 
   return counts
 }
 
+/** Whether every job that wants to start is kept from it by an order to its home; events do not say that, only rows do. */
+const isHeldBack = ({ jobs }: Progress): boolean =>
+  [...jobs.values()].every(
+    ({ state, reason }) => state !== 'queued' || reason === 'paused' || reason === 'draining',
+  )
+
+/** Whether nothing moves but what is about to start, if it may. */
+export const onlyQueued = (progress: Progress): boolean => {
+  const states = countStates(progress)
+  return states.has('queued') && !['running', 'stopping', 'backoff'].some((state) => states.has(state))
+}
+
 /**
- * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan. Undefined while anything moves:
- * running attempts end first, unless the plan was set aside, and a retry that is due comes by itself.
+ * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan or a home that starts nothing. Undefined
+ * while anything moves: running attempts end first, unless the plan was set aside, and a retry that is due comes by itself. So does the
+ * end of a wait for an answer that has one, for whoever is `patient`.
  */
-export const standstill = (progress: Progress): 'person' | 'paused' | undefined => {
+export const standstill = (progress: Progress, patient = true): 'person' | 'paused' | undefined => {
   if (progress.isAside) return 'person'
   const states = countStates(progress)
   if (states.has('running') || states.has('stopping')) return undefined
   if (progress.state === 'quarantined') return 'person'
   if (progress.state === 'paused') return 'paused'
-  if (progress.state !== 'running' || states.has('queued') || states.has('backoff')) return undefined
+  if (progress.state !== 'running' || states.has('backoff')) return undefined
+  if (states.has('queued')) return isHeldBack(progress) ? 'paused' : undefined
   if (!states.has('waiting')) return undefined
+  const waiting = [...progress.jobs.values()].filter(({ state }) => state === 'waiting')
+  if (patient && waiting.some(({ wakeAt }) => wakeAt !== null)) return undefined
   // What is not waited for by any need is about to be released, or skipped.
   const isOn = ({ state, needs }: JobProgress): boolean =>
     state === 'held' && Object.keys(needs).every((name) => isJobEnd(progress.jobs.get(name)?.state ?? ''))

@@ -6,6 +6,7 @@ import type { Build } from '../build.ts'
 import type { Figures, Numbers } from '../guest.ts'
 import type { DeadLetterRow, JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
+import type { ModeName } from '../mode.ts'
 
 /** Which build this is. */
 export type BuildShape = Readonly<{
@@ -156,6 +157,11 @@ export type StateShape = Readonly<{
     started_at: string
     /** What it calls itself: `tenuto up`, `tenuto run`, a program. */
     command: string
+    /** `running`, `paused` or `draining`; and, of an order, why, since when and by whom. */
+    mode: ModeName
+    reason: string | null
+    since: string | null
+    by: string | null
   }>
   counts: Readonly<{
     plans: Counts
@@ -301,15 +307,15 @@ export const planShape = (head: PlanHead, counts: Counts, generation: number): P
   error: head.aside,
 })
 
-/** Why a job waits. A queued job of a plan that is not running waits for the plan. */
-const reasonIn = (plan: Pick<PlanHead, 'state'>, row: JobRow): string | null => {
+/** Why a job waits. A queued job of a plan that is not running waits for the plan, and in a home where nothing starts, for that. */
+const reasonIn = (plan: Pick<PlanHead, 'state'>, row: JobRow, mode: ModeName): string | null => {
   if (row.state !== 'queued') return row.reason
   if (plan.state === 'paused') return 'paused'
   if (plan.state === 'quarantined') return 'quarantined'
-  return row.reason
+  return mode === 'running' ? row.reason : mode
 }
 
-/** A job of a plan. */
+/** A job of a plan, in a home of this mode. */
 export const jobShape = (
   plan: Pick<PlanHead, 'state'>,
   row: JobRow,
@@ -321,12 +327,13 @@ export const jobShape = (
   }>,
   outputs: Json,
   wakeAt: number | null,
+  mode: ModeName,
 ): JobShape => ({
   plan: row.plan,
   name: row.name,
   kind: definition.kind,
   state: row.state,
-  reason: reasonIn(plan, row),
+  reason: reasonIn(plan, row, mode),
   generation: row.generation,
   attempt: row.attempt,
   needs: definition.needs,

@@ -223,3 +223,16 @@ test('a letter to a plan that is not there can only be discarded', async () => {
   expect(await letters(life)).toEqual([])
   expect(await failure(life.host().settleLetter(1, 'discard', {}))).toBe('LETTER_NOT_FOUND')
 })
+
+test('a letter to a plan that has ended can only be discarded: nothing would come of it', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {} }))
+  await mailed(life, [planAddress(PLAN), { type: 'weather.changed', at: 1 }])
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+
+  expect(await failure(life.host().settleLetter(1, 'redeliver', {}))).toBe('WRONG_STATE')
+  await life.host().settleLetter(1, 'discard', {})
+
+  expect(await letters(life)).toEqual([])
+})

@@ -95,6 +95,21 @@ test.each([
   },
 )
 
+test('an answer after its time is none, also where nobody was there when the time passed', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ gate: gate({ timeoutMs: 60_000 }), ship: { needs: ['gate'] } }))
+  await life.host().stop()
+  await life.clock.advance(60_000)
+  await life.restart({ takesUp: false })
+
+  expect((await answer(life, 'approve')).taken).toBe(false)
+  await life.clock.advance(0)
+  await life.quiet()
+
+  expect(await life.job('gate')).toMatchObject({ state: 'failed', reason: 'approval-denied' })
+  expect(life.attempts.started()).toEqual([])
+})
+
 test('an answer is to the question of its generation: after a retry it is asked again, and an old answer counts for nothing', async () => {
   const life = await openLife()
   await life.submit(planOf({ gate: gate(), ship: { needs: ['gate'] } }))

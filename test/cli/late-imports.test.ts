@@ -19,6 +19,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/http/server.ts: ./plans.ts': 'once, by loadServer',
   'src/http/server.ts: ./events.ts': 'once, by loadServer',
   'src/http/server.ts: ./letters.ts': 'once, by loadServer',
+  'src/http/server.ts: ./daemon.ts': 'once, by loadServer',
   'src/log.ts: pino': 'first when the home is opened, and always by this file',
 }
 

@@ -23,7 +23,7 @@ test('a daemon has analytics, which it serves, and which is gone when the daemon
   file('p.yaml', PLAN)
   const foreground = await run('run', 'p.yaml')
   expect([foreground.code, existsSync(join(home, 'analytics.db'))]).toEqual([1, false])
-  const daemon = start('up')
+  const daemon = start('up', '--no-parent')
   await daemon.heard('serving')
   expect((await run('run', 'p.yaml')).code).toBe(1)
 

@@ -158,7 +158,7 @@ test('a journal whose write-ahead log is lost names the command that goes on fro
   const ledger = () => (existsSync(join(folder, 'ledger')) ? read('ledger') : '')
   await expect.poll(ledger, { timeout: 20_000 }).toBe('a\nb\n')
   await run('down')
-  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  const { pid } = JSON.parse((await run('up', '--detach', '--no-parent', '--json')).out) as { pid: number }
   writeFileSync(join(folder, 'go'), '')
   await run('resume', id)
   process.kill(pid, 'SIGKILL')

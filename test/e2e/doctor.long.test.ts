@@ -202,7 +202,7 @@ test('a journal of another schema is called so by whoever meets it, and a number
 
 test('a daemon.json that lacks what a holder writes is called so, and nothing is made up', async () => {
   const { start, run, home } = openFolder()
-  const holder = start('up')
+  const holder = start('up', '--no-parent')
   await holder.heard('serving')
   writeFileSync(join(home, 'daemon.json'), JSON.stringify({ pid: holder.child.pid }))
 

@@ -110,7 +110,7 @@ test('a job survives ten kill -9 of its daemon: one attempt, one process, each l
   const text =
     'echo $$ > up; i=0; until test -e go; do i=$((i+1)); echo line $i; sleep 0.05; done; : > ended; sleep 0.05'
   file('p.yaml', JSON.stringify({ plan: 'v1', name: 'p', jobs: { a: { run: text } } }))
-  let daemon = start('up')
+  let daemon = start('up', '--no-parent')
   await daemon.heard('serving')
   const plan = (await run('run', 'p.yaml', '--detach')).out.trim()
   await fileThere(join(folder, 'up'))
@@ -124,7 +124,7 @@ test('a job survives ten kill -9 of its daemon: one attempt, one process, each l
       writeFileSync(join(folder, 'go'), '')
       await fileThere(exit)
     }
-    daemon = start('up')
+    daemon = start('up', '--no-parent')
     await daemon.heard('serving')
     // The first are killed as soon as they serve, the others when they have said what they found.
     const told = Math.max(0, kills - 5)

@@ -9,7 +9,7 @@ const PLAN = 'plan: v1\nname: p\njobs:\n  a: { run: "while ! test -e go; do slee
 
 test('a holder that does not answer is named, with what lets it go on; then it does', async () => {
   const { start, run } = openFolder()
-  const holder = start('up')
+  const holder = start('up', '--no-parent')
   await holder.heard('serving')
   const { pid } = holder.child
 
@@ -28,7 +28,7 @@ test('a holder that does not answer is named, with what lets it go on; then it d
 test('down ends a daemon whose runner was stopped, and what runs is adopted by the next', async () => {
   const { start, run, home, file } = openFolder()
   file('p.yaml', PLAN)
-  const holder = start('up')
+  const holder = start('up', '--no-parent')
   await holder.heard('serving')
   await run('run', 'p.yaml', '--detach')
   await expect.poll(async () => (await run('show', 'p/a')).out, { timeout: 20_000 }).toContain('running')

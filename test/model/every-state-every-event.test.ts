@@ -152,8 +152,11 @@ const jobOpinion = (s: string, c: JobContext, e: JobEvent): Opinion => {
     ...c,
     approvalAt: gate?.timeoutMs === undefined ? undefined : at + gate.timeoutMs,
   })
-  const answers = (e: { generation: number }): boolean =>
-    s === 'waiting' && gate !== undefined && e.generation === c.generation
+  const answers = (e: { generation: number; at: number }): boolean =>
+    s === 'waiting' &&
+    gate !== undefined &&
+    e.generation === c.generation &&
+    e.at < (c.approvalAt ?? e.at + 1)
   switch (e.type) {
     case 'recovered': {
       const asks = standing(s, c)
@@ -298,6 +301,7 @@ const jobEvents = (c: JobContext): readonly JobEvent[] => [
   ...(['approve.requested', 'reject.requested'] as const).flatMap((type): JobEvent[] => [
     { type, at: AT, generation: c.generation, shown: 'Ship it?' },
     { type, at: AT, generation: c.generation - 1, shown: 'Ship it?' },
+    { type, at: LATE, generation: c.generation, shown: 'Ship it?' },
   ]),
   { type: 'withdrawn', at: AT, reason: 'need-failed' },
   { type: 'withdrawn', at: AT, reason: 'on-failure-stop' },

@@ -1,0 +1,81 @@
+/**
+ * Letting what runs in a home come to its end before its daemon is stopped.
+ */
+import { pause } from '../clock.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { HomeClient } from '../http/client.ts'
+import { operator } from '../process.ts'
+import { UNSETTLED } from '../states.ts'
+import { awaitHolder } from './home.ts'
+import type { Screen } from './screen.ts'
+import { named } from './unheld.ts'
+import { counted } from './words.ts'
+
+const LOOK_MS = 250
+const PLANS_MAX = 1_000
+
+/** How waiting ended: nothing runs any more; a signal ended the waiting; nobody is there any more to be stopped. */
+export type Drained = 'drained' | 'interrupted' | 'gone'
+
+/**
+ * Lets a home drain for a stop, and waits until no attempt lives, also over restarts of its daemon. Says what is left when that changes.
+ * @throws {TenutoError} `WRONG_STATE` when somebody has ordered otherwise meanwhile.
+ */
+export const drain = async (home: string, first: HomeClient, on: Screen): Promise<Drained> => {
+  const interrupted = new AbortController()
+  const stop = (): void => interrupted.abort()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
+  let holder: HomeClient | undefined = first
+  let said = ''
+  try {
+    await first.order({ do: 'drain', untilStop: true, by: operator() })
+    for (;;) {
+      if (holder === undefined) return 'gone'
+      const left = await look(holder, home)
+      if (left === 0) return 'drained'
+      if (left !== undefined && left !== said) on.talk(left)
+      said = left ?? said
+      if (left !== undefined) await pause(LOOK_MS, interrupted.signal)
+      if (interrupted.signal.aborted) return 'interrupted'
+      if (left !== undefined) continue
+      holder.close()
+      holder = await awaitHolder(home)
+    }
+  } finally {
+    holder?.close()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
+  }
+}
+
+/** What still runs, in a sentence; 0 when nothing does, undefined when there was no answer. */
+const look = async (holder: HomeClient, home: string): Promise<string | 0 | undefined> => {
+  try {
+    const { daemon, counts } = await holder.state()
+    if (daemon.mode !== 'draining')
+      throw new TenutoError('WRONG_STATE', {
+        ref: home,
+        state: daemon.mode,
+        what: 'somebody has ended the draining, and it is not stopped',
+        remedy: '`tenuto down` stops it as it is, `tenuto down --drain` drains it again',
+      })
+    const busy = (counts.jobs['running'] ?? 0) + (counts.jobs['stopping'] ?? 0)
+    // A job whose attempt is about to be started has no process yet; a process may be of no job any more.
+    const left = Math.max(busy, counts.attempts_live)
+    if (left === 0) return 0
+    const names = await busyJobs(holder)
+    return `draining: ${counted(left, 'attempt')} left${names.length === 0 ? '' : ` (${named(names)})`}`
+  } catch (error) {
+    if (isTenutoError(error, 'NO_DAEMON') || isTenutoError(error, 'STOPPED')) return undefined
+    throw error
+  }
+}
+
+const busyJobs = async ({ catalog }: HomeClient): Promise<readonly string[]> => {
+  const plans = await catalog.plans({ states: UNSETTLED, limit: PLANS_MAX })
+  const busy = plans.filter(({ counts }) => (counts['running'] ?? 0) + (counts['stopping'] ?? 0) > 0)
+  const jobs = await Promise.all(busy.map(({ id }) => catalog.jobs(id)))
+  return jobs
+    .flat()
+    .filter(({ state }) => state === 'running' || state === 'stopping')
+    .map(({ plan, name }) => `${plan}/${name}`)
+}

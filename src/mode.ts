@@ -1,0 +1,156 @@
+/**
+ * The mode of a home: whether anything new may start in it, and whether plans are taken in. It is an order of a person, so that it
+ * outlives whoever carried it out: a file of the home, forced to disk before the order is acknowledged. No file means that all runs.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Clock } from './clock.ts'
+import { TenutoError } from './errors.ts'
+
+/** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
+export type ModeName = 'running' | 'paused' | 'draining'
+
+/** What may be ordered of a home. */
+export const MODE_ORDERS = ['pause', 'resume', 'drain'] as const
+/** An order to a home. */
+export type ModeOrder = (typeof MODE_ORDERS)[number]
+
+/** A mode, and who wanted it, why, and since when (ISO 8601 UTC); all null while nobody has ordered anything. */
+export type Mode = Readonly<{
+  mode: ModeName
+  reason: string | null
+  since: string | null
+  by: string | null
+}>
+
+/** What is ordered. */
+export type Order = Readonly<{
+  do: ModeOrder
+  by?: string
+  why?: string
+  /** Only of `drain`: for a stop, with which it ends. The mode from before is that of the next start. */
+  untilStop?: boolean
+}>
+
+/** What became of an order; `changed` false: things were so already. */
+export type ModeReceipt = Mode & Readonly<{ changed: boolean }>
+
+/** The mode of a home that is held. */
+export type Modes = Readonly<{
+  now: () => Mode
+  /**
+   * Puts a mode in force; on the disk before anything changes. Idempotent.
+   * @throws {TenutoError} `STORE_FULL`, `FILE_UNWRITABLE` when it cannot be written; then it is not in force.
+   */
+  order: (order: Order) => ModeReceipt
+  /** Whoever was stopped in order has come to the end of a mode that was meant until then. Idempotent. */
+  stopped: () => void
+}>
+
+/** The file: `before` is there where the mode ends with a stop, and says what comes then. */
+type Stored = Mode & Readonly<{ before?: Mode }>
+
+const RUNNING: Mode = { mode: 'running', reason: null, since: null, by: null }
+const MODE_OF: Readonly<Record<ModeOrder, ModeName>> = {
+  pause: 'paused',
+  resume: 'running',
+  drain: 'draining',
+}
+const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
+
+/** The mode of a home, from its file. One that cannot be read was an order all the same: nothing starts until it is given again. */
+export const readMode = (file: string): Mode => modeOf(readStored(file))
+
+/** Keeps the mode of a home in this file; null keeps it in memory alone. */
+export const modes = (file: string | null, clock: Pick<Clock, 'now'>): Modes => {
+  let stored: Stored = file === null ? RUNNING : readStored(file)
+  const put = (next: Stored): void => {
+    if (file !== null) keep(file, next)
+    stored = next
+  }
+  return {
+    now: () => modeOf(stored),
+    order: ({ do: what, by = null, why = null, untilStop = false }) => {
+      const mode = MODE_OF[what]
+      const isSo = stored.mode === mode && (why === null || why === stored.reason)
+      // A stop that finds an order for ever leaves it; an order for ever takes the place of one for a stop.
+      if (isSo && (stored.before === undefined || untilStop)) return { ...modeOf(stored), changed: false }
+      const since = new Date(clock.now()).toISOString()
+      const before = stored.before ?? modeOf(stored)
+      const next: Mode = mode === 'running' ? RUNNING : { mode, reason: why, since, by }
+      put(untilStop && mode === 'draining' ? { ...next, before } : next)
+      return { ...modeOf(stored), changed: true }
+    },
+    stopped: () => {
+      if (stored.before !== undefined) put(stored.before)
+    },
+  }
+}
+
+const modeOf = ({ mode, reason, since, by }: Stored): Mode => ({ mode, reason, since, by })
+
+const readStored = (file: string): Stored => {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return RUNNING
+    return unreadable(file, (error as Error).message)
+  }
+  try {
+    const found: unknown = JSON.parse(text)
+    if (isMode(found)) return found
+    return unreadable(file, 'it holds no mode')
+  } catch (error) {
+    return unreadable(file, (error as Error).message)
+  }
+}
+
+const unreadable = (file: string, why: string): Mode => ({
+  ...RUNNING,
+  mode: 'paused',
+  reason: `${file} cannot be read: ${why}`,
+})
+
+const isMode = (found: unknown): found is Stored => {
+  if (typeof found !== 'object' || found === null) return false
+  const { mode, reason, since, by, before } = found as Readonly<Record<string, unknown>>
+  return (
+    (mode === 'running' || mode === 'paused' || mode === 'draining') &&
+    [reason, since, by].every((text) => text === null || typeof text === 'string') &&
+    (before === undefined || isMode(before))
+  )
+}
+
+const keep = (file: string, stored: Stored): void => {
+  try {
+    if (stored.mode === 'running') rmSync(file, { force: true })
+    else {
+      const draft = `${file}.new`
+      writeFileSync(draft, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600, flush: true })
+      renameSync(draft, file)
+    }
+    const folder = openSync(dirname(file), 'r')
+    try {
+      fsyncSync(folder)
+    } finally {
+      closeSync(folder)
+    }
+  } catch (error) {
+    const { code, message: why } = error as NodeJS.ErrnoException
+    throw new TenutoError(
+      NO_ROOM.includes(String(code)) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
+      { path: file, why },
+      error,
+    )
+  }
+}
+
+/** A mode in a few words, as the rest of a sentence about who is in it. */
+export const modeInWords = ({ mode, reason, since, by }: Mode): string => {
+  const why = reason === null ? '' : `: ${reason}`
+  const more = [since === null ? null : `since ${since}`, by === null ? null : `by ${by}`].filter(
+    (part) => part !== null,
+  )
+  return `${mode}${more.length === 0 ? '' : ` (${more.join(', ')})`}${why}`
+}

@@ -1,0 +1,107 @@
+/**
+ * A home that is held back, as a user meets it. Broken on purpose once, and seen: a `run` in the foreground that starts in a paused home;
+ * a `down --drain` that does not wait; one that leaves its drain behind.
+ */
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { openFolder } from './tenuto.ts'
+
+const withDaemon = () => {
+  const made = openFolder()
+  onTestFinished(async () => {
+    await made.run('down')
+  })
+  const mode = async () =>
+    (JSON.parse((await made.run('status', '--json')).out) as { daemon: { mode: string; reason: string } })
+      .daemon
+  return { ...made, mode }
+}
+const GATED = `plan: v1
+name: gated
+jobs:
+  gate: { run: ': > up; while [ ! -e open ]; do sleep 0.02; done' }
+  after: { run: 'echo after >> ledger', needs: [gate] }
+`
+const QUICK = "plan: v1\nname: quick\njobs:\n  a: { run: 'true' }\n"
+const there = async (path: string): Promise<void> => {
+  await expect.poll(() => existsSync(path), { timeout: 20_000, interval: 20 }).toBe(true)
+}
+
+test('a paused home stays paused over a kill, a stop and a start, whoever would run in it, until it is resumed', async () => {
+  const { run, file, folder, home, mode } = withDaemon()
+  file('g.yaml', GATED)
+  file('q.yaml', QUICK)
+  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+
+  const paused = await run('daemon', 'pause', '--reason', 'new disk')
+  expect([paused.code, paused.out]).toEqual([0, expect.stringContaining(`${home} is paused (since `)])
+  expect(paused.out).toContain(': new disk\n')
+  const waits = await run('run', 'q.yaml')
+  expect([waits.code, waits.err]).toEqual([11, expect.stringContaining('tenuto daemon resume')])
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(async () => (await run('status')).out, { timeout: 20_000 }).toMatch(/pid (?!0)/)
+  expect((await run('status')).out).not.toContain(`pid ${pid} `)
+  expect(await mode()).toMatchObject({ mode: 'paused', reason: 'new disk' })
+  expect((await run('status')).out).toMatch(/^mode +paused .*: new disk; go on: tenuto daemon resume/m)
+  await run('down')
+
+  file('open', '')
+  for (const args of [['run', 'q.yaml'], ['resume']]) {
+    const refused = await run(...args)
+    expect([refused.code, refused.err]).toEqual([7, expect.stringContaining('is paused (since ')])
+  }
+  const again = await run('daemon', 'pause')
+  expect([again.code, again.out]).toEqual([0, expect.stringContaining('as it was already')])
+  expect(existsSync(join(folder, 'ledger'))).toBe(false)
+  expect((await run('daemon', 'resume')).code).toBe(0)
+  expect((await run('resume')).code).toBe(0)
+  expect(existsSync(join(folder, 'ledger'))).toBe(true)
+})
+
+test('down --drain says what is left, waits for it, stops, and the next start is as any other', async () => {
+  const { run, start, file, folder, mode } = withDaemon()
+  file('g.yaml', GATED)
+  file('q.yaml', QUICK)
+  await run('up', '--detach')
+  await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+
+  const down = start('down', '--drain')
+  await down.heard('draining: 1 attempt left (gated-')
+  const refused = await run('run', 'q.yaml', '--detach')
+  expect([refused.code, refused.err]).toEqual([7, expect.stringContaining('is draining')])
+  file('open', '')
+  expect((await down.said).code).toBe(0)
+  expect((await run('status')).code).toBe(5)
+  expect(existsSync(join(folder, 'ledger'))).toBe(false)
+
+  await run('up', '--detach')
+  expect((await mode()).mode).toBe('running')
+  await there(join(folder, 'ledger'))
+})
+
+test('Ctrl-C of down --drain leaves the home draining, and says so; resumed, a waiting down gives up', async () => {
+  const { run, start, file, folder, mode } = withDaemon()
+  file('g.yaml', GATED)
+  await run('up', '--detach')
+  await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+  const first = start('down', '--drain')
+  await first.heard('draining: 1 attempt left')
+
+  first.child.kill('SIGINT')
+  const [code] = (await once(first.child, 'exit')) as [number]
+  expect([code, (await first.said).err]).toEqual([9, expect.stringContaining('goes on draining')])
+  expect((await mode()).mode).toBe('draining')
+
+  const second = start('down', '--drain')
+  await second.heard('draining: 1 attempt left')
+  await run('daemon', 'resume')
+  expect(await second.said).toMatchObject({ code: 7, err: expect.stringContaining('is not stopped') })
+  expect((await mode()).mode).toBe('running')
+  file('open', '')
+})

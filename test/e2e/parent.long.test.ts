@@ -1,0 +1,186 @@
+/**
+ * The parent of a daemon, as a user meets it. What it decides is tested in test/cli/restarts.test.ts and heartbeat.test.ts.
+ */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { HolderRecord } from '../../src/holder.ts'
+import { identityOf } from '../../src/process.ts'
+import { copyBuild } from './checkout.ts'
+import { openFolder } from './tenuto.ts'
+
+const GATED = `plan: v1
+name: gated
+jobs:
+  gate: { run: 'echo begun >> ledger; : > up; while [ ! -e open ]; do sleep 0.02; done; echo ended >> ledger' }
+`
+const isThere = (pid: number): boolean => identityOf(pid) !== undefined
+const withParent = (launcher?: string) => {
+  const made = openFolder(launcher)
+  onTestFinished(async () => {
+    await made.run('down')
+  })
+  const says = (): HolderRecord | undefined => {
+    try {
+      return JSON.parse(readFileSync(join(made.home, 'daemon.json'), 'utf8')) as HolderRecord
+    } catch {
+      return undefined
+    }
+  }
+  return {
+    ...made,
+    says,
+    there: (name: string) =>
+      expect.poll(() => existsSync(join(made.folder, name)), { timeout: 20_000, interval: 20 }).toBe(true),
+    /** Another than this serves. */
+    another: (pid: number | undefined) =>
+      expect
+        .poll(() => says()?.sock !== null && says()?.pid !== undefined && says()?.pid !== pid, {
+          timeout: 30_000,
+        })
+        .toBe(true),
+  }
+}
+
+test('a daemon that is killed is started again, what runs is adopted, and down ends it and its parent', async () => {
+  const { run, start, file, says, another, there, read, unsound } = withParent()
+  file('g.yaml', GATED)
+  const up = start('up')
+  await up.heard('serving')
+  const plan = (await run('run', 'g.yaml', '--detach')).out.trim()
+  await there('up')
+  const first = says()
+
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await another(first?.pid)
+  await up.heard('SIGKILL; started again in 0.1s; what runs goes on')
+  expect(says()?.parent_pid).toBe(up.child.pid)
+  file('open', '')
+  expect((await run('resume', plan)).code).toBe(0)
+  expect(read('ledger')).toBe('begun\nended\n')
+
+  const second = says()?.pid ?? 0
+  expect((await run('down')).out).toContain(`stopped pid ${second}`)
+  expect([isThere(second), isThere(up.child.pid ?? 0)]).toEqual([false, false])
+  expect((await up.said).code).toBe(0)
+  expect(await unsound()).toEqual([])
+})
+
+test('a signal to the parent stops the daemon in order, and one to the daemon the parent', async () => {
+  const { start, says } = withParent()
+  const up = start('up')
+  await up.heard('serving')
+  up.child.kill('SIGINT')
+  expect((await up.said).code).toBe(0)
+  expect(says()).toBeUndefined()
+
+  const again = start('up')
+  await again.heard('serving')
+  process.kill(says()?.pid ?? 0, 'SIGTERM')
+  expect((await again.said).code).toBe(0)
+  expect(says()).toBeUndefined()
+})
+
+test('a daemon whose parent is killed ends in order, and leaves what runs to the next', async () => {
+  const { run, start, file, folder, says, there } = withParent()
+  file('g.yaml', GATED)
+  const up = start('up')
+  await up.heard('serving')
+  await run('run', 'g.yaml', '--detach')
+  await there('up')
+  const { pid } = says() as HolderRecord
+
+  up.child.kill('SIGKILL')
+  await once(up.child, 'exit')
+  await expect.poll(() => isThere(pid), { timeout: 20_000 }).toBe(false)
+  expect(says()).toBeUndefined()
+  file('open', '')
+  expect((await run('resume')).code).toBe(0)
+  expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe('begun\nended\n')
+})
+
+test('a daemon that dies again and again is given up, and the command says so', async () => {
+  const { start, says, another } = withParent()
+  const up = start('up')
+  for (let last: number | undefined; ; ) {
+    const next = await Promise.race([another(last).then(() => says()?.pid), up.said.then(() => undefined)])
+    if (next === undefined) break
+    last = next
+    process.kill(last, 'SIGKILL')
+  }
+
+  const { code, err } = await up.said
+  expect([code, err]).toEqual([5, expect.stringContaining('6 times within 60s, the last time by SIGKILL')])
+})
+
+test('a program that is gone from the disk is waited for, and said to be so; back, it serves again', async () => {
+  const copy = copyBuild('installed')
+  const { start, says, another } = withParent(copy.launcher)
+  const up = start('up')
+  await up.heard('serving')
+  const first = says()
+  renameSync(join(copy.root, 'dist'), join(copy.root, 'away'))
+
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await up.heard('its program may be being built')
+  renameSync(join(copy.root, 'away'), join(copy.root, 'dist'))
+  await another(first?.pid)
+})
+
+test('in the background there is a parent too, which starts it again', async () => {
+  const { run, says, another } = withParent()
+  const { pid, parent_pid: parent } = JSON.parse((await run('up', '--detach', '--json')).out) as {
+    pid: number
+    parent_pid: number
+  }
+  expect(says()).toMatchObject({ pid, parent_pid: parent })
+
+  process.kill(pid, 'SIGKILL')
+  await another(pid)
+  expect(says()?.parent_pid).toBe(parent)
+  await run('down')
+  expect(isThere(parent)).toBe(false)
+})
+
+test('down between the death of a daemon and its next start ends its parent', async () => {
+  const { run, start, says } = withParent()
+  const up = start('up')
+  await up.heard('serving')
+  const { pid } = says() as HolderRecord
+  // It cannot do anything until it goes on.
+  up.child.kill('SIGSTOP')
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(() => run('status').then(({ code }) => code)).toBe(5)
+  const down = run('down')
+  up.child.kill('SIGCONT')
+
+  expect((await down).code).toBe(0)
+  expect((await up.said).code).toBe(0)
+  expect((await run('status')).code).toBe(5)
+})
+
+test('a loop that is stuck is ended with what can be seen of it, and started again', {
+  timeout: 90_000,
+}, async () => {
+  const { start, says, another, home } = withParent()
+  const up = start('up')
+  await up.heard('serving')
+  const { pid } = says() as HolderRecord
+  // Whoever holds a home looks at this file every second; of a pipe without a writer nothing can be read, and the look never ends.
+  const path = join(home, 'daemon.json')
+  rmSync(path)
+  execFileSync('mkfifo', [path])
+
+  await up.heard('has been stuck for 1')
+  await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile(), { timeout: 20_000 }).toBe(true)
+  await another(pid)
+  const [line = ''] = readFileSync(join(home, 'watchdog.log'), 'utf8').split('\n')
+  const note = JSON.parse(line) as Record<string, unknown>
+  expect(note).toMatchObject({
+    pid,
+    last: { rss: expect.any(Number), doing: { commits: expect.any(Number) } },
+  })
+  expect(note['silent_ms']).toBeGreaterThanOrEqual(10_000)
+})
