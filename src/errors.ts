@@ -160,7 +160,20 @@ export const ERRORS = {
     exit: 5,
     http: 503,
   },
+  PORT_UNUSABLE: {
+    message: '{place} cannot be listened on: {why}',
+    hint: 'name another port with `--port N`, or let one be picked: `tenuto up --port 0`; nothing was started',
+    exit: 5,
+    http: 503,
+  },
   NOT_ALLOWED: { message: '{what}', hint: '{remedy}', exit: 6, http: 403 },
+  UNAUTHENTICATED: {
+    message: 'not authenticated: {what}',
+    hint: 'programs send the header `Authorization: Bearer TOKEN` with what the file `token` in the home holds; browsers get in by `tenuto open`',
+    exit: 6,
+    http: 401,
+  },
+  TOO_MANY: { message: '{what}', hint: '{remedy}', exit: 5, http: 429 },
   KEY_CONFLICT: {
     message: 'the key {key} belongs to plan {plan}, which was submitted with another body',
     hint: 'use another key, or submit the same plan',

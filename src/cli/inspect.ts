@@ -2,6 +2,7 @@
  * `--inspect`: the inspector beside what serves a home. Off unless it is asked for, and never a reason for anything else to fail.
  */
 import { TenutoError } from '../errors.ts'
+import type { Served } from '../http/server.ts'
 import { wordsOf } from '../observer.ts'
 import type { Runtime } from './home.ts'
 import type { Screen } from './screen.ts'
@@ -9,7 +10,7 @@ import type { Screen } from './screen.ts'
 /** The flags of `run` and `up` that ask for it; `inspectPort` is what `--inspect=PORT` says. */
 export type InspectFlags = Readonly<{ inspect?: boolean; inspectPort?: string }>
 
-type Serve = (runtime: Runtime) => Promise<Readonly<{ path: string; close: () => Promise<void> }>>
+type Serve = (runtime: Runtime) => Promise<Served>
 
 /**
  * What serves a home, with the inspector beside it if the flags ask for one. All that needs is loaded now, before a home is held.

@@ -20,7 +20,6 @@ import type { UpFlags } from './up.ts'
 /** Commands of later versions; each is refused by its name. */
 const LATER: Readonly<Record<string, string>> = {
   inspect: '`tenuto machines` draws the machines',
-  open: '`tenuto ls` shows the plans',
 }
 
 const asksJson = process.argv.includes('--json')
@@ -120,8 +119,9 @@ sub('up', 'serve the home: take up what has not ended, and run what is submitted
   .addOption(new Option('--worker').hideHelp())
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
-  .addOption(new Option('--port <n>').hideHelp())
-  .addOption(new Option('--host <host>').hideHelp())
+  .option('--port <n>', 'where the API listens (7717); 0 picks a port')
+  .option('--host <host>', 'the address it listens on (127.0.0.1)')
+  .option('--allow-remote', 'let other machines reach it: nothing is encrypted')
   .action(
     does(async (flags) =>
       flags['worker'] || flags['detach'] || flags['parent'] === false
@@ -141,6 +141,9 @@ sub('service', 'print a unit with which systemd keeps the daemon of this home').
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )
+sub('open', 'let a browser in: print a link to the daemon that works once')
+  .option('--browser', 'also open it')
+  .action(does(async (flags) => (await import('./open.ts')).open(flags)))
 sub('validate <files...>', 'check plan files').action(
   does(async (flags, files: string[]) => (await import('./plan.ts')).validate(files, flags, report)),
 )

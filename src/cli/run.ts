@@ -7,6 +7,7 @@ import { badKey, type Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld } from '../holder.ts'
 import type { HomeClient } from '../http/client.ts'
+import type { Served, TcpOptions } from '../http/server.ts'
 import { parseDuration } from '../plans/duration.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { type Followed, follow } from './follow.ts'
@@ -185,7 +186,7 @@ const nothingToDo = (home: string, on: Screen): number => {
 const worst = (ends: readonly Followed[]): number =>
   WORST_FIRST.find((code) => ends.some(({ exit }) => exit === code)) ?? 0
 
-type Serve = (runtime: Runtime) => Promise<Readonly<{ path: string; close: () => Promise<void> }>>
+type Serve = (runtime: Runtime, tcp?: TcpOptions) => Promise<Served>
 
 /**
  * Loads what this process needs later besides the runtime, before a plan is touched: from then on the files of this build may change

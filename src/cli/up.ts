@@ -37,11 +37,13 @@ import { writeTalk } from './output.ts'
 import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
 export type UpFlags = Globals &
   InspectFlags &
+  TcpFlags &
   Readonly<{
     maxParallel?: string
     detach?: boolean
@@ -49,8 +51,6 @@ export type UpFlags = Globals &
     parent?: boolean
     /** Started by a parent, which is told how it is. */
     worker?: boolean
-    port?: string
-    host?: string
   }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -75,18 +75,14 @@ export const up = async (flags: UpFlags): Promise<number> => {
 const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  for (const name of ['port', 'host'] as const) {
-    if (flags[name] !== undefined)
-      throw new TenutoError('NOT_YET', {
-        what: `--${name}`,
-        remedy: 'commands reach the daemon through its home',
-      })
-  }
+  const tcp = tcpOf(flags)
   const maxParallel = parallelOf(flags.maxParallel)
   inspectPortOf(flags)
   if (flags.detach) return detach(home, flags, on)
+  await checkTcp(home, tcp)
   const stop = Promise.race([signalled(), ...(line ? [line.gone] : [])]).then(() => line?.stopping())
-  const serve = await withInspector(await loadServing(on), flags, on)
+  const serveAt = await loadServing(on)
+  const serve = await withInspector((runtime) => serveAt(runtime, tcp), flags, on)
   const runtime = await hold(home, {
     command: DAEMON,
     analytics: true,
@@ -107,12 +103,14 @@ const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<nu
               parent_pid: line?.pid ?? null,
               home,
               sock: served.path,
+              url: served.url,
               plans: open.length,
               attempts: live,
             })
           : `serving ${home} as pid ${process.pid}`,
       )
       if (open.length > 0) on.talk(`${counted(open.length, 'plan')} taken up; ${running(live)}`)
+      tellOfUrl(served.url, flags, on)
       on.talk(`run plans in it: tenuto run FILE${homeFlag(flags)}  stop it: tenuto down${homeFlag(flags)}`)
       const failure = await Promise.race([stop, runtime.failed.then((error) => ({ error }))])
       if (failure) throw failure.error
@@ -167,6 +165,7 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
     '--no-color',
     ...(on.json ? ['--json'] : []),
     ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
+    ...tcpArguments(flags),
     ...(flags.parent === false ? ['--no-parent'] : []),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
@@ -193,11 +192,13 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
       const parent = readHolder(homePaths(home).daemon)?.parent_pid ?? null
       if (pid !== child.pid && parent !== child.pid) break
       draft.keep()
+      const url = urlOf(home, pid)
       on.tell(
         on.json
-          ? JSON.stringify({ pid, parent_pid: parent, home, log: homePaths(home).log })
+          ? JSON.stringify({ pid, parent_pid: parent, home, url, log: homePaths(home).log })
           : `serving ${home} as pid ${pid}`,
       )
+      tellOfUrl(url, flags, on)
       if (flags.inspect) relay(readFileSync(path, 'utf8'), on, INSPECTING)
       return 0
     }
@@ -339,6 +340,7 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
     return down({ ...flags, drain: false })
   }
   const left = await liveAttempts(holder)
+  const url = urlOf(home, pid)
   holder.close()
   const parent = parentOf(home)
   // Told by its parent it is not started again, even if it hears nothing and must be ended.
@@ -350,8 +352,8 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
   }
   on.tell(
     on.json
-      ? JSON.stringify({ home, stopped: pid, attempts: left })
-      : `stopped pid ${pid}, which served ${home}`,
+      ? JSON.stringify({ home, stopped: pid, url, attempts: left })
+      : `stopped pid ${pid}, which served ${home}${url === null ? '' : ` and ${url}`}`,
   )
   if (left > 0)
     on.talk(
@@ -394,9 +396,10 @@ export const status = async (flags: Globals): Promise<number> => {
   if (!holder) refuseUnserved(home)
   if (holder) {
     const state = await holder.state()
+    const url = urlOf(home, state.daemon.pid)
     holder.close()
     if (on.json) {
-      on.answer(JSON.stringify({ home, ...state }))
+      on.answer(JSON.stringify({ home, url, ...state }))
       return 0
     }
     const { daemon, build, counts } = state
@@ -404,6 +407,7 @@ export const status = async (flags: Globals): Promise<number> => {
     const { sections } = state as Partial<typeof state>
     const since = duration(systemClock.now() - Date.parse(daemon.started_at))
     on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
+    if (url !== null) on.tell(`url       ${url}`)
     // A holder of an earlier build does not say.
     if (daemon.mode !== undefined && daemon.mode !== 'running')
       on.tell(`mode      ${modeInWords(daemon)}; go on: tenuto daemon resume${homeFlag(flags)}`)

@@ -33,6 +33,7 @@ import { type Frame, frames } from './sse.ts'
 import {
   BASE,
   HEADERS,
+  type LinkShape,
   LOG_BYTES_MAX,
   PAGE_MAX,
   type Page,
@@ -67,6 +68,11 @@ export type HomeClient = Readonly<{
   state: () => Promise<StateShape>
   explain: Runtime['explain']
   tree: () => Promise<TreeShape>
+  /**
+   * A link that lets one browser in.
+   * @throws {TenutoError} `WRONG_STATE` when the home is served on its socket alone.
+   */
+  link: () => Promise<LinkShape>
   order: Runtime['order']
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
@@ -390,6 +396,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     },
     state: () => get<StateShape>(`${BASE}/state`),
     tree: () => get<TreeShape>(`${BASE}/tree`),
+    link: async () => json<LinkShape>(await ask('POST', `${BASE}/links`, { body: {} })),
     close: () => agent.destroy(),
   }
 }

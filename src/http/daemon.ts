@@ -3,6 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Runtime } from '../runtime.ts'
+import { askerOf } from './entrance.ts'
 import { flag, readFields } from './fields.ts'
 import { WHY } from './plans.ts'
 
@@ -11,18 +12,15 @@ const DRAIN = { ...WHY, until_stop: flag }
 /** Adds `POST /daemon/{pause,resume,drain}`. */
 export const daemonRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   for (const order of ['pause', 'resume'] as const) {
-    app.post(`/daemon/${order}`, ({ body }) => {
-      const { reason, by } = readFields('body', body, WHY)
-      return runtime.order({ do: order, ...saying(reason, by) })
+    app.post(`/daemon/${order}`, (request) => {
+      const { reason, by } = readFields('body', request.body, WHY)
+      return runtime.order({ do: order, ...saying(reason, askerOf(request, by)) })
     })
   }
-  app.post('/daemon/drain', ({ body }) => {
-    const { reason, by, until_stop: untilStop = false } = readFields('body', body, DRAIN)
-    return runtime.order({ do: 'drain', untilStop, ...saying(reason, by) })
+  app.post('/daemon/drain', (request) => {
+    const { reason, by, until_stop: untilStop = false } = readFields('body', request.body, DRAIN)
+    return runtime.order({ do: 'drain', untilStop, ...saying(reason, askerOf(request, by)) })
   })
 }
 
-const saying = (why: string | undefined, by: string | undefined) => ({
-  ...(why === undefined ? {} : { why }),
-  ...(by === undefined ? {} : { by }),
-})
+const saying = (why: string | undefined, by: string) => ({ by, ...(why === undefined ? {} : { why }) })

@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { TenutoError } from '../errors.ts'
 import type { LetterOrder, Runtime } from '../runtime.ts'
+import { askerOf } from './entrance.ts'
 import { readFields, whole } from './fields.ts'
 import { page, WHY } from './plans.ts'
 import { PAGE_MAX } from './wire.ts'
@@ -39,10 +40,10 @@ export const letterRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   })
 
   for (const order of ORDERS) {
-    app.post<At>(`/dead-letters/:id/${order}`, async ({ params, body }, reply) => {
-      const { reason, by } = readFields('body', body, WHY)
-      const receipt = await runtime.settleLetter(idOf(params), order, {
-        ...(by === undefined ? {} : { by }),
+    app.post<At>(`/dead-letters/:id/${order}`, async (request, reply) => {
+      const { reason, by } = readFields('body', request.body, WHY)
+      const receipt = await runtime.settleLetter(idOf(request.params), order, {
+        by: askerOf(request, by),
         ...(reason === undefined ? {} : { why: reason }),
       })
       return reply.code(202).send(receipt)

@@ -8,9 +8,10 @@ import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import type { Command, Runtime } from '../runtime.ts'
 import { isJobState, JOB_STATES, PLAN_STATES } from '../states.ts'
+import { askerOf } from './entrance.ts'
 import { anything, count, type Field, flag, readFields, text, texts, whole, words } from './fields.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
-import { HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
+import { BASE, HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page } from './wire.ts'
 
 type At = Readonly<{ Params: Readonly<{ plan: string; job: string; n: string }> }>
 
@@ -177,6 +178,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
     })
     if (replayed) reply.header(HEADERS.replay, 'true')
+    reply.header('location', `${BASE}/plans/${id}`)
     return reply.code(replayed ? 200 : 201).send(await runtime.catalog.plan(id))
   })
 }
@@ -211,16 +213,14 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {
-      app.post<At>(`${path}/${verb}`, async ({ params, body }, reply) => {
+      app.post<At>(`${path}/${verb}`, async (request, reply) => {
+        const { params, body } = request
         const { reason, by, ...asked } = readFields('body', body, { ...WHY, ...options })
         const receipt = await runtime.command(
           params.plan,
           params.job ?? null,
           { do: verb, ...asked } as Command,
-          {
-            ...(by === undefined ? {} : { by }),
-            ...(reason === undefined ? {} : { why: reason }),
-          },
+          { by: askerOf(request, by), ...(reason === undefined ? {} : { why: reason }) },
         )
         return reply.code(202).send(receipt)
       })

@@ -1,24 +1,40 @@
 /**
- * The socket of a home: whoever holds it serves it, so that others may read it and give commands while it is held. Only the home's
- * user can open the socket; there is no token on it.
+ * The server of a home: whoever holds it serves its socket, so that others may read it and give commands while it is held; only the
+ * home's user can open that. A daemon serves the same routes over TCP, to whoever has the token of the home or a session.
  */
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import { systemClock } from '../clock.ts'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { type Clock, systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import { type Access, access } from './access.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
+import { type Entrance, socketEntrance } from './entrance.ts'
 import { envelope, told } from './envelope.ts'
 import { readFields } from './fields.ts'
+import { isReading } from './gate.ts'
+import {
+  BODY_BYTES_MAX,
+  PARAM_CHARACTERS_MAX,
+  SOCKET_CONNECTIONS_MAX,
+  TCP_LIMITS,
+  type TcpLimits,
+} from './limits.ts'
+import { linkRoute, lookRoutes, openRoute } from './links.ts'
+import { askedBy, declareRoutes } from './scopes.ts'
 import { type Streams, streams } from './streams.ts'
+import { bound, connectionOptions, type TcpPlace, unusable } from './tcp.ts'
 import { BASE, HEADERS, holderName, SCHEMA, type VersionShape } from './wire.ts'
 
 /** A home that is served. */
 export type Served = Readonly<{
   /** The path of its socket. */
   path: string
+  /** Where it is reached over TCP; null where it is not. */
+  url: string | null
   /**
    * Takes nothing more; answers what was asked; streams send what is committed and end; removes the socket. Comes before the
    * runtime stops. Idempotent.
@@ -26,11 +42,9 @@ export type Served = Readonly<{
   close: () => Promise<void>
 }>
 
-const BODY_BYTES_MAX = 5_000_000
-/** A name in a path, percent-encoded; a job's has at most 64 characters and what a compiler adds. */
-const PARAM_CHARACTERS_MAX = 3_000
-/** Connections at once; the next one is turned away. */
-const CONNECTIONS_MAX = 256
+/** How a home is served over TCP. */
+export type TcpOptions = TcpPlace & Readonly<{ clock?: Clock; limits?: TcpLimits }>
+
 /** How a client of ours names itself. */
 const CLIENT = /^(tenuto [ -~]{1,100})$/
 /** How long a client that does not read delays the end of its server. */
@@ -51,59 +65,96 @@ let loaded: ReturnType<typeof loading> | undefined
 export const loadServer = () => (loaded ??= loading())
 
 /**
- * Serves a home on its socket, in the place of one that a dead holder left.
- * @throws {TenutoError} `STOPPED` when the runtime has stopped meanwhile.
+ * Serves a home on its socket, in the place of one that a dead holder left, and over TCP where that is asked for.
+ * @throws {TenutoError} `STOPPED` when the runtime has stopped meanwhile; `PORT_UNUSABLE`; `NOT_ALLOWED` when the token of the home is
+ * not kept well.
  */
-export const serveHome = async (runtime: Runtime): Promise<Served> => {
+export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Served> => {
   const path = socketPath(runtime.home, 'sock')
-  const streaming = streams()
-  const log = serverLog(runtime.home)
-  const app = await application(runtime, streaming, log)
+  const shared: Shared = {
+    runtime,
+    streaming: streams(),
+    log: serverLog(runtime.home),
+    access: tcp === undefined ? null : access(homePaths(runtime.home).token, tcp.clock ?? systemClock),
+  }
+  const app = await application(shared, { entrance: socketEntrance(), options: {} })
+  app.server.maxConnections = SOCKET_CONNECTIONS_MAX
+  app.addHook('onClose', shared.log.close)
   let connections = 0
-  app.server.on('connection', (socket) => {
-    connections += 1
-    socket.once('close', () => {
-      connections -= 1
+  const count = (from: FastifyInstance): void => {
+    from.server.on('connection', (socket) => {
+      connections += 1
+      socket.once('close', () => {
+        connections -= 1
+      })
     })
-  })
+  }
+  count(app)
   const untell = runtime.tellOfServer(() => {
-    const { open, ever, resets } = streaming.counts()
+    const { open, ever, resets } = shared.streaming.counts()
     return { streams: open, streams_ever: ever, resets, connections }
   })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
     throw unmade(path, error)
   })
+  let outside: FastifyInstance | undefined
   let leave = (): void => {}
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     leave()
     untell()
-    streaming.close()
+    shared.streaming.close()
+    const apps = [...(outside === undefined ? [] : [outside]), app]
     try {
-      runtime.describe({ sock: null })
+      runtime.describe({ sock: null, url: null })
     } catch (error) {
       // To close would remove what is at its path, which may be the socket of another home by now.
-      if (isTenutoError(error, 'HOME_GONE')) return abandon(app)
+      if (isTenutoError(error, 'HOME_GONE')) return apps.forEach(abandon)
       // A runtime that has stopped describes itself no more.
       if (!isTenutoError(error, 'STOPPED')) throw error
     }
-    const cancel = systemClock.setTimeout(() => app.server.closeAllConnections(), CLOSE_MS)
-    await app.close()
+    const hangUp = (): void => {
+      for (const { server } of apps) server.closeAllConnections()
+    }
+    const cancel = systemClock.setTimeout(hangUp, CLOSE_MS)
+    for (const each of apps) await each.close()
     cancel()
   }
   try {
     leave = keepDoor(app.server, path, {
       isOurs: () => isOurs(runtime, path),
-      tell: (error) => void log.door(path, error),
+      tell: (error) => void shared.log.door(path, error),
     })
-    runtime.describe({ sock: path })
+    if (tcp && shared.access) {
+      outside = await listenOutside(shared, shared.access, tcp)
+      count(outside)
+    }
+    const url = shared.access?.url() ?? null
+    runtime.describe({ sock: path, url })
+    return { path, url, close: () => (closed ??= close()) }
   } catch (error) {
     leave()
+    await outside?.close()
     await app.close()
     throw error
   }
-  return { path, close: () => (closed ??= close()) }
+}
+
+/** The same routes over TCP, behind their own entrance. */
+const listenOutside = async (
+  shared: Shared,
+  way: Access,
+  { host, port, limits = TCP_LIMITS }: TcpOptions,
+): Promise<FastifyInstance> => {
+  const app = await application(shared, { entrance: way.entrance, options: connectionOptions(limits) })
+  app.server.maxConnections = limits.connectionsMax
+  openRoute(app, way)
+  await app.listen(bound({ host, port })).catch((error: unknown) => {
+    throw unusable({ host, port }, error)
+  })
+  way.listens(host, (app.server.address() as AddressInfo).port)
+  return app
 }
 
 const abandon = ({ server }: FastifyInstance): void => {
@@ -121,10 +172,12 @@ const isOurs = (runtime: Runtime, path: string): boolean => {
   }
 }
 
+/** What both listeners have in common. */
+type Shared = Readonly<{ runtime: Runtime; streaming: Streams; log: ServerLog; access: Access | null }>
+
 const application = async (
-  runtime: Runtime,
-  streaming: Streams,
-  log: ServerLog,
+  { runtime, streaming, log, access: way }: Shared,
+  { entrance, options }: Readonly<{ entrance: Entrance; options: Partial<FastifyServerOptions> }>,
 ): Promise<FastifyInstance> => {
   const [
     { fastify },
@@ -135,23 +188,28 @@ const application = async (
     { metricsRoute },
   ] = await loadServer()
   let closing = false
-  const app = fastify({
+  const app: FastifyInstance = fastify({
+    ...options,
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
     // The answer of a server that closes is an envelope as well.
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => {
-      const known = told(error)
-      // Its type depends on a route, and here there is none.
-      void (reply as unknown as FastifyReply).code(known.http).send(envelope(known, request.id))
+    // Its types depend on a route, and here there is none.
+    frameworkErrors: (error, unrouted, replying) => {
+      const [request, reply] = [unrouted as unknown as FastifyRequest, replying as unknown as FastifyReply]
+      const known = entrance.refusal(request, reply) ?? told(error)
+      void reply.code(known.http).send(envelope(known, request.id))
     },
   })
-  app.server.maxConnections = CONNECTIONS_MAX
+  declareRoutes(app)
+  app.decorateRequest('who', null)
   app.addHook('preClose', async () => {
     closing = true
   })
-  app.addHook('onClose', log.close)
-  app.addHook('onRequest', async ({ headers }, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
+    await entrance.enter(request, reply)
+    const { headers, who } = request
+    if (who === null) return
     const build = runtime.build()
     reply.headers({ [HEADERS.build]: build.source_hash, [HEADERS.schema]: SCHEMA })
     if (build.stale) reply.header(HEADERS.stale, 'true')
@@ -163,8 +221,12 @@ const application = async (
     }
     if (closing) throw new TenutoError('STOPPED')
   })
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.who !== null && (letsIn(request) || !isReading(request.method)))
+      await log.asked(request, reply)
+  })
   app.setNotFoundHandler(({ method, url }) => {
-    throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${url}` })
+    throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${url.split('?')[0]}` })
   })
   app.setErrorHandler(async (error, request, reply) => {
     const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
@@ -185,6 +247,7 @@ const application = async (
     readFields('query', query, {})
     return { ...runtime.build(), schema: SCHEMA, pid: process.pid, command: runtime.calledAs }
   })
+  lookRoutes(app, runtime)
   metricsRoute(app, runtime)
   await app.register(
     async (api) => {
@@ -194,11 +257,16 @@ const application = async (
       letterRoutes(api, runtime)
       daemonRoutes(api, runtime)
       eventRoute(api, runtime, streaming)
+      linkRoute(api, way)
     },
     { prefix: BASE },
   )
   return app
 }
+
+/** Whether the path of a request is what lets somebody in. */
+const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
+  url !== undefined && askedBy(method, url) === 'link'
 
 const isTooBig = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
@@ -208,8 +276,28 @@ type ServerLog = ReturnType<typeof serverLog>
 /** The log of the home, opened when there is something to say. */
 const serverLog = (home: string) => {
   let opening: Promise<OpenLog> | undefined
-  const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'warn' }))
+  const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'info' }))
   return {
+    /** What somebody asked that changes something, or that let them in: who, what, why, and how it was answered. */
+    asked: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      const { log } = await opened()
+      const { id, method, url, who, body, routeOptions } = request
+      const made = reply.getHeader('location')
+      const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
+      log.info(
+        {
+          request_id: id,
+          by: who?.by,
+          way: who?.way,
+          // A link is a secret, if one that is used.
+          asked: `${method} ${letsIn(request) ? routeOptions.url : url.split('?')[0]}`,
+          ...(made === undefined ? {} : { made }),
+          why: typeof reason === 'string' ? reason : null,
+          answered: reply.statusCode,
+        },
+        'asked to change something',
+      )
+    },
     /** What nobody expected. */
     fault: async (error: unknown, requestId: string): Promise<void> => {
       const { log } = await opened()

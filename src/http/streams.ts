@@ -4,9 +4,12 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { pause, systemClock } from '../clock.ts'
+import { type Clock, pause, systemClock } from '../clock.ts'
+import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EventShape, StorageShape } from '../views/shapes.ts'
+import type { Who } from './entrance.ts'
+import { HEARTBEAT_MS, SESSION_STREAMS_MAX, STREAMS_MAX } from './limits.ts'
 import { frameText, OPENING } from './sse.ts'
 import { STREAM_TYPE } from './wire.ts'
 
@@ -25,6 +28,7 @@ export type Streams = Readonly<{
   /**
    * Answers with a stream, until it ends, the client goes or the server closes. What `beside` says comes between two pieces of it, as
    * long as it goes on; it answers how to be told no more.
+   * @throws {TenutoError} `TOO_MANY` when so many are open.
    */
   send: (
     reply: FastifyReply,
@@ -38,8 +42,15 @@ export type Streams = Readonly<{
 }>
 
 /** No streams yet. */
-export const streams = (): Streams => {
-  const open = new Set<AbortController>()
+export const streams = (clock: Clock = systemClock): Streams => {
+  const open = new Map<AbortController, Who | null>()
+  const admit = (who: Who | null): void => {
+    const isSession = who?.way === 'session'
+    const own = [...open.values()].filter((each) => each?.by === who?.by).length
+    if (open.size < STREAMS_MAX && !(isSession && own >= SESSION_STREAMS_MAX)) return
+    const what = isSession ? `${own} streams of ${who.by}` : `${open.size} streams`
+    throw new TenutoError('TOO_MANY', { what: `${what} are open`, remedy: 'close one that is not read' })
+  }
   let closing = false
   let ever = 0
   let resets = 0
@@ -49,26 +60,44 @@ export const streams = (): Streams => {
   return {
     counts: () => ({ open: open.size, ever, resets }),
     send: (reply, of, beside) => {
+      const { who } = reply.request
+      admit(who)
       const ending = new AbortController()
-      open.add(ending)
+      open.set(ending, who)
       ever += 1
       reply.raw.once('close', () => {
         open.delete(ending)
         ending.abort()
       })
       if (closing) ending.abort()
-      const text = Readable.from(of({ signal: ending.signal, isClosing: () => closing, reset }), {
-        objectMode: false,
+      let over = false
+      const pieces = async function* (): AsyncGenerator<string> {
+        try {
+          yield* of({ signal: ending.signal, isClosing: () => closing, reset })
+        } finally {
+          over = true
+        }
+      }
+      const text = Readable.from(pieces(), { objectMode: false })
+      const say = (said: string): void => {
+        // After its last piece a stream takes nothing more, also while that piece waits for its client.
+        if (!over && !ending.signal.aborted && !text.destroyed) text.push(said)
+      }
+      const leave = beside?.(say)
+      const beat = (): void => {
+        say(OPENING)
+        still = clock.setTimeout(beat, HEARTBEAT_MS)
+      }
+      let still = clock.setTimeout(beat, HEARTBEAT_MS)
+      text.once('close', () => {
+        still()
+        leave?.()
       })
-      const leave = beside?.((said) => {
-        if (!ending.signal.aborted && !text.readableEnded && !text.destroyed) text.push(said)
-      })
-      if (leave) text.once('close', leave)
       return reply.type(STREAM_TYPE).header('cache-control', 'no-store').send(text)
     },
     close: () => {
       closing = true
-      for (const ending of open) ending.abort()
+      for (const ending of open.keys()) ending.abort()
     },
   }
 }

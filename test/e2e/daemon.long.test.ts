@@ -48,7 +48,7 @@ test('up in the background answers when it serves; run submits to it and follows
 
   const up = await run('up', '--detach', '--json')
   expect(up.code).toBe(0)
-  const { pid } = JSON.parse(up.out) as { pid: number }
+  const { pid, url } = JSON.parse(up.out) as { pid: number; url: string }
   const again = await run('up', '--detach')
   expect(again.code).toBe(5)
   expect(again.err).toContain(`held by pid ${pid} (tenuto up)`)
@@ -66,6 +66,7 @@ test('up in the background answers when it serves; run submits to it and follows
   expect(status.code).toBe(0)
   expect(JSON.parse(status.out)).toMatchObject({
     home,
+    url,
     degraded: false,
     daemon: { pid, command: 'tenuto up' },
     counts: {
@@ -77,7 +78,7 @@ test('up in the background answers when it serves; run submits to it and follows
     },
   })
   const down = await run('down')
-  expect([down.code, down.out]).toEqual([0, `stopped pid ${pid}, which served ${home}\n`])
+  expect([down.code, down.out]).toEqual([0, `stopped pid ${pid}, which served ${home} and ${url}\n`])
   expect((await run('status')).code).toBe(5)
   expect(await unsound()).toEqual([])
 })

@@ -34,7 +34,9 @@ export const openFolder = (launcher = bin) => {
     removeFolder(folder)
   })
   const startAs = (program: string, args: readonly string[]): Running => {
-    const child = spawn(process.execPath, [program, ...args, '--home', home], {
+    // Tests run beside each other, and beside a daemon of whoever runs them.
+    const port = args[0] === 'up' && !args.includes('--port') ? ['--port', '0'] : []
+    const child = spawn(process.execPath, [program, ...args, ...port, '--home', home], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

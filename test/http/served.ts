@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Definition } from '../../src/definition.ts'
 import { connectHome, type HomeClient } from '../../src/http/client.ts'
-import { type Served, serveHome } from '../../src/http/server.ts'
+import { type Served, serveHome, type TcpOptions } from '../../src/http/server.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/runtime.ts'
 import { removeFolder } from '../support/folders.ts'
 
@@ -52,11 +52,12 @@ export type Holding = Readonly<{
 export const hold = async (
   options: RuntimeOptions = {},
   seen: (runtime: Runtime) => Runtime = (runtime) => runtime,
+  tcp?: TcpOptions,
 ): Promise<Holding> => {
   const home = options.home ?? folder()
   const runtime = await createRuntime({ ...options, home })
   onTestFinished(() => runtime.stop())
-  const served = await serveHome(seen(runtime))
+  const served = await serveHome(seen(runtime), tcp)
   onTestFinished(() => served.close())
   const client = await connect(home)
   const submit = async (definition: Definition) => (await runtime.submit(definition, { base: home })).id
@@ -74,12 +75,12 @@ export const connect = async (home: string): Promise<HomeClient> => {
 export type Reply = Readonly<{ status: number; headers: IncomingHttpHeaders; text: string; json: unknown }>
 type Asked = Readonly<{ headers?: Readonly<Record<string, string>>; body?: unknown; raw?: string | Buffer }>
 
-/** Asks as any program would: `ask(path of the socket, 'GET /version')`. */
-export const ask = (socketPath: string, what: string, { headers, body, raw }: Asked = {}): Promise<Reply> =>
+/** Asks as any program would: `ask(path of the socket, 'GET /version')`, or of a port of this machine. */
+export const ask = (at: string | number, what: string, { headers, body, raw }: Asked = {}): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const [method = '', path = ''] = what.split(' ')
     const sent = request({
-      socketPath,
+      ...(typeof at === 'string' ? { socketPath: at } : { host: '127.0.0.1', port: at }),
       method,
       path,
       agent: false,
@@ -92,7 +93,7 @@ export const ask = (socketPath: string, what: string, { headers, body, raw }: As
       answer.on('error', reject)
       answer.on('end', () => {
         const text = Buffer.concat(parts).toString()
-        const isJson = answer.headers['content-type']?.startsWith('application/json') === true
+        const isJson = text !== '' && answer.headers['content-type']?.startsWith('application/json') === true
         resolve({
           status: answer.statusCode ?? 0,
           headers: answer.headers,

@@ -69,7 +69,7 @@ export const packedHome = (folder: string, bin: string): PackedHome => {
     return { code, out: out(), err: err() }
   }
   const up = (): Daemon => {
-    const child = start(['up', '--no-parent', '--json', '--max-parallel', '8'])
+    const child = start(['up', '--no-parent', '--json', '--port', '0', '--max-parallel', '8'])
     const [out, err] = [gathered(child.stdout), gathered(child.stderr)]
     let over = false
     const ended = once(child, 'close').then(([code, signal]) => {

@@ -1,0 +1,206 @@
+/** What one client may cost: each bound of the API over TCP, met from outside. */
+import type { Readable } from 'node:stream'
+import { expect, onTestFinished, test } from 'vitest'
+import {
+  BODY_BYTES_MAX,
+  HEADER_BYTES_MAX,
+  HEARTBEAT_MS,
+  SESSION_STREAMS_MAX,
+  STREAMS_MAX,
+  TCP_LIMITS,
+} from '../../src/http/limits.ts'
+import { streams } from '../../src/http/streams.ts'
+import { virtualClock } from '../../src/testing.ts'
+import { holdOutside, type Outside, statusOf } from './outside.ts'
+import { ask } from './served.ts'
+
+const API = '/api/v1'
+/** Requests that never become whole, one of them letter by letter. */
+const unfinished = async ({ dial }: Outside, beginnings: readonly string[]) => {
+  const slow = await Promise.all(
+    beginnings.map(async (sent) => {
+      const each = await dial()
+      each.socket.write(sent)
+      return each
+    }),
+  )
+  const dripping = setInterval(() => slow.at(-1)?.socket.write('X: y\r\n'), 50)
+  onTestFinished(() => clearInterval(dripping))
+  return async () => Promise.all(slow.map(async ({ closed }) => statusOf(await closed)))
+}
+
+test('who sends headers letter by letter, half of them, or nothing is hung up on; others are answered meanwhile', async () => {
+  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300 } })
+  const head = `GET /version HTTP/1.1\r\nHost: ${outside.host}\r\n`
+  const closed = await unfinished(outside, ['', 'G', head, head])
+
+  const answered = await Promise.all(Array.from({ length: 20 }, () => outside.ask('GET /version')))
+
+  expect(answered.map(({ status }) => status)).toEqual(answered.map(() => 200))
+  for (const status of await closed()) expect([0, 408]).toContain(status)
+  expect((await outside.ask('GET /version')).status).toBe(200)
+})
+
+test('who never ends a body is hung up on as well', async () => {
+  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300, requestMs: 600 } })
+  const { host, token } = outside
+  const head = `POST ${API}/sweep HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+
+  const closed = await unfinished(outside, [
+    `${head}Content-Length: 10\r\n\r\n{`,
+    `${head}Content-Length: 100000\r\n\r\n{`,
+  ])
+
+  for (const status of await closed()) expect([0, 408]).toContain(status)
+  expect((await outside.ask('GET /version')).status).toBe(200)
+})
+
+test('a connection on which nothing moves is closed, also that of a stream nobody reads', async () => {
+  const { host, token, dial } = await holdOutside({}, { limits: { ...TCP_LIMITS, idleMs: 300 } })
+  const stream = await dial()
+
+  stream.socket.write(`GET ${API}/events HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+
+  expect(statusOf(await stream.closed)).toBe(200)
+})
+
+test('headers that are too many and bodies that are too big are refused, with the limit, and nothing is read on', async () => {
+  const { raw, host, token, ask: askIn, runtime } = await holdOutside()
+  const head = `Host: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+
+  const long = await raw(`GET /version HTTP/1.1\r\n${head}X: ${'x'.repeat(HEADER_BYTES_MAX)}\r\n\r\n`)
+  const many = await raw(`GET /version HTTP/1.1\r\n${head}${'X: y\r\n'.repeat(20_000)}\r\n`)
+  const huge = await raw(
+    `POST ${API}/plans HTTP/1.1\r\n${head}Content-Length: 1000000000\r\nConnection: close\r\n\r\n{`,
+  )
+  const big = await askIn(`POST ${API}/plans`, { raw: Buffer.alloc(BODY_BYTES_MAX + 1, ' ') })
+  const chunk = `${(1_000_000).toString(16)}\r\n${' '.repeat(1_000_000)}\r\n`
+  const chunked = await raw(
+    `POST ${API}/plans HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n${chunk.repeat(6)}0\r\n\r\n`,
+  )
+
+  expect([long, many].map(statusOf)).toEqual([431, 431])
+  expect([huge, chunked].map(statusOf)).toEqual([413, 413])
+  expect([big.status, big.text]).toEqual([413, expect.stringContaining(String(BODY_BYTES_MAX)) as string])
+  expect(await runtime.catalog.plans({ limit: 10 })).toEqual([])
+})
+
+test('a body that is deep, or would change what objects are, is refused or inert', async () => {
+  const { ask: askIn, runtime } = await holdOutside()
+  const deep = `{"base":"/tmp","plan":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`
+  const polluted = [
+    '{"base":"/tmp","plan":{},"__proto__":{"by":"x"}}',
+    '{"base":"/tmp","constructor":{"prototype":{"by":"x"}}}',
+    '{"base":"/tmp","plan":{"__proto__":{"jobs":{}}}}',
+  ]
+
+  for (const raw of [deep, ...polluted]) {
+    const { status } = await askIn(`POST ${API}/plans`, { raw })
+    expect([400, 422]).toContain(status)
+  }
+
+  expect(({} as Record<string, unknown>)['by']).toBeUndefined()
+  expect(await runtime.catalog.plans({ limit: 10 })).toEqual([])
+})
+
+test('one connection too many is turned away, and room that was made is given', async () => {
+  const { dial, ask: askIn } = await holdOutside({}, { limits: { ...TCP_LIMITS, connectionsMax: 3 } })
+  const all = await Promise.all([dial(), dial(), dial()])
+
+  await expect(askIn('GET /version')).rejects.toThrow()
+  all[0]?.socket.destroy()
+
+  await expect
+    .poll(async () => (await askIn('GET /version').catch(() => undefined))?.status, { timeout: 20_000 })
+    .toBe(200)
+})
+
+test('a session has so many streams and no more; another session has its own, and a stream that ends makes room', async () => {
+  const { letIn, askBare, dial, host } = await holdOutside()
+  const [mine, other] = [await letIn(), await letIn()]
+  const follow = async (cookie: string) => {
+    const each = await dial()
+    each.socket.write(`GET ${API}/events HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`)
+    await expect.poll(each.said, { timeout: 20_000 }).toContain('\r\n\r\n')
+    return each
+  }
+  const open = await Promise.all(Array.from({ length: SESSION_STREAMS_MAX }, () => follow(mine)))
+  expect(open.map(({ said }) => statusOf(said()))).toEqual(open.map(() => 200))
+
+  const refused = await askBare(`GET ${API}/events`, { headers: { cookie: mine } })
+  expect([refused.status, refused.text]).toEqual([429, expect.stringContaining('64 streams') as string])
+  expect(statusOf((await follow(other)).said())).toBe(200)
+
+  open[0]?.socket.destroy()
+  await expect.poll(async () => statusOf((await follow(mine)).said()), { timeout: 20_000 }).toBe(200)
+})
+
+test('of all streams together there are so many and no more', () => {
+  const streaming = streams()
+  const { closes, reply } = replies()
+  for (let count = 0; count < STREAMS_MAX; count += 1) streaming.send(reply(), quiet)
+
+  expect(() => streaming.send(reply(), quiet)).toThrow(`${STREAMS_MAX} streams are open`)
+  closes[0]?.()
+  streaming.send(reply(), quiet)
+
+  streaming.close()
+})
+
+test('a stream on which nothing happens says every minute that it is there, until its last piece', async () => {
+  const clock = virtualClock()
+  const streaming = streams(clock)
+  const more = Promise.withResolvers<void>()
+  const { reply, sent } = replies()
+  streaming.send(reply(), async function* () {
+    yield 'first'
+    await more.promise
+    yield 'last'
+  })
+  const [text] = sent
+  const pieces: string[] = []
+  text?.on('data', (piece: Buffer) => pieces.push(piece.toString()))
+  const ended = new Promise((resolve) => text?.once('close', resolve))
+
+  await clock.advance(2 * HEARTBEAT_MS)
+  more.resolve()
+  await ended
+  await clock.advance(2 * HEARTBEAT_MS)
+
+  expect(pieces).toEqual(['first', ':\n\n', ':\n\n', 'last'])
+  expect(clock.pending()).toBe(0)
+})
+
+async function* quiet(): AsyncGenerator<string> {
+  yield ':\n\n'
+}
+
+/** Replies that nobody reads. */
+const replies = () => {
+  const closes: (() => void)[] = []
+  const sent: Readable[] = []
+  const reply = () => {
+    const made = {
+      request: { who: { by: 'me', way: 'socket' } },
+      raw: { once: (_: string, closed: () => void) => void closes.push(closed) },
+      type: () => made,
+      header: () => made,
+      send: (text: Readable) => {
+        sent.push(text)
+        return made
+      },
+    }
+    return made as unknown as Parameters<ReturnType<typeof streams>['send']>[0]
+  }
+  return { closes, reply, sent }
+}
+
+test('the socket of a home has the same bounds of a body', async () => {
+  const { served } = await holdOutside()
+
+  const { status } = await ask(served.path, `POST ${API}/plans`, {
+    raw: Buffer.alloc(BODY_BYTES_MAX + 1, ' '),
+  })
+
+  expect(status).toBe(413)
+})
