@@ -94,7 +94,9 @@ const readStored = (file: string): Stored => {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return RUNNING
+    // A home that can be none is refused by whoever takes it, in its own words.
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String((error as NodeJS.ErrnoException).code)))
+      return RUNNING
     return unreadable(file, (error as Error).message)
   }
   try {

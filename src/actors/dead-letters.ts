@@ -92,7 +92,7 @@ export const deadLetters = (memory: Memory, { journal, now, log, show }: DeadLet
   const check = (id: number, order: LetterOrder, type: string, state: string | undefined): void => {
     if (order === 'redeliver' && state === undefined)
       throw wrong(id, 'undeliverable', 'its plan is not there', `\`tenuto dead discard ${id}\` lets it go`)
-    if (order === 'redeliver' && state !== undefined && isPlanEnd(state))
+    if (order === 'redeliver' && state !== undefined && isPlanEnd(state) && isOwed(type))
       throw wrong(id, 'undeliverable', 'its plan has ended', `\`tenuto dead discard ${id}\` lets it go`)
     if (order === 'discard' && isFact(type) && state !== undefined && !isPlanEnd(state))
       throw wrong(

@@ -36,7 +36,7 @@ import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { writeTalk } from './output.ts'
 import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
-import { type Globals, type Screen, screen } from './screen.ts'
+import { complain, type Globals, type Screen, screen } from './screen.ts'
 import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
@@ -209,7 +209,9 @@ const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number>
   if (ended === undefined) await Promise.race([once(child, 'exit'), pause(ANSWERS_WITHIN_MS)])
   const said = draft.drop()
   if (typeof ended === 'number' && ended > 0 && (on.json ? /^\{"error":/m.test(said) : said !== '')) {
-    relay(said, on)
+    // It has said it in the words of an error, which -q does not silence.
+    if (on.json) relay(said, on)
+    else complain(said)
     return ended
   }
   // One that has filled the last of the disk could not even say so.

@@ -224,12 +224,13 @@ test('a letter to a plan that is not there can only be discarded', async () => {
   expect(await failure(life.host().settleLetter(1, 'discard', {}))).toBe('LETTER_NOT_FOUND')
 })
 
-test('a letter to a plan that has ended can only be discarded: nothing would come of it', async () => {
-  const life = await openLife()
-  await life.submit(planOf({ a: {} }))
-  await mailed(life, [planAddress(PLAN), { type: 'weather.changed', at: 1 }])
-  life.attempts.end('a', 'succeeded')
+test('the end of a job is not told to a plan that has ended: nothing would come of it', async () => {
+  const life = await quarantinedByAFact()
+  await life.tell(null, 'cancel.requested')
+  await life.clock.advance(60_000)
+  await life.host().sweep(0)
   await life.quiet()
+  expect((await life.plan()).state).toBe('cancelled')
 
   expect(await failure(life.host().settleLetter(1, 'redeliver', {}))).toBe('WRONG_STATE')
   await life.host().settleLetter(1, 'discard', {})

@@ -36,7 +36,7 @@ test('2: wrong usage, by name and with what to do; commands of later versions ar
     code: 2,
     err: expect.stringContaining("unknown command 'rnu'") as string,
   })
-  expect(await run('watch')).toMatchObject({
+  expect(await run('inspect')).toMatchObject({
     code: 2,
     err: expect.stringContaining('not in this version') as string,
   })

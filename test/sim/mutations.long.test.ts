@@ -31,7 +31,7 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'a message dropped while draining',
-    says: /does not settle/,
+    says: /does not settle|no message will tell its plan/,
     file: 'src/actors/host.ts',
     from: 'if (message.taken || message.id !== null) continue',
     to: "if (message.taken || message.id !== null || message.event.type === 'job.settled') continue",
@@ -45,7 +45,7 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'a settle applied twice',
-    says: /does not settle|the plan is succeeded and j\d+ is held/,
+    says: /does not settle|the plan is succeeded and j\d+ is held|all its/,
     file: 'src/machines/plan.ts',
     from: 'open: context.open - verdict.settled',
     to: 'open: context.open - 2 * verdict.settled',

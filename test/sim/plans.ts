@@ -39,9 +39,9 @@ const shapes: Readonly<Record<string, (random: Random, count: number) => Shape>>
 const needsOf = (of: readonly number[], random: Random): Record<string, Need> =>
   Object.fromEntries(of.map((at) => [`j${at}`, pick(random(), ['success', 'success', 'any', 'skipped-ok'])]))
 
-const jobOf = (needs: Record<string, Need>, random: Random): JobDefinition => {
+const jobOf = (needs: Record<string, Need>, random: Random, gates: number): JobDefinition => {
   const maybe = (odds: number): boolean => random() < odds
-  if (maybe(0.1))
+  if (maybe(gates))
     return {
       kind: 'approve',
       needs,
@@ -82,7 +82,11 @@ const jobOf = (needs: Record<string, Need>, random: Random): JobDefinition => {
 const planOf = (random: Random, name: string, most: number): SimPlan => {
   const count = 1 + Math.floor(random() * (random() < 0.2 ? most : Math.min(most, 12)))
   const shape = shapes[pick(random(), ['random', ...Object.keys(shapes)])]?.(random, count) as Shape
-  const jobs = upTo(count).map((at) => [`j${at}`, jobOf(needsOf(shape(at, random), random), random)] as const)
+  // Most plans ask nobody: a question takes the place of attempts, in which more goes wrong.
+  const gates = random() < 0.3 ? 0.25 : 0
+  const jobs = upTo(count).map(
+    (at) => [`j${at}`, jobOf(needsOf(shape(at, random), random), random, gates)] as const,
+  )
   return {
     id: `${name}-aaaaaa`,
     definition: {
