@@ -1,6 +1,6 @@
 /**
  * A home that goes while somebody holds it. Broken on purpose once, and seen: a holder that removes `daemon.json` where its home was; one
- * that closes the socket there. What the runner does is in `test/actors/executor.test.ts`.
+ * that closes the socket there. What the runner does is in `test/actors/executor.long.test.ts`.
  */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
