@@ -107,12 +107,13 @@ test('a connection that is cut anywhere, again and again, costs no event and rep
   const random = seededRandom(seed)
   const { served, runtime, submit } = await hold({ handlers: { noop } })
   const far = folder()
-  const proxy = await cuttingProxy(
-    join(far, 'sock'),
-    served.path,
-    25,
-    () => 400 + Math.floor(random() * 8_000),
-  )
+  // The first connection lives long enough to say who serves: to be cut there is not to be connected.
+  let least = 3_000
+  const proxy = await cuttingProxy(join(far, 'sock'), served.path, 25, () => {
+    const bytes = least + Math.floor(random() * 8_000)
+    least = 400
+    return bytes
+  })
   const client = await connect(far)
 
   const seen = until(client.events({ after: 0 }), settles)
