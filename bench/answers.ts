@@ -101,6 +101,9 @@ export const stateBeside = async (
   })()
   await answers(served.path, '/api/v1/state', 20)
   const took = await answers(served.path, '/api/v1/state', times)
+  const { counts, sections } = await runtime.state()
+  if (sections.http.data?.streams !== clients || (counts.jobs['running'] ?? 0) < live)
+    throw new Error(`${sections.http.data?.streams} streams and ${counts.jobs['running']} jobs were there`)
   going = false
   await traffic
   leave()
