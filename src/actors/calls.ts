@@ -6,8 +6,8 @@ import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
 import { isObject, type Json, type JsonObject } from '../json.ts'
 import type { AttemptEnded } from '../machines/job.ts'
-import { wordsOf } from '../observer.ts'
 import type { StopReason } from '../states.ts'
+import { wordsOf } from '../thrown.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 
 /** What a handler is called with. */

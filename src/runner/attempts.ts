@@ -30,6 +30,7 @@ import {
   type StopOrder,
   type StopWhy,
 } from '../attempt.ts'
+import { codeOf, wordsOf } from '../thrown.ts'
 import type { Later } from './clock.ts'
 import { type Child, type Machine, thisMachine } from './machine.ts'
 import type { Swept } from './sweep.ts'
@@ -202,7 +203,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       const limits = starts ? { limits: limitsOf(spec) } : {}
       mine = takeClaim(ref, { by, holder: ports.self, epoch: ports.epoch(), at, ...limits })
     } catch (error) {
-      if (!isUnproven(entry)) return ruled(entry, 'never-started', messageOf(error))
+      if (!isUnproven(entry)) return ruled(entry, 'never-started', wordsOf(error))
       mine = false
       isLogged = false
     }
@@ -226,7 +227,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       writeNeeds(dir, spec.needs ?? '{}')
       log = openLog(dir)
     } catch (error) {
-      return ruled(entry, 'never-started', messageOf(error))
+      return ruled(entry, 'never-started', wordsOf(error))
     }
     const failed = (error: Error) => {
       const transient = TRANSIENT.has(codeOf(error) ?? '')
@@ -321,7 +322,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     !(holder.pid === ports.self.pid && holder.start === ports.self.start) && isAlive(holder)
 
   const judgeLater = (entry: Entry, error?: unknown): void => {
-    if (error !== undefined) ports.log(`${entry.ref.key}: ${messageOf(error)}`)
+    if (error !== undefined) ports.log(`${entry.ref.key}: ${wordsOf(error)}`)
     later(() => void judge(entry).catch((again: unknown) => judgeLater(entry, again)), LOOK_MS)
   }
 
@@ -479,7 +480,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
         found += more
         if (left > 0) live.warnings.push(`${left} processes could not be ended`)
       } catch (error) {
-        live.warnings.push(`leftovers could not be looked for: ${messageOf(error)}`)
+        live.warnings.push(`leftovers could not be looked for: ${wordsOf(error)}`)
       }
     }
     const { pid } = live.identity
@@ -580,7 +581,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
         if (live.decided === undefined) live.warnings.push(why)
         if (live.phase === 'running') stopOverdue(live, 'log-limit')
       })
-      .catch((error: unknown) => ports.log(`${live.ref.key}: ${messageOf(error)}`))
+      .catch((error: unknown) => ports.log(`${live.ref.key}: ${wordsOf(error)}`))
   }
 
   /** Why the log cannot be kept within its limit; undefined when it can. */
@@ -594,7 +595,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
         : undefined
     } catch (error) {
       // A full disk or a directory that is gone; the next look tries again.
-      ports.log(`${live.ref.key}: ${messageOf(error)}`)
+      ports.log(`${live.ref.key}: ${wordsOf(error)}`)
       return undefined
     }
   }
@@ -641,8 +642,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       unwritten.delete(record.key)
       return recorded?.key === record.key ? recorded : record
     } catch (error) {
-      if (!unwritten.has(record.key))
-        ports.log(`${record.key}: its end cannot be written: ${messageOf(error)}`)
+      if (!unwritten.has(record.key)) ports.log(`${record.key}: its end cannot be written: ${wordsOf(error)}`)
       unwritten.set(record.key, { dir, record })
       lookTimer ??= later(look, LOOK_MS)
       return record
@@ -691,7 +691,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     try {
       return act()
     } catch (error) {
-      ports.log(messageOf(error))
+      ports.log(wordsOf(error))
       return undefined
     }
   }
@@ -774,6 +774,3 @@ const spawnMessage = (spec: Spec, error: Error): string => {
   if (code === 'EACCES') return `${program} may not be executed, or ${spec.cwd} may not be entered`
   return `${program} could not be started: ${error.message}`
 }
-
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
