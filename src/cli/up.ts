@@ -38,6 +38,7 @@ import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { complain, type Globals, type Screen, screen } from './screen.ts'
 import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
+import { watchdogLog } from './watchdog-log.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
@@ -63,7 +64,7 @@ const INTERRUPTED = 9
 
 /** Serves a home until a signal comes, or its parent goes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
-  const line = flags.worker ? parentLine() : undefined
+  const line = flags.worker ? parentLine(watchdogLog(homeOf(flags))) : undefined
   try {
     return await serving(flags, line)
   } catch (error) {
