@@ -40,6 +40,7 @@ import { loopLag } from './runtime/loop-lag.ts'
 import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
+import { recording } from './runtime/recording.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
@@ -48,7 +49,15 @@ import { SWEEP_MS, sweeper } from './sweep.ts'
 import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { type ExplainShape, type Holding, NOT_HELD } from './views/explain.ts'
-import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
+import {
+  buildShape,
+  type EventShape,
+  eventShape,
+  type GcShape,
+  iso,
+  type StorageShape,
+  type SweepShape,
+} from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -389,6 +398,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }),
   )
 
+  const record = await recording({ journal, host: actors, mode })
   const explain = explaining(journal, reading)
   const heldSlots = async (): Promise<readonly Readonly<{ plan: string; slots: number }>[]> => {
     const held: { plan: string; slots: number }[] = []
@@ -418,8 +428,26 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       position: await staying.until(actors.settleLetter(id, order, by)),
       changed: true,
     }),
-    sweep: () => staying.until(net.now()),
-    gc: (asked) => staying.until(retain.gc(asked)),
+    sweep: (asker = {}) => {
+      const act = async (): Promise<SweepShape> => {
+        const report = await net.now()
+        const { plans: looked, repaired } = report
+        await record.asked('sweep.requested', asker, { plans: looked, repaired: repaired.length })
+        return report
+      }
+      return staying.until(act())
+    },
+    gc: ({ by, why, ...asked } = {}) => {
+      const act = async (): Promise<GcShape> => {
+        const report = await retain.gc(asked)
+        const { plans: gone, attempts, bytes } = report
+        const asker = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+        if (!report.dry_run)
+          await record.asked('gc.requested', asker, { plans: gone.length, attempts, bytes })
+        return report
+      }
+      return staying.until(act())
+    },
     prunedTo: async () => (await journal.pruned()).last,
     takeUp,
     catalog: reading,
@@ -458,7 +486,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const receipt = mode.order(asked)
         if (receipt.changed) log.info({ ...receipt }, 'a person has ordered another mode')
         // What was decided before the order is done; what is decided after it obeys. A store that is away decides nothing.
-        await actors.between(async () => {}).catch(() => {})
+        if (receipt.changed) await record.ordered(asked)
+        else await actors.between(async () => {}).catch(() => {})
         return receipt
       }
       return staying.until(act())
@@ -517,6 +546,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
+  await record.found()
   net.ready()
   return runtime
 }

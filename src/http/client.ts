@@ -6,6 +6,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'no
 import { buildName } from '../artefact.ts'
 import type { Catalog, Target } from '../catalog.ts'
 import { pause } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
@@ -77,7 +78,7 @@ export type HomeClient = Readonly<{
   order: Runtime['order']
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
-  gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
+  gc: (options?: Omit<GcOptions, 'shrink'> & Asker) => ReturnType<Runtime['gc']>
   /** Who holds the home, as it was when it was reached. */
   holder: VersionShape
   /** Lets go of the connections. Idempotent. */
@@ -380,8 +381,9 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       json<CommandReceipt>(
         await ask('POST', `${BASE}/dead-letters/${id}/${order}`, { body: { by, reason: why } }),
       ),
-    submit: async (plan, { key, base = process.cwd(), environment: env = jobEnvironment() } = {}) => {
-      const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env } })
+    submit: async (plan, options = {}) => {
+      const { key, base = process.cwd(), environment: env = jobEnvironment(), by, why: reason } = options
+      const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env, by, reason } })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
     explain: (plan, job) =>
@@ -393,9 +395,10 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
           body: { by, reason: why, ...(untilStop === undefined ? {} : { until_stop: untilStop }) },
         }),
       ),
-    sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
-    gc: async ({ dryRun, olderThanMs, keep } = {}) => {
-      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep }
+    sweep: async ({ by, why } = {}) =>
+      json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: { by, reason: why } })),
+    gc: async ({ dryRun, olderThanMs, keep, by, why } = {}) => {
+      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep, by, reason: why }
       return json<GcShape>(await ask('POST', `${BASE}/gc`, { body }))
     },
     state: () => get<StateShape>(`${BASE}/state`),

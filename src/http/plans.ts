@@ -3,6 +3,7 @@
  */
 import { isAbsolute } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Asker } from '../command.ts'
 import { jobEnvironment } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
@@ -155,12 +156,28 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
   }
 }
 
-const SUBMISSION = { plan: anything, yaml: anything, inputs: anything, base: NAME, env: texts, key: NAME }
+/** What a command may say beside what it asks. */
+export const WHY = { reason: text(10_000), by: text(1000) }
+/** Who asks, and why, as a runtime takes it. */
+export const saying = (why: string | undefined, by: string): Asker => ({
+  by,
+  ...(why === undefined ? {} : { why }),
+})
+const SUBMISSION = {
+  plan: anything,
+  yaml: anything,
+  inputs: anything,
+  base: NAME,
+  env: texts,
+  key: NAME,
+  ...WHY,
+}
 
 /** Adds the route that submits. */
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
-  app.post('/plans', async ({ body, headers }, reply) => {
-    const { plan, yaml, inputs, base, env, ...given } = readFields('body', body, SUBMISSION)
+  app.post('/plans', async (request, reply) => {
+    const { body, headers } = request
+    const { plan, yaml, inputs, base, env, reason, by, ...given } = readFields('body', body, SUBMISSION)
     const header = headers[HEADERS.key] as string | undefined
     const key = given.key ?? header
     if (header !== undefined && header !== key) {
@@ -174,6 +191,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
       throw new TenutoError('USAGE', { what: `base is ${base}; it must be an absolute path` })
     const { id, replayed } = await runtime.submit(checkDefinition(plan), {
       base,
+      ...saying(reason, askerOf(request, by)),
       ...(key === undefined ? {} : { key }),
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
     })
@@ -183,9 +201,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   })
 }
 
-const GC = { dry_run: flag, older_than_ms: count, keep: count }
-/** What a command may say beside what it asks. */
-export const WHY = { reason: text(10_000), by: text(1000) }
+const GC = { dry_run: flag, older_than_ms: count, keep: count, ...WHY }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
 const JOB_VERBS: Verbs = {
@@ -199,13 +215,14 @@ const JOB_VERBS: Verbs = {
 
 /** Adds the routes of commands. */
 export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
-  app.post('/sweep', ({ body }) => {
-    readFields('body', body, {})
-    return runtime.sweep()
+  app.post('/sweep', (request) => {
+    const { reason, by } = readFields('body', request.body, WHY)
+    return runtime.sweep(saying(reason, askerOf(request, by)))
   })
-  app.post('/gc', ({ body }) => {
-    const { dry_run, older_than_ms, keep } = readFields('body', body, GC)
+  app.post('/gc', (request) => {
+    const { dry_run, older_than_ms, keep, reason, by } = readFields('body', request.body, GC)
     return runtime.gc({
+      ...saying(reason, askerOf(request, by)),
       ...(dry_run === undefined ? {} : { dryRun: dry_run }),
       ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
       ...(keep === undefined ? {} : { keep }),
@@ -220,7 +237,7 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
           params.plan,
           params.job ?? null,
           { do: verb, ...asked } as Command,
-          { by: askerOf(request, by), ...(reason === undefined ? {} : { why: reason }) },
+          saying(reason, askerOf(request, by)),
         )
         return reply.code(202).send(receipt)
       })

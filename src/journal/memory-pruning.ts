@@ -1,8 +1,10 @@
 /**
  * Removing what is kept no longer from a journal in memory. It refuses, portions and remembers as the journal on a file does.
  */
-import { type Address, parseAddress } from '../address.ts'
+import { type Address, HOME, parseAddress } from '../address.ts'
 import type { DeadLetterRow, Pruned, Pruning, StepRow } from './journal.ts'
+
+const HOME_NOTES_AT_ONCE = 200
 
 /** What of a disk is pruned. */
 export type Prunable = {
@@ -117,6 +119,11 @@ export const memoryPruning = (
       const old = new Set(oldLetters(tables.dead, keep, before))
       keepOnly(tables.dead, (letter) => !old.has(letter))
       return old.size
+    },
+    dropHomeNotes: async (keep) => {
+      within()
+      const there = tables.stepsOfPlan.get(HOME)?.length ?? 0
+      return there <= keep ? 0 : dropRows(HOME, Math.min(HOME_NOTES_AT_ONCE, there - keep))
     },
     room: async () => ({ bytes: 0, free: 0 }),
     shrink: async () => {},

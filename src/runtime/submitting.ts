@@ -73,7 +73,9 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       submittedAt: clock.now(),
     }
     refuseNew()
-    await host.submit({ row, definition })
+    const { by, why } = options
+    const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+    await host.submit({ row, definition, asked })
     return handle(id, false)
   }
   const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
