@@ -47,7 +47,7 @@ import { SWEEP_MS, sweeper } from './sweep.ts'
 import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { modeFacts } from './unserved.ts'
-import { NOT_HELD } from './views/explain.ts'
+import { NOT_HELD } from './views/evidence.ts'
 import { buildShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 

@@ -6,7 +6,8 @@ import { explaining } from './explaining.ts'
 import { homePaths } from './home.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { type Mode, readMode } from './mode.ts'
-import type { ExplainShape, Holding } from './views/explain.ts'
+import type { Holding } from './views/evidence.ts'
+import type { ExplainShape } from './views/explain.ts'
 
 /** What an explanation says of a mode. */
 export const modeFacts = ({

@@ -16,7 +16,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Definition } from '../src/definition.ts'
 import { isTenutoError, TenutoError } from '../src/errors.ts'
 import { createRuntime, definePlan } from '../src/index.ts'
-import { memoryDisk, memoryJournal } from '../src/journal/memory.ts'
+import { memoryJournal } from '../src/journal/memory.ts'
+import { memoryDisk } from '../src/journal/memory-disk.ts'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-runtime-'))

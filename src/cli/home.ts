@@ -22,7 +22,8 @@ import type {
   Runtime,
   RuntimeOptions,
 } from '../runtime.ts'
-import type { ExplainShape, Holding } from '../views/explain.ts'
+import type { Holding } from '../views/evidence.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
