@@ -74,7 +74,7 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
   const shared: Shared = {
     runtime,
     streaming: streams(),
-    log: serverLog(runtime.home),
+    log: serverLog(runtime),
     access: tcp === undefined ? null : access(homePaths(runtime.home).token, tcp.clock ?? systemClock),
   }
   const app = await application(shared, { entrance: socketEntrance(), options: {} })
@@ -239,7 +239,7 @@ const application = async (
     try {
       return body === '' ? undefined : (JSON.parse(body) as unknown)
     } catch (error) {
-      throw new TenutoError('USAGE', { what: `the body is no JSON: ${(error as Error).message}` }, error)
+      throw new TenutoError('USAGE', { what: `the body is no JSON${placeIn(error)}` })
     }
   })
 
@@ -264,6 +264,12 @@ const application = async (
   return app
 }
 
+/** Where a text is no JSON. Node quotes it in its message, and what is quoted may be a secret. */
+const placeIn = (error: unknown): string => {
+  const [place] = /at position \d+/.exec(error instanceof Error ? error.message : '') ?? []
+  return place === undefined ? '' : `: it goes wrong ${place}`
+}
+
 /** Whether the path of a request is what lets somebody in. */
 const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && askedBy(method, url) === 'link'
@@ -274,7 +280,7 @@ const isTooBig = (error: unknown): boolean =>
 type ServerLog = ReturnType<typeof serverLog>
 
 /** The log of the home, opened when there is something to say. */
-const serverLog = (home: string) => {
+const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
   let opening: Promise<OpenLog> | undefined
   const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'info' }))
   return {
@@ -282,6 +288,7 @@ const serverLog = (home: string) => {
     asked: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       const { log } = await opened()
       const { id, method, url, who, body, routeOptions } = request
+      const { plan } = request.params as Readonly<{ plan?: string }>
       const made = reply.getHeader('location')
       const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
       log.info(
@@ -292,7 +299,7 @@ const serverLog = (home: string) => {
           // A link is a secret, if one that is used.
           asked: `${method} ${letsIn(request) ? routeOptions.url : url.split('?')[0]}`,
           ...(made === undefined ? {} : { made }),
-          why: typeof reason === 'string' ? reason : null,
+          why: typeof reason !== 'string' ? null : plan === undefined ? reason : await masked(plan, reason),
           answered: reply.statusCode,
         },
         'asked to change something',
