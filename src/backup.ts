@@ -27,6 +27,7 @@ import { SCHEMA } from './journal/schema.ts'
 import { refuseGone } from './journal/traces.ts'
 import { bootId } from './process.ts'
 import { keptSecrets } from './secrets.ts'
+import { codeOf } from './thrown.ts'
 
 /** A backup that was made. */
 export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> &
@@ -82,7 +83,7 @@ const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, error)
+    if (codeOf(error) !== 'EEXIST') throw unwritable(path, error)
   }
 }
 

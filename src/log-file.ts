@@ -7,6 +7,7 @@ import { open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FILES, type Range, readHole } from './attempt.ts'
 import { joined, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
+import { codeOf } from './thrown.ts'
 
 /** A piece of a log. */
 export type LogChunk = Readonly<{
@@ -97,7 +98,7 @@ const openIfThere = async (path: string) => {
   try {
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -106,7 +107,7 @@ const readHoleOf = async (path: string): Promise<Range | undefined> => {
   try {
     return readHole(await readFile(join(dirname(path), FILES.hole), 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

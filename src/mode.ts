@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, write
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 import { TenutoError } from './errors.ts'
+import { codeOf } from './thrown.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
 export type ModeName = 'running' | 'paused' | 'draining'
@@ -95,8 +96,7 @@ const readStored = (file: string): Stored => {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     // A home that can be none is refused by whoever takes it, in its own words.
-    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String((error as NodeJS.ErrnoException).code)))
-      return RUNNING
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String(codeOf(error)))) return RUNNING
     return unreadable(file, (error as Error).message)
   }
   try {

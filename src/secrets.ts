@@ -19,8 +19,9 @@ import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
-import type { Json } from './json.ts'
+import { isObject, isString, type Json, readObject } from './json.ts'
 import { MASK, type Masking, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
+import { codeOf, wordsOf } from './thrown.ts'
 
 /** Values by the names of their secrets. */
 export type SecretValues = Readonly<Record<string, string>>
@@ -239,12 +240,11 @@ export const secretPaths = (home: string): readonly string[] => {
 
 const readKept = (path: string): Kept | undefined => {
   try {
-    const read = JSON.parse(readFileSync(path, 'utf8')) as Partial<Kept & { v: number }>
-    const { values, former } = read
-    const areTexts = (of: unknown): boolean =>
-      typeof of === 'object' && of !== null && Object.values(of).every((value) => typeof value === 'string')
-    if (read.v !== VERSION || !areTexts(values) || !areTexts(former)) return undefined
-    return { values: values as SecretValues, former: former as readonly string[] }
+    return readObject(readFileSync(path, 'utf8'), ({ v, values, former }) => {
+      if (v !== VERSION || !isObject(values) || !Array.isArray(former)) return undefined
+      if (![...Object.values(values), ...former].every(isString)) return undefined
+      return { values: values as SecretValues, former: former as readonly string[] }
+    })
   } catch {
     return undefined
   }
@@ -269,11 +269,7 @@ const writeKept = (path: string, kept: Kept): void => {
       closeSync(opened)
     }
   } catch (error) {
-    const { code, message: why } = error as NodeJS.ErrnoException
-    throw new TenutoError(
-      NO_ROOM.includes(String(code)) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
-      { path, why },
-      error,
-    )
+    const code = NO_ROOM.includes(String(codeOf(error))) ? 'STORE_FULL' : 'FILE_UNWRITABLE'
+    throw new TenutoError(code, { path, why: wordsOf(error) }, error)
   }
 }

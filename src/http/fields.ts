@@ -3,6 +3,7 @@
  * a schema library costs more at the start of a holder than everything else here together.
  */
 import { TenutoError } from '../errors.ts'
+import { isObject } from '../json.ts'
 import { describe } from '../plans/problem.ts'
 
 /** One field: what it must be, in words, and how it is read; undefined when it is something else. */
@@ -88,5 +89,3 @@ export const readFields = <Of extends Fields>(
 }
 
 const wrong = (what: string): TenutoError => new TenutoError('USAGE', { what })
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -10,6 +10,7 @@ import { homePaths } from '../home.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import { wordsOf } from '../thrown.ts'
 import { type Access, access } from './access.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
 import { type Entrance, socketEntrance } from './entrance.ts'
@@ -71,10 +72,11 @@ export const loadServer = () => (loaded ??= loading())
  */
 export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Served> => {
   const path = socketPath(runtime.home, 'sock')
+  const log = serverLog(runtime)
   const shared: Shared = {
     runtime,
-    streaming: streams(),
-    log: serverLog(runtime),
+    streaming: streams(tcp?.clock, (request) => void log.dropped(request)),
+    log,
     access: tcp === undefined ? null : access(homePaths(runtime.home).token, tcp.clock ?? systemClock),
   }
   const app = await application(shared, { entrance: socketEntrance(), options: {} })
@@ -91,8 +93,8 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
   }
   count(app)
   const untell = runtime.tellOfServer(() => {
-    const { open, ever, resets } = shared.streaming.counts()
-    return { streams: open, streams_ever: ever, resets, connections }
+    const { open, ever, resets, dropped } = shared.streaming.counts()
+    return { streams: open, streams_ever: ever, resets, dropped, connections }
   })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
@@ -266,7 +268,7 @@ const application = async (
 
 /** Where a text is no JSON. Node quotes it in its message, and what is quoted may be a secret. */
 const placeIn = (error: unknown): string => {
-  const [place] = /at position \d+/.exec(error instanceof Error ? error.message : '') ?? []
+  const [place] = /at position \d+/.exec(wordsOf(error)) ?? []
   return place === undefined ? '' : `: it goes wrong ${place}`
 }
 
@@ -304,6 +306,12 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
         },
         'asked to change something',
       )
+    },
+    /** A client of a stream that did not read. */
+    dropped: async ({ id, method, url, who }: FastifyRequest): Promise<void> => {
+      const { log } = await opened()
+      const asked = `${method} ${url.split('?')[0]}`
+      log.warn({ request_id: id, by: who?.by, way: who?.way, asked }, 'a stream was not read and is ended')
     },
     /** What nobody expected. */
     fault: async (error: unknown, requestId: string): Promise<void> => {

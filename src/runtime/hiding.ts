@@ -3,7 +3,7 @@
  * before it becomes a message.
  */
 import type { AttemptNews, AttemptRef, TellAttempt } from '../actors/attempts.ts'
-import type { Host } from '../actors/host.ts'
+import type { Host } from '../actors/contract.ts'
 import type { Catalog } from '../catalog.ts'
 import type { JobDefinition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'

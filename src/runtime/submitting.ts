@@ -3,7 +3,7 @@
  */
 import { isAbsolute, resolve } from 'node:path'
 import type { Handler } from '../actors/calls.ts'
-import type { Host } from '../actors/host.ts'
+import type { Host } from '../actors/contract.ts'
 import { planAddress } from '../address.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'

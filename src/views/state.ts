@@ -46,6 +46,8 @@ export type SectionData = Readonly<{
     streams_ever: number
     /** Streams that were refused because what they asked for is gone. */
     resets: number
+    /** Streams that were ended because their client did not read. */
+    dropped: number
     connections: number
   }>
 }>

@@ -202,7 +202,6 @@ test('where the values are gone no job starts, no log is shown, and no retry is 
     error: expect.stringContaining(`the home has no value of the secrets CANARY of ${id} any more`),
   })
   const gone = { code: 'SECRETS_GONE', exit: 7 }
-  await expect(log(id, 'a')).rejects.toMatchObject(gone)
   await expect(runtime.command(id, null, { do: 'retry', failed: true })).rejects.toMatchObject(gone)
   expect(await runtime.catalog.secrets(id)).toEqual([
     { name: 'CANARY', place: 'jobs.a.secrets', kept: false },
@@ -220,13 +219,16 @@ test('where the values are gone no job starts, no log is shown, and no retry is 
 })
 
 test('a value that takes the place of another reaches the next attempts, and both stay masked', async () => {
-  const { runtime, submit, log } = await opened()
+  const { home, runtime, submit, log } = await opened()
   const plan = definePlan({
     name: 'p',
     jobs: { a: { run: 'printf "with %s\\n" "$CANARY"; false', secrets: ['CANARY'] } },
   })
   const { id, settled } = await submit(plan, { CANARY: 'the-former-one' })
   await settled()
+  rmSync(secretsFile(home, id))
+  await expect(log(id, 'a')).rejects.toMatchObject({ code: 'SECRETS_GONE', exit: 7 })
+  await runtime.giveSecrets(id, { CANARY: 'the-former-one' })
 
   await runtime.giveSecrets(id, { CANARY })
   await runtime.command(id, null, { do: 'retry' })
