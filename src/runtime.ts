@@ -33,6 +33,7 @@ import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
 import type { Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
 import { following } from './runtime/following.ts'
+import { hiding } from './runtime/hiding.ts'
 import { living } from './runtime/living.ts'
 import { loopLag } from './runtime/loop-lag.ts'
 import { counting, timedJournal } from './runtime/metrics.ts'
@@ -41,6 +42,7 @@ import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
+import { vault } from './secrets.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
@@ -119,6 +121,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const startedAt = new Date(clock.now()).toISOString()
   const mode = modes(hold && homePaths(home).mode, clock)
   const reading = catalog(journal, home, () => mode.now().mode)
+  const secrets = vault(home)
+  const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents, log })
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let executor: Part<Attempts> | undefined
   /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
@@ -141,6 +145,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       clock,
       keyOf: (plan, job, attempt) => attemptKey(homeId, plan, job, attempt),
       needs,
+      secrets: hidden.of,
       tell,
       warn: (fields, message) => log.warn(fields, message),
     })
@@ -161,7 +166,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }
     const { bootedSince } = journal.opening
     const processes = executing(() =>
-      processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell }),
+      processAttempts({ home, homeId, bootedSince, clock, executor, needs, secrets: hidden.of, tell }),
     )
     return routedAttempts(processes, calls)
   }
@@ -188,7 +193,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     journal,
     clock,
     random,
-    attempts: (tell) => {
+    attempts: (telling) => {
+      const tell = hidden.telling(telling)
       const given = options.ports?.attempts
       return starting(options.starts ?? true, given ? executing(() => given(tell)) : realAttempts(tell))
     },
@@ -255,7 +261,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       log.warn({ error: String(error) }, 'the drain for this stop could not be ended')
     }
   }
-  const command = commanding({ journal, host: actors, reading, staying, clock })
+  const command = commanding({
+    journal,
+    host: actors,
+    reading,
+    staying,
+    clock,
+    masked: hidden.masked,
+    checkSecrets: async (plan) => void secrets.masking(plan, await reading.definition(plan)),
+  })
   const plans = submitting({
     journal,
     host: actors,
@@ -271,6 +285,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       if (now.mode === 'draining') throw new TenutoError('DRAINING', { home, mode: modeInWords(now) })
     },
     command,
+    vault: secrets,
   })
   const { submit, handle } = plans
 
@@ -386,6 +401,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       position: await staying.until(actors.settleLetter(id, order, by)),
       changed: true,
     }),
+    giveSecrets: (plan, values, by) => staying.until(hidden.give(plan, values, by)),
+    masked: hidden.masked,
     sweep: () => staying.until(net.now()),
     gc: (asked) => staying.until(retain.gc(asked)),
     prunedTo: async () => (await journal.pruned()).last,

@@ -193,6 +193,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         clock,
         executor: (news) => runners.executor(life, journal.opening.epoch, news),
         needs: async () => ({}),
+        secrets: () => ({}),
         tell: hear,
         recordedAt: (dir) => premises.directory(dir).exitAt,
       })
