@@ -145,7 +145,7 @@ function checkout(): string {
     'tsconfig.build.json',
     'scripts/build.ts',
   ]
-  for (const path of [...files, 'src/artefact.ts', 'src/build.ts', 'src/errors.ts']) {
+  for (const path of [...files, 'src/artefact.ts', 'src/build.ts', 'src/errors.ts', 'src/thrown.ts']) {
     cpSync(join(packageRoot(), path), join(root, path))
   }
   symlinkSync(join(packageRoot(), 'node_modules'), join(root, 'node_modules'))
