@@ -81,6 +81,11 @@ test.each(NAMES)(
         error: { code: 'SECTION_UNAVAILABLE' },
         age_ms: expect.any(Number),
       })
+      // What was stuck for so long is asked anew, and that is waited for no longer than before.
+      await clock.advance(2_000)
+      const anew = read()
+      await clock.advance(50)
+      expect((await anew).sections[name].status).toBe('unavailable')
     }
   },
 )

@@ -38,6 +38,7 @@ const upstairs = [
   'runtime',
   'testing',
   'tree',
+  'unserved',
 ].map((name) => `src/${name}.ts`)
 const pure = ['node:assert']
 
