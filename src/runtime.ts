@@ -414,13 +414,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
     explain: async (plan, job) => {
-      const held = await heldSlots()
+      // Where there is no limit nobody waits for a slot that another plan holds.
+      const isLimited = Number.isFinite(maxParallel)
       return explain(plan, job, {
         ...NOT_HELD,
         holder: 'running',
         pid: process.pid,
-        slots: Number.isFinite(maxParallel) ? maxParallel : null,
-        held,
+        slots: isLimited ? maxParallel : null,
+        held: isLimited ? await heldSlots() : [],
         storage: stored.now(),
         ...modeFacts(mode.now()),
       })

@@ -22,6 +22,7 @@ import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { homeHeld, readHolder } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
+import { hasNoRoom } from '../thrown.ts'
 import { holderOf } from './home.ts'
 import type { InspectFlags } from './inspect.ts'
 import { writeTalk } from './output.ts'
@@ -160,9 +161,8 @@ const openDraft = (path: string): Draft => {
     }
   } catch (error) {
     rmSync(beside, { force: true })
-    const { code, message: why } = error as NodeJS.ErrnoException
-    if (!['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(code))) throw error
-    const full = new TenutoError('STORE_FULL', { path, why }, error)
+    if (!hasNoRoom(error)) throw error
+    const full = new TenutoError('STORE_FULL', { path, why: (error as Error).message }, error)
     const folder = mkdtempSync(join(tmpdir(), 'tenuto-up-'))
     const drop = (): string => {
       const said = taken(join(folder, 'out'))

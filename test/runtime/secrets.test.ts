@@ -178,7 +178,7 @@ test('values are kept for their user alone, over a restart, until the plan is ke
 })
 
 test('where the values are gone no job starts, no log is shown, and no retry is taken until they are given again', async () => {
-  const { home, runtime, submit, log } = await opened()
+  const { home, runtime, submit } = await opened()
   const plan = definePlan({
     name: 'p',
     jobs: {
