@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -156,7 +157,7 @@ export const vault = (home: string): Vault => {
   /** Another process may have written the file since. */
   const look = (plan: string): Remembered | undefined => {
     const path = secretsFile(home, plan)
-    const stats = statSync(path, { throwIfNoEntry: false })
+    const stats = statsOf(path)
     if (stats === undefined) return undefined
     const stamp = `${stats.ino} ${stats.mtimeMs} ${stats.size}`
     const before = remembered.get(plan)
@@ -236,6 +237,15 @@ export const secretPaths = (home: string): readonly string[] => {
   const { secrets } = homePaths(home)
   if (statSync(secrets, { throwIfNoEntry: false })?.isDirectory() !== true) return []
   return [secrets, ...readdirSync(secrets).map((name) => join(secrets, name))]
+}
+
+/** What cannot be looked at is not there. */
+const statsOf = (path: string): Stats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 const readKept = (path: string): Kept | undefined => {
