@@ -49,6 +49,8 @@ export type JobDefinition = Readonly<{
   /** Asked of a person; `kind` is `approve`. Such a job has no attempts and takes no slot. */
   approve?: Gate
   env?: Readonly<Record<string, string>>
+  /** Names of secrets it gets beside those of the plan, sorted. */
+  secrets?: readonly string[]
   /** Absolute, or relative to the plan's base folder. */
   cwd?: string
   timeoutMs?: number
@@ -68,6 +70,8 @@ export type Definition = Readonly<{
   maxParallel: number
   onFailure: 'continue' | 'stop' | 'pause'
   env: Readonly<Record<string, string>>
+  /** Names of secrets that every job gets, sorted. */
+  secrets?: readonly string[]
   /** In the order of the file. */
   jobs: Readonly<Record<string, JobDefinition>>
 }>

@@ -110,6 +110,11 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     return catalog.definition(params.plan)
   })
 
+  app.get<At>('/plans/:plan/secrets', async ({ params, query }) => {
+    readFields('query', query, {})
+    return { items: await catalog.secrets(params.plan), next_cursor: null }
+  })
+
   app.get<At>('/plans/:plan/jobs', async ({ params, query }) => {
     const { limit = PAGE, cursor } = readFields('query', query, LIST)
     const jobs = await catalog.jobs(params.plan)
@@ -171,13 +176,14 @@ const SUBMISSION = {
   env: texts,
   key: NAME,
   ...WHY,
+  secrets: anything,
 }
 
 /** Adds the route that submits. */
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   app.post('/plans', async (request, reply) => {
     const { body, headers } = request
-    const { plan, yaml, inputs, base, env, reason, by, ...given } = readFields('body', body, SUBMISSION)
+    const { plan, yaml, inputs, base, env, secrets = {}, ...given } = readFields('body', body, SUBMISSION)
     const header = headers[HEADERS.key] as string | undefined
     const key = given.key ?? header
     if (header !== undefined && header !== key) {
@@ -191,7 +197,9 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
       throw new TenutoError('USAGE', { what: `base is ${base}; it must be an absolute path` })
     const { id, replayed } = await runtime.submit(checkDefinition(plan), {
       base,
-      ...saying(reason, askerOf(request, by)),
+      ...saying(given.reason, askerOf(request, given.by)),
+      // Never those of this process; what is wrong with them is told by the runtime, which says of none what it is.
+      secrets: secrets as Readonly<Record<string, string>>,
       ...(key === undefined ? {} : { key }),
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
     })
@@ -227,6 +235,15 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
       ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
       ...(keep === undefined ? {} : { keep }),
     })
+  })
+  app.post<At>('/plans/:plan/secrets', async (request) => {
+    const { secrets = {}, by } = readFields('body', request.body, { secrets: anything, by: WHY.by })
+    const { plan } = request.params
+    const values = secrets as Readonly<Record<string, string>>
+    return {
+      items: await runtime.giveSecrets(plan, values, { by: askerOf(request, by) }),
+      next_cursor: null,
+    }
   })
   const add = (path: string, verbs: Verbs): void => {
     for (const [verb, options] of Object.entries(verbs)) {

@@ -36,6 +36,8 @@ export const ROUTES: Readonly<Record<string, Asked>> = {
   [`GET ${PLAN}/notes`]: 'read',
   [`GET ${PLAN}/definition`]: 'read',
   [`GET ${PLAN}/explain`]: 'read',
+  [`GET ${PLAN}/secrets`]: 'read',
+  [`POST ${PLAN}/secrets`]: 'operate',
   [`GET ${PLAN}/jobs`]: 'read',
   [`GET ${JOB}`]: 'read',
   [`GET ${JOB}/explain`]: 'read',

@@ -8,13 +8,15 @@ import { planAddress } from '../address.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
-import { jobEnvironment } from '../config.ts'
+import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
 import { TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
+import type { JsonObject } from '../json.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
+import { checkNotInClear, chooseSecrets, type SecretValues, secretPlaces, type Vault } from '../secrets.ts'
 import { isPlanEnd } from '../states.ts'
 import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
 import { checkSubmitOptions } from './options.ts'
@@ -34,6 +36,7 @@ export type SubmittingPorts = Readonly<{
   /** @throws {TenutoError} `DRAINING` while no plan is taken in. */
   refuseNew: () => void
   command: Runtime['command']
+  vault: Pick<Vault, 'keep' | 'drop'>
 }>
 
 /** The plans of a runtime, to be submitted and waited for. */
@@ -48,6 +51,7 @@ export type Submitting = Readonly<{
 export const submitting = (ports: SubmittingPorts): Submitting => {
   const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, refuseNew, command } =
     ports
+  const { vault } = ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
   const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
@@ -58,24 +62,36 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       const known = await journal.planByKey(options.key)
       if (known) return replay(known, hash, options.key)
     }
+    const secrets = secretsFor(definition, options)
     let id = planId(definition.name, random)
     while ((await journal.plan(id)) !== undefined || host.residents.has(id) || isUsed(id))
       id = planId(definition.name, random)
     const base = options.base ?? process.cwd()
+    const environment = withoutSecrets(options.environment ?? jobEnvironment(), secrets)
     const row = {
       id,
       name: definition.name,
       key: options.key ?? null,
       hash,
       inputs: '{}',
-      environment: JSON.stringify(options.environment ?? jobEnvironment()),
+      environment: JSON.stringify(environment),
       base: isAbsolute(base) ? base : resolve(base),
       submittedAt: clock.now(),
     }
     refuseNew()
     const { by, why } = options
     const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
-    await host.submit({ row, definition, asked })
+    if (Object.keys(secrets).length === 0) await host.submit({ row, definition, asked })
+    else {
+      const { name, key: called } = row
+      const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
+      checkNotInClear(secrets, stored)
+      vault.keep(id, secrets)
+      await host.submit({ row, definition, asked }).catch((error: unknown) => {
+        vault.drop(id)
+        throw error
+      })
+    }
     return handle(id, false)
   }
   const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
@@ -132,6 +148,27 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
 
   return { submit, handle, isAwaited: (plan) => awaited.has(plan) }
 }
+
+/**
+ * The values of what a plan names, and of nothing else.
+ * @throws {TenutoError} `USAGE` when there are others; `SECRET_MISSING`, `SECRET_UNUSABLE`.
+ */
+const secretsFor = (definition: Definition, { secrets }: SubmitOptions): SecretValues => {
+  const places = secretPlaces(definition)
+  const unknown = Object.keys(secrets ?? {}).find((name) => !places.has(name))
+  if (unknown !== undefined)
+    throw new TenutoError('USAGE', {
+      what: `secrets has ${JSON.stringify(unknown)}, which the plan names nowhere`,
+    })
+  return places.size === 0 ? {} : chooseSecrets(definition, secrets ?? namedVariables(places.keys()))
+}
+
+/** What a plan calls a secret is stored as none of its variables, and reaches only the jobs that name it. */
+const withoutSecrets = (
+  environment: Readonly<Record<string, string>>,
+  secrets: SecretValues,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !Object.hasOwn(secrets, name)))
 
 /** @throws {TenutoError} `UNKNOWN_HANDLER` when a job calls a handler that is not there. */
 export const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {

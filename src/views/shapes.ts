@@ -37,6 +37,15 @@ export const buildShape = (build: Build, stale: string | null): BuildShape => ({
   stale_reason: stale,
 })
 
+/** A secret that a plan names. */
+export type SecretShape = Readonly<{
+  name: string
+  /** Where the plan names it first: `secrets`, or `jobs.NAME.secrets`. */
+  place: string
+  /** Whether the home has its value. */
+  kept: boolean
+}>
+
 /** How many jobs are in each state; states nobody is in are left out. */
 export type Counts = Readonly<Record<string, number>>
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { noteAddress } from '../../src/address.ts'
-import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
 import type { Batch, Boot, Journal, JournalReader } from '../../src/journal/journal.ts'
 import { PLAN_STATES } from '../../src/states.ts'
+import { failsWith } from '../support/failing.ts'
 import {
   actorOf,
   batch,
@@ -42,10 +42,6 @@ const first: Batch = batch({
   ...mail({ added: [mailOf(1, JOB, { postedBy: 2 }), mailOf(2, PLAN)] }),
   dead: [deadOf(1, JOB)],
 })
-
-const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
-  await assert.rejects(promise, (error) => isTenutoError(error, code))
-}
 
 /** Runs the suite against one kind of journal. */
 export const journalSuite = (name: string, makeMedium: () => Medium): void => {
