@@ -5,6 +5,7 @@
 import type { Host } from '../actors/contract.ts'
 import { HOME } from '../address.ts'
 import type { Asker } from '../command.ts'
+import { isTenutoError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Json } from '../json.ts'
 import type { ModeName, Modes, Order } from '../mode.ts'
@@ -32,7 +33,11 @@ export type Recording = Readonly<{
 
 /** Begins to keep the record of a home, from what is on it already. */
 export const recording = async ({ journal, host, mode }: RecordingPorts): Promise<Recording> => {
-  let known = (await journal.lastNote(HOME, null, 'mode.changed'))?.to ?? 'running'
+  // A damaged row of the record costs that row alone.
+  const last = await journal.lastNote(HOME, null, 'mode.changed').catch((error: unknown) => {
+    if (!isTenutoError(error, 'STORE_CORRUPT')) throw error
+  })
+  let known = last?.to ?? 'running'
   const put = async (note: Parameters<Host['record']>[0]): Promise<void> => {
     // A host that takes nothing more has said why.
     await host.record(note).catch(() => {})

@@ -6,6 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { auditHome } from '../../src/audit/home.ts'
 import { TenutoError } from '../../src/errors.ts'
@@ -147,4 +148,9 @@ test('a mode that was ordered while nobody could note it is found at the next st
     { from: 'running', to: 'paused', by: 'ada', why: 'by hand', detail: { found: true } },
   ])
   expect((await auditHome(home)).findings).toEqual([])
+
+  const file = new DatabaseSync(homePaths(home).journal)
+  file.exec("UPDATE step SET went_to = 'nowhere' WHERE address = 'note:home'")
+  file.close()
+  expect(await live(async (runtime) => (await (await runtime.plan('p')).settled()).state)).toBe('succeeded')
 })
