@@ -42,6 +42,7 @@ import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
+import { tracing } from './runtime/tracing.ts'
 import { vault } from './secrets.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
@@ -106,12 +107,14 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     tell: async () => {
       steps.again()
       live.again()
+      spans.again()
     },
     faults,
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
   const live = await living(journal, shown)
+  const spans = tracing({ journal, shown, clock, log })
   let cause: unknown
   const staying = alive(() => cause)
   const calledAs = options.command ?? 'a program'
@@ -470,6 +473,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           steps.close()
           await tree.stop()
           await actors.stop()
+          await spans.stop()
           await writer.stop(halting === null)
           if (halting === null && (options.starts ?? true)) endMode()
         } finally {
