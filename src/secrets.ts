@@ -2,7 +2,7 @@
  * The values of secrets that plans name. They are in no journal: each plan has a file of its own in `secrets/` of the home, for its user
  * alone, as long as its logs are kept, since logs are masked by these values.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
@@ -144,7 +144,7 @@ export const vault = (home: string): Vault => {
   /** Another process may have written the file since. */
   const look = (plan: string): Remembered | undefined => {
     const path = secretsFile(home, plan)
-    const stats = statSync(path, { throwIfNoEntry: false })
+    const stats = statsOf(path)
     if (stats === undefined) return undefined
     const stamp = `${stats.ino} ${stats.mtimeMs} ${stats.size}`
     const before = remembered.get(plan)
@@ -224,6 +224,15 @@ export const secretPaths = (home: string): readonly string[] => {
   const { secrets } = homePaths(home)
   if (statSync(secrets, { throwIfNoEntry: false })?.isDirectory() !== true) return []
   return [secrets, ...readdirSync(secrets).map((name) => join(secrets, name))]
+}
+
+/** What cannot be looked at is not there. */
+const statsOf = (path: string): Stats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 const readKept = (path: string): Kept | undefined => {

@@ -65,7 +65,7 @@ export const hiding = ({ vault, reading, residents, log }: HidingPorts): Hiding 
   const newsOf = (plan: string, news: AttemptNews): AttemptNews => {
     if (news.type !== 'attempt.ended') return news
     // What is said of an attempt that was never started are our own words.
-    const withoutValues = news.startedAt === null ? asItIs : blank
+    const withoutValues = news.outcome === 'never-started' ? asItIs : blank
     const mask = masker(plan, residents().get(plan)?.definition, withoutValues)
     if (mask === asItIs) return news
     const found = WRITTEN.flatMap((name) => (news[name] === undefined ? [] : [[name, mask(news[name])]]))

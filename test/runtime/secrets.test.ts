@@ -6,7 +6,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Handler } from '../../src/actors/calls.ts'
 import type { Definition } from '../../src/definition.ts'
 import { homePaths } from '../../src/home.ts'
-import { createRuntime, definePlan } from '../../src/index.ts'
+import { createRuntime, definePlan, TenutoError } from '../../src/index.ts'
+import { sqliteJournal } from '../../src/journal/sqlite.ts'
 import { secretsFile } from '../../src/secrets.ts'
 import { removeFolder } from '../support/folders.ts'
 
@@ -71,6 +72,11 @@ test('a secret that a job gives away in every way is shown and stored nowhere', 
     },
   })
 
+  const inspected: string[] = []
+  runtime.inspect((told) => {
+    const { event, snapshot } = told as { event?: object; snapshot?: { context?: object } }
+    inspected.push(JSON.stringify([event, snapshot?.context]))
+  })
   const { id, settled } = await submit(plan, { CANARY, KEY })
   const { jobs } = await settled()
   await runtime.command(id, null, { do: 'retry' }, { why: `try ${CANARY} again` })
@@ -84,12 +90,14 @@ test('a secret that a job gives away in every way is shown and stored nowhere', 
   const [spilt] = await runtime.catalog.attempts(id, 'spill')
   expect(spilt?.error).toBe('refused *** for {"CANARY":"***"}')
   expect(JSON.stringify(events)).toContain('try *** again')
+  expect(inspected.join('\n')).toContain('refused *** for')
   const shown: (readonly [string, string])[] = [
     ['events', JSON.stringify(events)],
     ['state', JSON.stringify(await runtime.state())],
     ['metrics', JSON.stringify(await runtime.metrics())],
     ['plan', JSON.stringify(await runtime.catalog.plan(id))],
     ['explain', JSON.stringify(await runtime.explain(id, null))],
+    ['inspector', inspected.join('\n')],
     ['secrets', JSON.stringify(await runtime.catalog.secrets(id))],
   ]
   for (const job of ['print', 'after', 'spill', 'answer']) {
@@ -150,6 +158,27 @@ test('a plan is refused before anything is made when a value is missing, too sho
   })
   expect(await runtime.catalog.plans()).toEqual([])
   expect(readdirSync(home)).not.toContain('secrets')
+})
+
+test('of a plan that the store did not take, no value is left', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-secrets-'))
+  onTestFinished(() => removeFolder(folder))
+  const file = join(folder, 'journal.db')
+  const boot = { bootId: 'boot', pid: 1, build: 'test', at: 0 }
+  const journal = async () => {
+    const sound = await sqliteJournal({ file, boot, durability: 'normal' })
+    const commit = async () => {
+      throw new TenutoError('STORE_FULL', { path: file, why: 'the test says so' })
+    }
+    return { ...sound, commit }
+  }
+  const runtime = await createRuntime({ home: folder, ports: { journal } })
+  onTestFinished(() => runtime.stop())
+  const plan = definePlan({ name: 'p', jobs: { a: { run: 'true', secrets: ['CANARY'] } } })
+
+  await expect(runtime.submit(plan, { secrets: { CANARY } })).rejects.toMatchObject({ code: 'STORE_FULL' })
+
+  expect(readdirSync(homePaths(folder).secrets)).toEqual([])
 })
 
 test('values are kept for their user alone, over a restart, until the plan is kept no longer', async () => {
