@@ -22,7 +22,7 @@ import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
 import { MASK, type Masking, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
-import { codeOf, wordsOf } from './thrown.ts'
+import { hasNoRoom, wordsOf } from './thrown.ts'
 
 /** Values by the names of their secrets. */
 export type SecretValues = Readonly<Record<string, string>>
@@ -143,7 +143,6 @@ export type Vault = Readonly<{
   drop: (plan: string) => void
 }>
 
-const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
 const NOTHING: Masking = masking([])
 
 /** The plans that are asked for at once are few. */
@@ -279,7 +278,7 @@ const writeKept = (path: string, kept: Kept): void => {
       closeSync(opened)
     }
   } catch (error) {
-    const code = NO_ROOM.includes(String(codeOf(error))) ? 'STORE_FULL' : 'FILE_UNWRITABLE'
+    const code = hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE'
     throw new TenutoError(code, { path, why: wordsOf(error) }, error)
   }
 }

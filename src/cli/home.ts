@@ -22,7 +22,8 @@ import type {
   Runtime,
   RuntimeOptions,
 } from '../runtime.ts'
-import type { ExplainShape, Holding } from '../views/explain.ts'
+import type { Holding } from '../views/evidence.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
@@ -69,13 +70,13 @@ export const readingOf = async (home: string): Promise<Catalog> => {
   checkHome(home)
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
-  const { emptyCatalog, readHome } = await import('../runtime.ts')
+  const { emptyCatalog, readHome } = await import('../unserved.ts')
   return existsSync(home) ? readHome(home) : emptyCatalog(home)
 }
 
 /** Explains in a home that nobody serves. */
 export const explainHome = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> =>
-  (await import('../runtime.ts')).explainIn(home, ref, holding)
+  (await import('../unserved.ts')).explainIn(home, ref, holding)
 
 /** Holds the home in this process. */
 export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>): Promise<Runtime> => {
