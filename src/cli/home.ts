@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
 import { pause } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
@@ -292,11 +293,12 @@ export const refusePaused = (home: string): void => {
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
-export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
+export const sweepOf = async (home: string, why?: string): ReturnType<Runtime['sweep']> => {
+  const asked = why === undefined ? {} : { why }
   const holder = await holderOf(home)
   if (holder) {
     try {
-      return await holder.sweep()
+      return await holder.sweep(asked)
     } finally {
       holder.close()
     }
@@ -304,7 +306,7 @@ export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
   if (!hasJournal(home)) return { plans: 0, repaired: [] }
   const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
   try {
-    const report = await runtime.sweep()
+    const report = await runtime.sweep({ by: operator(), ...asked })
     await Promise.race([runtime.idle(), runtime.failed])
     return report
   } finally {
@@ -319,7 +321,7 @@ export type Gc = Awaited<ReturnType<Runtime['gc']>>
  * Removes what a home keeps no longer: asks its holder, or takes it for as long as that takes, and starts nothing.
  * @throws {TenutoError} `WRONG_STATE` when the journal is to be written anew while somebody holds the home.
  */
-export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
+export const gcOf = async (home: string, asked: GcOptions & Pick<Asker, 'why'>): Promise<Gc> => {
   const holder = await awaitHolder(home)
   if (holder) {
     try {
@@ -339,7 +341,7 @@ export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
   if (!hasJournal(home)) return nothingGone(asked.dryRun === true)
   const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto gc' })
   try {
-    return await runtime.gc(asked)
+    return await runtime.gc({ by: operator(), ...asked })
   } finally {
     await runtime.stop()
   }
