@@ -51,7 +51,7 @@ import { SWEEP_MS, sweeper } from './sweep.ts'
 import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { modeFacts } from './unserved.ts'
-import { NOT_HELD } from './views/evidence.ts'
+import { type Holding, NOT_HELD } from './views/evidence.ts'
 import { buildShape, type GcShape, type SweepShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
@@ -70,9 +70,6 @@ export type {
   SubmitOptions,
 } from './runtime/contract.ts'
 export type { Metrics } from './runtime/metrics.ts'
-
-/** Plans that are asked for the slots they hold, when somebody asks why a job waits for one. */
-const PLANS_LOOKED_AT = 1000
 
 /**
  * Takes a home and begins to run it.
@@ -378,13 +375,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const record = await recording({ journal, host: actors, mode })
   const explain = explaining(journal, reading)
-  const heldSlots = async (): Promise<readonly Readonly<{ plan: string; slots: number }>[]> => {
-    const held: { plan: string; slots: number }[] = []
-    for (const { id } of await journal.plans({ states: UNSETTLED, limit: PLANS_LOOKED_AT })) {
-      const { running = 0, stopping = 0 } = await journal.counts(id)
-      if (running + stopping > 0) held.push({ plan: id, slots: running + stopping })
-    }
-    return held.toSorted((a, b) => b.slots - a.slots)
+  /** Plans that hold slots, those that hold most first. */
+  const heldSlots = (): Holding['held'] => {
+    const held = new Map<string, number>()
+    for (const { plan } of live.now().running.values()) held.set(plan, (held.get(plan) ?? 0) + 1)
+    return [...held].map(([plan, slots]) => ({ plan, slots })).toSorted((a, b) => b.slots - a.slots)
   }
 
   const runtime: Runtime = {
@@ -433,19 +428,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
-    explain: async (plan, job) => {
-      // Where there is no limit nobody waits for a slot that another plan holds.
-      const isLimited = Number.isFinite(maxParallel)
-      return explain(plan, job, {
+    explain: (plan, job) =>
+      explain(plan, job, {
         ...NOT_HELD,
         holder: 'running',
         pid: process.pid,
-        slots: isLimited ? maxParallel : null,
-        held: isLimited ? await heldSlots() : [],
+        slots: Number.isFinite(maxParallel) ? maxParallel : null,
+        held: heldSlots(),
         storage: stored.now(),
         ...modeFacts(mode.now()),
-      })
-    },
+      }),
     state,
     metrics: async () => ({
       history: await count(),
