@@ -265,6 +265,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   }
   const command = commanding({ journal, host: actors, reading, staying, clock })
   const plans = submitting({
+    work: homePaths(home).work,
     journal,
     host: actors,
     reading,

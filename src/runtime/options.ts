@@ -52,7 +52,11 @@ const PORTS: Keys = {
 }
 const EVENTS: Keys = { after: atLeast(0), plan: aText(4096), follow: aBoolean, signal: anything }
 
-const SUBMIT: Keys = { key: aText(200), base: aText(4096), environment: anything }
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null ? null : check(value)
+const SUBMIT: Keys = { key: aText(200), base: orNull(aText(4096)), environment: anything }
 const COMMAND: Keys = {
   do: oneOf(['cancel', 'pause', 'continue', 'skip', 'now', 'approve', 'reject', 'retry']),
   now: aBoolean,

@@ -1,7 +1,8 @@
 /**
  * Taking plans in: the same plan under the same key is one plan, and whoever submitted it can wait for its end.
  */
-import { isAbsolute, resolve } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
 import type { Handler } from '../actors/calls.ts'
 import type { Host } from '../actors/host.ts'
 import { planAddress } from '../address.ts'
@@ -10,7 +11,7 @@ import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
-import { TenutoError } from '../errors.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
@@ -21,6 +22,8 @@ import { checkSubmitOptions } from './options.ts'
 
 /** What submitting stands on. */
 export type SubmittingPorts = Readonly<{
+  /** Where folders of plans that were submitted without one are made. */
+  work: string
   journal: Journal
   host: Pick<Host, 'submit' | 'takeUp' | 'residents'>
   reading: Catalog
@@ -46,8 +49,20 @@ export type Submitting = Readonly<{
 
 /** Takes plans in. */
 export const submitting = (ports: SubmittingPorts): Submitting => {
-  const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, refuseNew, command } =
-    ports
+  const {
+    work,
+    journal,
+    host,
+    reading,
+    steps,
+    staying,
+    clock,
+    random,
+    handlers,
+    isUsed,
+    refuseNew,
+    command,
+  } = ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
   const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
@@ -61,7 +76,8 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     let id = planId(definition.name, random)
     while ((await journal.plan(id)) !== undefined || host.residents.has(id) || isUsed(id))
       id = planId(definition.name, random)
-    const base = options.base ?? process.cwd()
+    const own = options.base === null ? join(work, id) : undefined
+    const base = own ?? options.base ?? process.cwd()
     const row = {
       id,
       name: definition.name,
@@ -73,7 +89,15 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       submittedAt: clock.now(),
     }
     refuseNew()
-    await host.submit({ row, definition })
+    if (own !== undefined) makeFolder(own)
+    try {
+      await host.submit({ row, definition })
+    } catch (error) {
+      // What else fails may have been committed all the same, and its jobs need their folder.
+      if (own !== undefined && isTenutoError(error, 'STORE_FULL'))
+        rmSync(own, { recursive: true, force: true })
+      throw error
+    }
     return handle(id, false)
   }
   const replay = async (known: PlanHead, hash: string, key: string): Promise<PlanHandle> => {
@@ -136,5 +160,15 @@ export const checkHandlers = (definition: Definition, handlers: Readonly<Record<
   for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
     if (kind === 'call' && !Object.hasOwn(handlers, call))
       throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
+  }
+}
+
+const makeFolder = (path: string): void => {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const { code, message: why } = error as NodeJS.ErrnoException
+    const noRoom = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(code))
+    throw new TenutoError(noRoom ? 'STORE_FULL' : 'FILE_UNWRITABLE', { path, why }, error)
   }
 }

@@ -2,34 +2,15 @@
  * Why something waits, or ended as it did: a chain of facts, from what was asked about down to what it hangs on. Pure: it is given what
  * is on record and what the holder of the home says, and finds nothing out by itself.
  */
+import type { Of } from '../json-schema.ts'
+import type { explanation } from './schemas.ts'
 import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from './shapes.ts'
 
 /** One fact of a chain: what it is, about what, since when, what changes it, and the command that does. */
-export type FactShape = Readonly<{
-  what: string
-  /** The plan or job it is about; null where it is about the home or the machine. */
-  ref: string | null
-  since: string | null
-  /** When it changes by itself; null when no moment is known. */
-  until: string | null
-  /** What would change it; null when nothing needs to. */
-  change: string | null
-  /** The command that does, without `--home`; null when there is none. */
-  command: string | null
-}>
+export type FactShape = ExplainShape['chain'][number]
 
 /** Why a plan or a job is where it is. */
-export type ExplainShape = Readonly<{
-  ref: string
-  kind: 'plan' | 'job'
-  state: string
-  reason: string | null
-  since: string | null
-  /** The nearest first. */
-  chain: readonly FactShape[]
-  /** How many facts of the same kind were left out. */
-  more: number
-}>
+export type ExplainShape = Of<typeof explanation>
 
 /** What the holder of a home says that plans and jobs hang on. */
 export type Holding = Readonly<{
