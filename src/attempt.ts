@@ -1,9 +1,8 @@
 /**
- * Names and records of the attempt directory, and what daemon and runner say to each other. The files are the truth; the
- * messages are hints about them.
+ * An attempt as its directory tells it: names, records, and what is asked of a runner. The files are the truth.
  */
 import { join } from 'node:path'
-import type { Json, JsonObject } from './json.ts'
+import { isNumber, isObject, isString, type JsonObject, type JsonRecord, readObject } from './json.ts'
 
 /** How an attempt can end. */
 export const OUTCOMES = [
@@ -33,10 +32,8 @@ export const RUNNER_LIMITS = ['timeout', 'stall', 'deadline', 'log-limit'] as co
 /** Which limit an attempt has passed. */
 export type RunnerLimit = (typeof RUNNER_LIMITS)[number]
 
-/** Versions of the records on disk and of the protocol on the socket. */
+/** The version of the records on disk. */
 export const RECORD_VERSION = 1
-/** The version of the socket protocol. */
-export const PROTOCOL_VERSION = 1
 
 /** The environment variable every process of an attempt carries; its value is the attempt key. */
 export const MARKER = 'TENUTO_ATTEMPT_KEY'
@@ -243,38 +240,9 @@ export type LiveAttempt = Readonly<{
   startedAt: number | null
 }>
 
-/** What the daemon says. The first line is `hello`. */
-export type ToRunner =
-  | Readonly<{ type: 'hello'; v: number; epoch: number; build: string }>
-  | Readonly<{ type: 'ensure'; spec: Spec }>
-  | Readonly<{ type: 'stop'; order: StopOrder }>
-  | Readonly<{ type: 'sweep'; prefix: string }>
-  | Readonly<{ type: 'live'; id: number }>
-
-/** What the runner says. After `refused` it hangs up. */
-export type FromRunner =
-  | Readonly<{ type: 'welcome'; v: number; pid: number; build: string }>
-  | Readonly<{
-      type: 'refused'
-      why: 'epoch' | 'protocol'
-      message: string
-      /** What the runner speaks, and its build. */
-      v?: number
-      build?: string
-    }>
-  /** It stops the attempt by itself. Said when that begins, and again whenever the attempt is ensured before its end. */
-  | Readonly<{ type: 'stopping'; key: string; why: RunnerLimit }>
-  | Readonly<{ type: 'ended'; record: ExitRecord }>
-  /** Its process has lived for a second. Said once, and again when it is ensured as one of which that is not known. */
-  | Readonly<{ type: 'begun'; key: string; pid: number }>
-  /** Said of an attempt that was asked for as `recovered`, before its end. `pid` is null when it could not be started. */
-  | Readonly<{ type: 'found'; key: string; how: Found; pid: number | null }>
-  | Readonly<{ type: 'swept'; prefix: string; leftovers: number }>
-  | Readonly<{ type: 'live'; id: number; attempts: readonly LiveAttempt[] }>
-
 /** Reads a claim; undefined when the text is none, as after a crash in the middle of writing it. */
 export const readClaim = (text: string): Claim | undefined =>
-  parse(text, (claim) => {
+  readObject(text, (claim) => {
     const by = claim['by']
     if (by !== 'runner' && by !== 'cancel' && by !== 'sweep') return undefined
     const sound =
@@ -286,7 +254,7 @@ export const readClaim = (text: string): Claim | undefined =>
 
 /** Reads the record of a main process; undefined when the text is none. */
 export const readProcessRecord = (text: string): ProcessRecord | undefined =>
-  parse(text, (record) =>
+  readObject(text, (record) =>
     isRecord(record) && isIdentity(record) && isNumber(record['startedAt']) && isNumber(record['startedMono'])
       ? (record as ProcessRecord)
       : undefined,
@@ -294,154 +262,18 @@ export const readProcessRecord = (text: string): ProcessRecord | undefined =>
 
 /** Reads an exit record; undefined when the text is none. */
 export const readExitRecord = (text: string): ExitRecord | undefined =>
-  parse(text, (record) => (isExitRecord(record) ? record : undefined))
+  readObject(text, (record) => (isExitRecord(record) ? record : undefined))
 
 /** Reads the range of `log.hole.json`; undefined when the text is none. */
 export const readHole = (text: string): Range | undefined =>
-  parse(text, (hole) => {
+  readObject(text, (hole) => {
     const { from, to } = hole
     return isNumber(from) && isNumber(to) && from >= 0 && to > from ? { from, to } : undefined
   })
 
-/** Reads one line of the runner; undefined when it is not one this version knows. */
-export const readFromRunner = (line: string): FromRunner | undefined =>
-  parse(line, (message) => {
-    switch (message['type']) {
-      case 'welcome':
-        return isNumber(message['v']) && isNumber(message['pid']) && isString(message['build'])
-          ? (message as FromRunner)
-          : undefined
-      case 'refused':
-        return isString(message['message']) &&
-          isString(message['why']) &&
-          isOptionalNumber(message['v']) &&
-          (message['build'] === undefined || isString(message['build']))
-          ? (message as FromRunner)
-          : undefined
-      case 'stopping':
-        return isString(message['key']) && isRunnerLimit(message['why']) ? (message as FromRunner) : undefined
-      case 'ended':
-        return isExitRecord(message['record']) ? (message as FromRunner) : undefined
-      case 'begun':
-        return isString(message['key']) && isNumber(message['pid']) ? (message as FromRunner) : undefined
-      case 'found':
-        return isString(message['key']) &&
-          (message['how'] === 'adopted' || message['how'] === 'requeued') &&
-          (message['pid'] === null || isNumber(message['pid']))
-          ? (message as FromRunner)
-          : undefined
-      case 'swept':
-        return isString(message['prefix']) ? (message as FromRunner) : undefined
-      case 'live':
-        return isNumber(message['id']) && Array.isArray(message['attempts'])
-          ? (message as FromRunner)
-          : undefined
-      default:
-        return undefined
-    }
-  })
-
-/** Reads one line of the daemon; undefined when it is not one this version knows. */
-export const readToRunner = (line: string): ToRunner | undefined =>
-  parse(line, (message) => {
-    switch (message['type']) {
-      case 'hello':
-        return isNumber(message['v']) && isNumber(message['epoch']) && isString(message['build'])
-          ? (message as ToRunner)
-          : undefined
-      case 'ensure':
-        return isSpec(message['spec']) ? (message as ToRunner) : undefined
-      case 'stop': {
-        const order = message['order']
-        return isRef(order) && isNumber(order['graceMs']) && isString(order['why'])
-          ? (message as ToRunner)
-          : undefined
-      }
-      case 'sweep':
-        // An empty prefix would name the processes of every home.
-        return isString(message['prefix']) && /^[^/]+\/[^/]+\/$/.test(message['prefix'])
-          ? (message as ToRunner)
-          : undefined
-      case 'live':
-        return isNumber(message['id']) ? (message as ToRunner) : undefined
-      default:
-        return undefined
-    }
-  })
-
-/** How much of an outputs file is read. */
-export const OUTPUTS_LIMIT_BYTES = 1_000_000
-const WARNINGS_MAX = 20
-
-/** The outputs of a job and what was left out of them. `outputs` is undefined when there are none. */
-export type ParsedOutputs = Readonly<{ outputs: JsonObject | undefined; warnings: readonly string[] }>
-
-/**
- * Reads an outputs file: lines of `key=value` (a text) or of a JSON object; a later line wins. Lines that are neither, and
- * everything past the limit, are left out and named. No key is special, `__proto__` included.
- */
-export const parseOutputs = (file: Uint8Array): ParsedOutputs => {
-  const outputs = new Map<string, Json>()
-  const warnings: string[] = []
-  const within = file.byteLength > OUTPUTS_LIMIT_BYTES ? wholeLines(file) : file
-  const lines = new TextDecoder().decode(within).split('\n')
-  let bad = 0
-  for (const [index, line] of lines.entries()) {
-    const text = line.endsWith('\r') ? line.slice(0, -1) : line
-    if (text.trim() === '' || addOutputs(outputs, text)) continue
-    bad += 1
-    if (bad <= WARNINGS_MAX)
-      warnings.push(`outputs: line ${index + 1} is neither key=value nor a JSON object`)
-  }
-  if (bad > WARNINGS_MAX) warnings.push(`outputs: ${bad - WARNINGS_MAX} more such lines`)
-  if (within !== file) warnings.push(`outputs: everything past ${OUTPUTS_LIMIT_BYTES} bytes was left out`)
-  return { outputs: outputs.size === 0 ? undefined : inert(outputs), warnings }
-}
-
-/** The last line before the limit may be half a line; it is left out with the rest. */
-const wholeLines = (file: Uint8Array): Uint8Array => {
-  const within = file.subarray(0, OUTPUTS_LIMIT_BYTES)
-  return within.subarray(0, within.lastIndexOf(0x0a) + 1)
-}
-
-const addOutputs = (outputs: Map<string, Json>, line: string): boolean => {
-  if (line.trimStart().startsWith('{')) {
-    const object = parse(line, (value) => value)
-    if (object === undefined) return false
-    for (const key of Object.keys(object)) outputs.set(key, object[key] as Json)
-    return true
-  }
-  const equals = line.indexOf('=')
-  const key = line.slice(0, Math.max(0, equals))
-  // Neither side is trimmed: a key with a blank beside it was meant as something else.
-  if (key === '' || key !== key.trim()) return false
-  outputs.set(key, line.slice(equals + 1))
-  return true
-}
-
-/** `fromEntries` defines properties and never calls a setter, so `__proto__` is a key like any other. */
-const inert = (outputs: Map<string, Json>): JsonObject => Object.fromEntries(outputs)
-
-type Loose = Readonly<Record<string, unknown>>
-
-/** The value `read` makes of the JSON object in a text; undefined when there is none. */
-const parse = <T>(text: string, read: (object: Loose) => T | undefined): T | undefined => {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  return isObject(value) ? read(value) : undefined
-}
-
-const isObject = (value: unknown): value is Loose =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const isString = (value: unknown): value is string => typeof value === 'string'
-const isRunnerLimit = (value: unknown): boolean => (RUNNER_LIMITS as readonly unknown[]).includes(value)
-const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
-const isOptionalNumber = (value: unknown): boolean => value === undefined || isNumber(value)
-const isRecord = (value: Loose): boolean => value['v'] === RECORD_VERSION && isString(value['key'])
+/** Whether a value is a number or missing. */
+export const isOptionalNumber = (value: unknown): boolean => value === undefined || isNumber(value)
+const isRecord = (value: JsonRecord): boolean => value['v'] === RECORD_VERSION && isString(value['key'])
 
 const isIdentity = (value: unknown): boolean =>
   isObject(value) &&
@@ -450,7 +282,8 @@ const isIdentity = (value: unknown): boolean =>
   isString(value['start']) &&
   isString(value['boot'])
 
-const isLimits = (value: unknown): value is Loose =>
+/** Whether a value is the limits of an attempt. */
+export const isLimits = (value: unknown): value is JsonRecord =>
   isObject(value) &&
   isOptionalNumber(value['timeoutMs']) &&
   isOptionalNumber(value['stallMs']) &&
@@ -459,27 +292,8 @@ const isLimits = (value: unknown): value is Loose =>
   isNumber(value['logLimitBytes']) &&
   isNumber(value['headBytes'])
 
-const isRef = (value: unknown): value is Loose =>
-  isObject(value) &&
-  isString(value['key']) &&
-  parseAttemptKey(value['key']) !== undefined &&
-  isString(value['plan']) &&
-  isString(value['job']) &&
-  isNumber(value['attempt']) &&
-  isNumber(value['generation']) &&
-  isString(value['dir'])
-
-const isSpec = (value: unknown): boolean =>
-  isRef(value) &&
-  isLimits(value) &&
-  Array.isArray(value['argv']) &&
-  value['argv'].length > 0 &&
-  value['argv'].every(isString) &&
-  isString(value['cwd']) &&
-  isObject(value['env']) &&
-  Object.values(value['env']).every(isString)
-
-const isExitRecord = (value: unknown): value is ExitRecord =>
+/** Whether a value is an exit record of this version. */
+export const isExitRecord = (value: unknown): value is ExitRecord =>
   isObject(value) &&
   isRecord(value) &&
   (OUTCOMES as readonly unknown[]).includes(value['outcome']) &&

@@ -26,6 +26,7 @@ import { holdHome } from './journal/lock.ts'
 import { SCHEMA } from './journal/schema.ts'
 import { refuseGone } from './journal/traces.ts'
 import { bootId } from './process.ts'
+import { codeOf } from './thrown.ts'
 
 /** A backup that was made. */
 export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> & Readonly<{ path: string }>
@@ -76,7 +77,7 @@ const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, error)
+    if (codeOf(error) !== 'EEXIST') throw unwritable(path, error)
   }
 }
 

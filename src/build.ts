@@ -10,6 +10,7 @@ import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TenutoError } from './errors.ts'
+import { codeOf } from './thrown.ts'
 
 /** What a build says about itself. */
 export type Build = Readonly<{
@@ -189,6 +190,6 @@ export function readIfThere(path: string): Buffer | null {
 }
 
 function isMissing(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
+  const code = codeOf(error)
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR'
 }

@@ -2,9 +2,10 @@
  * Who holds a home, as `daemon.json` says: a hint, since the lock is the truth. And what is said to whoever meets a holder.
  */
 import { lstatSync, readFileSync } from 'node:fs'
+import type { Identity } from './attempt.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
-import { sendSignal } from './process.ts'
+import { isAlive, sendSignal } from './process.ts'
 import { socketPath } from './socket.ts'
 
 /** What a holder writes to `daemon.json`. */
@@ -47,6 +48,13 @@ export const readHolder = (daemonFile: string): HolderHint | undefined => {
     // A hint that cannot be read is no hint.
     return undefined
   }
+}
+
+/** The parent of whoever holds, or held, a home; undefined when there is none that lives. */
+export const parentOf = (home: string): Identity | undefined => {
+  const { parent_pid: pid, parent_start: start, boot_id: boot } = readHolder(homePaths(home).daemon) ?? {}
+  if (pid === undefined || pid === null || start === undefined || boot === undefined) return undefined
+  return isAlive({ pid, start, boot }) ? { pid, start, boot } : undefined
 }
 
 /** That a home is held, by whom, and what to do then. Without a hint `daemon.json` is asked. */

@@ -4,6 +4,7 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { TenutoError } from './errors.ts'
+import { codeOf } from './thrown.ts'
 
 /** The paths of what a home holds. */
 export type HomePaths = Readonly<{
@@ -119,7 +120,7 @@ const makeFolder = (path: string): void => {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
     // Somebody else may make it at the same moment.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 

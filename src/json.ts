@@ -18,3 +18,28 @@ export const canonical = (value: Json): string => {
     .map((key) => `${JSON.stringify(key)}:${canonical(object[key] as Json)}`)
   return `{${parts.join(',')}}`
 }
+
+/** An object of whatever JSON was read from outside: nothing is known of its values. */
+export type JsonRecord = Readonly<Record<string, unknown>>
+
+/** The value `read` makes of the JSON object in a text; undefined when there is none. */
+export const readObject = <T>(text: string, read: (object: JsonRecord) => T | undefined): T | undefined => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return isObject(value) ? read(value) : undefined
+}
+
+/** Whether a value is an object with names: no list, and not null. */
+export const isObject = (value: unknown): value is JsonRecord =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Whether a value is a text. */
+export const isString = (value: unknown): value is string => typeof value === 'string'
+
+/** Whether a value is a number as JSON has them: finite. */
+export const isNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value)

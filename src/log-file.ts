@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FILES, type Range, readHole } from './attempt.ts'
+import { codeOf } from './thrown.ts'
 
 /** A piece of a log. */
 export type LogChunk = Readonly<{
@@ -48,7 +49,7 @@ const openIfThere = async (path: string) => {
   try {
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -57,7 +58,7 @@ const readHoleOf = async (path: string): Promise<Range | undefined> => {
   try {
     return readHole(await readFile(join(dirname(path), FILES.hole), 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

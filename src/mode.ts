@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 import { TenutoError } from './errors.ts'
 import { about, both, flag, moment, named, type Of, object, oneOf, orNull, text } from './json-schema.ts'
+import { codeOf } from './thrown.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
 export type ModeName = (typeof MODES)[number]
@@ -104,8 +105,7 @@ const readStored = (file: string): Stored => {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     // A home that can be none is refused by whoever takes it, in its own words.
-    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String((error as NodeJS.ErrnoException).code)))
-      return RUNNING
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String(codeOf(error)))) return RUNNING
     return unreadable(file, (error as Error).message)
   }
   try {

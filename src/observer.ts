@@ -2,15 +2,6 @@
  * Code of others that may look and never hurt: what it throws, and what a promise of its rejects with, ends with it.
  */
 
-/** What was thrown, in words. Never throws itself, whatever that was. */
-export const wordsOf = (error: unknown): string => {
-  try {
-    return error instanceof Error ? String(error.message) : String(error)
-  } catch {
-    return `something that cannot be written: ${typeof error}`
-  }
-}
-
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 

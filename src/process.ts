@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { type Identity, MARKER } from './attempt.ts'
+import { codeOf } from './thrown.ts'
 
 const linux = process.platform === 'linux'
 
@@ -172,8 +173,6 @@ const ps = (args: readonly string[]): readonly string[] => {
     throw error
   }
 }
-
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
 /** The name of whoever runs this process; its number where the system has no name for it. */
 export const operator = (): string => {

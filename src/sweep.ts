@@ -1,7 +1,7 @@
 /**
  * The sweep of a home that is held: what the host finds in its plans, together with what only the runtime can see, now and by itself.
  */
-import type { Host } from './actors/host.ts'
+import type { Host } from './actors/contract.ts'
 import type { Faults } from './actors/part.ts'
 import type { Missed } from './actors/sweeping.ts'
 import { parseAttemptKey } from './attempt.ts'

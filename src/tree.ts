@@ -13,7 +13,7 @@
  *         ├─ projector   who follows reads from the journal what was not shown
  *         └─ analytics   a guest in a process of its own; the child here is who looks after it
  */
-import type { FailedActor, Host } from './actors/host.ts'
+import type { FailedActor, Host } from './actors/contract.ts'
 import type { Address } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { Random } from './ids.ts'

@@ -4,19 +4,14 @@ import {
   attemptKey,
   attemptVariables,
   folderName,
-  OUTPUTS_LIMIT_BYTES,
   parseAttemptKey,
-  parseOutputs,
   planKeyPrefix,
   readClaim,
   readExitRecord,
-  readFromRunner,
   readHole,
   readProcessRecord,
-  readToRunner,
 } from '../src/attempt.ts'
-
-const read = (text: string) => parseOutputs(Buffer.from(text))
+import { readFromRunner, readToRunner } from '../src/protocol.ts'
 
 test('a job name is its folder, but for what a folder must not hold', () => {
   expect(folderName('unit-1.a_B')).toBe('unit-1.a_B')
@@ -54,47 +49,6 @@ test('a job learns its attempt from its environment', () => {
   })
 })
 
-test('outputs are lines of key=value or JSON objects, a later line wins', () => {
-  expect(read('a=1\n{"b":{"c":[2]},"a":"x"}\r\nd=e=f \n\nempty=')).toEqual({
-    outputs: { a: 'x', b: { c: [2] }, d: 'e=f ', empty: '' },
-    warnings: [],
-  })
-  expect(read('')).toEqual({ outputs: undefined, warnings: [] })
-  // Nothing is trimmed, and a key with a blank beside it was meant as something else.
-  expect(read('b = 2')).toEqual({
-    outputs: undefined,
-    warnings: ['outputs: line 1 is neither key=value nor a JSON object'],
-  })
-})
-
-test('a line that is no output is left out and named; many are counted', () => {
-  const { outputs, warnings } = read(`x\n=y\n[1]\n{"a":\nb=1\n${'bad\n'.repeat(30)}`)
-
-  expect(outputs).toEqual({ b: '1' })
-  expect(warnings[3]).toBe('outputs: line 4 is neither key=value nor a JSON object')
-  expect(warnings).toHaveLength(21)
-  expect(warnings[20]).toBe('outputs: 14 more such lines')
-})
-
-test('what lies past the limit is left out, the line across it too', () => {
-  const kept = 'first=1\n'
-  const long = `long=${'x'.repeat(OUTPUTS_LIMIT_BYTES)}\n`
-
-  expect(read(`${kept}${long}last=1\n`)).toEqual({
-    outputs: { first: '1' },
-    warnings: [`outputs: everything past ${OUTPUTS_LIMIT_BYTES} bytes was left out`],
-  })
-  expect(read(long).outputs).toBeUndefined()
-})
-
-test('no key of an output is special', () => {
-  const { outputs } = read('__proto__=a\n{"constructor": 1}\n{"__proto__": {"polluted": true}}')
-
-  expect(Object.keys(outputs ?? {})).toEqual(['__proto__', 'constructor'])
-  expect(Object.getPrototypeOf(outputs)).toBe(Object.prototype)
-  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
-})
-
 test('a record that is cut off anywhere is no record; whole it is read', () => {
   const identity = { pid: 7, start: '99', boot: 'b' }
   const limits = { graceMs: 1, logLimitBytes: 2, headBytes: 3 }
@@ -128,16 +82,4 @@ test('records of another version or shape are none', () => {
   expect(readExitRecord('{"v":1,"key":"k","outcome":"great"}')).toBeUndefined()
   expect(readHole('{"from":2,"to":2}')).toBeUndefined()
   expect(readProcessRecord('[]')).toBeUndefined()
-})
-
-test('a runner says that it stops for a limit of its own, and for nothing else', () => {
-  for (const why of ['cancelled', 'lost', undefined]) {
-    expect(readFromRunner(JSON.stringify({ type: 'stopping', key: 'h/p/j/1', why }))).toBeUndefined()
-  }
-})
-
-test('a sweep names one plan of one home, never more', () => {
-  for (const prefix of ['', '/', 'h', 'h/', '/p/', 'h/p', 'h/p/j/']) {
-    expect(readToRunner(JSON.stringify({ type: 'sweep', prefix }))).toBeUndefined()
-  }
 })

@@ -4,10 +4,10 @@
  */
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
-import type { Json, JsonObject } from '../json.ts'
+import { isObject, type Json, type JsonObject } from '../json.ts'
 import type { AttemptEnded } from '../machines/job.ts'
-import { wordsOf } from '../observer.ts'
 import type { StopReason } from '../states.ts'
+import { wordsOf } from '../thrown.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 
 /** What a handler is called with. */
@@ -66,9 +66,7 @@ const asOutputs = (result: unknown): JsonObject | undefined => {
   const text = JSON.stringify(result)
   if (text === undefined) throw new TypeError(`a handler's result must be JSON; this is a ${typeof result}`)
   const value = JSON.parse(text) as Json
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : { value }
+  return isObject(value) ? (value as JsonObject) : { value }
 }
 
 /** The attempts of `call` jobs. */

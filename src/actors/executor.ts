@@ -13,24 +13,19 @@ import {
   attemptDir,
   FILES,
   type Found,
-  type FromRunner,
   type LiveAttempt,
-  OUTPUTS_LIMIT_BYTES,
-  type ParsedOutputs,
-  PROTOCOL_VERSION,
   parseAttemptKey,
-  parseOutputs,
   planKeyPrefix,
   type RunnerLimit,
-  readFromRunner,
   type Spec,
   type StopOrder,
-  type ToRunner,
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { type HomePlace, homePlace } from '../home-place.ts'
+import { OUTPUTS_LIMIT_BYTES, type ParsedOutputs, parseOutputs } from '../outputs.ts'
 import { markedProcesses } from '../process.ts'
+import { type FromRunner, PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../protocol.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 import { seldom } from './seldom.ts'
 

@@ -5,7 +5,8 @@
  */
 import type { InspectionEvent } from 'xstate'
 import type { Clock } from '../clock.ts'
-import { callObserver, wordsOf } from '../observer.ts'
+import { callObserver } from '../observer.ts'
+import { wordsOf } from '../thrown.ts'
 
 /** Hears of inspection events. What it answers is not waited for. */
 export type Inspector = (event: InspectionEvent) => unknown

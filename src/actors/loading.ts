@@ -8,6 +8,7 @@ import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
 import type { Migration } from '../machines/migrations.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
+import { wordsOf } from '../thrown.ts'
 import { deadLetter } from './dead-letters.ts'
 import { type Entry, loadPlan, machineOf, planEntry, type Resident, restoreEntry } from './directory.ts'
 import { hint, type Message, storedMessage } from './mailbox.ts'
@@ -93,7 +94,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
   }
   /** Nothing of the plan stays in memory; what is in its mail, and in its attempts' directories, waits there. */
   const setAside = (plan: string, error: unknown): void => {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = wordsOf(error)
     forgetPlan(memory, plan)
     if (!aside.has(plan)) {
       log.error({ plan, error: why }, 'the plan cannot be loaded and is quarantined; all others go on')

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import { homePaths } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
+import { codeOf } from '../thrown.ts'
 import { deleteTree, eachOf, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
 
 /** What is kept of plans that have ended. Whatever reaches one of these limits goes; `Infinity` sets none. */
@@ -220,7 +221,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       moved += 1
       renameSync(join(from, name), join(to, `${name}.${clock.now()}.${moved}`))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if (codeOf(error) !== 'ENOENT') throw error
     }
   }
   const deleteAll = async (): Promise<void> => {

@@ -5,6 +5,7 @@
 import type { Dirent } from 'node:fs'
 import { chmod, lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../thrown.ts'
 
 /** How much a plan's folder holds: attempts, and bytes on disk. */
 export type TreeSize = Readonly<{ attempts: number; bytes: number }>
@@ -30,7 +31,7 @@ const entriesOf = async (path: string): Promise<readonly Dirent[]> => {
     return await readdir(path, { withFileTypes: true })
   } catch (error) {
     // Somebody may be deleting it, or have closed it to others and to us.
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error) ?? '')) return []
     throw error
   }
 }
@@ -61,7 +62,7 @@ export const deleteTree = async (path: string): Promise<void> => {
   try {
     await rm(path, { recursive: true, force: true })
   } catch (error) {
-    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    if (!['EACCES', 'EPERM'].includes(codeOf(error) ?? '')) throw error
     await openFolders(path)
     await rm(path, { recursive: true, force: true })
   }

@@ -10,6 +10,7 @@ import { crc32 } from 'node:zlib'
 import { TenutoError } from '../errors.ts'
 import { goOnFrom } from '../home.ts'
 import { bootId } from '../process.ts'
+import { wordsOf } from '../thrown.ts'
 
 /** A value of a column. */
 export type Cell = null | number | string
@@ -170,7 +171,7 @@ const strangePages = (file: JournalFile): readonly string[] =>
         for (const _ of file.rows(`SELECT NULL FROM ${table} ${by} LIMIT 1`)) break
         return []
       } catch (error) {
-        return [`${name}: ${error instanceof Error ? error.message : String(error)}`]
+        return [`${name}: ${wordsOf(error)}`]
       }
     },
   )
@@ -186,7 +187,7 @@ const brokenDefinitions = (file: JournalFile): readonly string[] => {
         memory.exec(String(sql))
         return []
       } catch (error) {
-        return [`the definition of ${name}: ${error instanceof Error ? error.message : String(error)}`]
+        return [`the definition of ${name}: ${wordsOf(error)}`]
       }
     })
   } finally {

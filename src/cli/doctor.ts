@@ -4,6 +4,7 @@
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
 import { isTenutoError, type TenutoError } from '../errors.ts'
+import { wordsOf } from '../thrown.ts'
 import { type Check, fail, info, ok } from './check.ts'
 import { homeOf } from './home.ts'
 import {
@@ -54,7 +55,7 @@ const guarded = async <T>(
   try {
     return { value: await look() }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = wordsOf(error)
     if (isTenutoError(error)) return { broken: { ...fail(name, why, error.hint), exit: exitOf(error) } }
     return { broken: fail(name, `it cannot be looked at: ${why}`, 'mend what that says, and look again') }
   }

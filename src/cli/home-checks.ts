@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { createConnection } from 'node:net'
 import { basename, join } from 'node:path'
-import { FILES, PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../attempt.ts'
+import { FILES } from '../attempt.ts'
 import { listFolders } from '../audit/attempts.ts'
 import type { Finding } from '../audit/finding.ts'
 import { type HolderLook, lookAtHolder } from '../audit/holder.ts'
@@ -24,7 +24,9 @@ import { systemClock } from '../clock.ts'
 import { isTenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { bootId } from '../process.ts'
+import { PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../protocol.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
+import { codeOf, wordsOf } from '../thrown.ts'
 import { type Check, fail, inBytes, info, ok, warn } from './check.ts'
 import { holderOf } from './home.ts'
 import { counted, duration } from './words.ts'
@@ -84,7 +86,7 @@ const unwritable = (path: string): string | undefined => {
     accessSync(path, constants.W_OK)
     return undefined
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code
+    return codeOf(error)
   }
 }
 
@@ -157,7 +159,7 @@ export const tryLock = (home: string): HolderLook | string => {
   try {
     return lookAtHolder(home)
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return wordsOf(error)
   }
 }
 

@@ -10,7 +10,7 @@ import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
-import { connectHome, type HomeClient } from '../http/client.ts'
+import type { HomeClient } from '../http/client.ts'
 import { type ModeOrder, type ModeReceipt, modeInWords, readMode } from '../mode.ts'
 import { operator } from '../process.ts'
 import type {
@@ -35,9 +35,14 @@ const LOOK_MS = 50
 /** The folder of the home that the flags and the environment name. */
 export const homeOf = (globals: Globals): string => homeDir(globals.home)
 
+let client: Promise<typeof import('../http/client.ts')> | undefined
+
 /** The holder of the home; undefined when nobody serves it. One of another build is told of in one line. */
 export const holderOf = async (home: string): Promise<HomeClient | undefined> => {
-  const holder = existsSync(home) ? await connectHome(home) : undefined
+  if (!existsSync(home)) return undefined
+  // What speaks HTTP is dear to load, and many a command never asks anybody.
+  client ??= import('../http/client.ts')
+  const holder = await (await client).connectHome(home)
   if (holder) tellOfHolder(holder.holder)
   return holder
 }

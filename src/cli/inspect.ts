@@ -3,7 +3,7 @@
  */
 import { TenutoError } from '../errors.ts'
 import type { Served } from '../http/server.ts'
-import { wordsOf } from '../observer.ts'
+import { wordsOf } from '../thrown.ts'
 import type { Runtime } from './home.ts'
 import type { Screen } from './screen.ts'
 

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { type Clock, systemClock } from '../clock.ts'
+import { codeOf } from '../thrown.ts'
 
 const PATIENCE_MS = 1
 const READER_LOOK_MS = 250
@@ -74,7 +75,7 @@ const leadsTo = (path: string, pipe: string): boolean => {
   try {
     return readlinkSync(path) === pipe
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT'
+    return codeOf(error) !== 'ENOENT'
   }
 }
 
@@ -100,7 +101,7 @@ const write = (descriptor: 1 | 2, data: string | Uint8Array): NodeJS.ErrnoExcept
       at += writeSync(descriptor, bytes, at)
     } catch (error) {
       // A reader that is slow, on a pipe that somebody made non-blocking.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return error as NodeJS.ErrnoException
+      if (codeOf(error) !== 'EAGAIN') return error as NodeJS.ErrnoException
       Atomics.wait(sleeper, 0, 0, PATIENCE_MS)
     }
   }

@@ -2,8 +2,10 @@
  * Sentences on a terminal: broken between words where they are wider than it, with the lines that follow set in. What is to be copied
  * stays on one line.
  */
-import stringWidth from 'string-width'
+import { createRequire } from 'node:module'
+import type stringWidth from 'string-width'
 
+const require = createRequire(import.meta.url)
 const ASCII = /^[ -~]*$/
 /** How far the lines after the first are set in. */
 const HANG = 2
@@ -12,8 +14,15 @@ const COMMAND = /`[^`]+`|(?<=: |\bthen |\bor )tenuto [a-z].*?(?= {2}|[,;.)](?: |
 /** Stands for a blank within a command; no text that is shown has one. */
 const GLUE = '\u0000'
 
+let measure: typeof stringWidth | undefined
+/** Loads what knows the widths of characters, once. It takes as long as all else of a short command, and most texts are ASCII. */
+export const loadWidths = (): typeof stringWidth => {
+  measure ??= (require('string-width') as typeof import('string-width')).default
+  return measure
+}
+
 /** How many columns a text takes. */
-export const widthOf = (text: string): number => (ASCII.test(text) ? text.length : stringWidth(text))
+export const widthOf = (text: string): number => (ASCII.test(text) ? text.length : loadWidths()(text))
 
 /** The words of a line; a command is one word. */
 const wordsOf = (line: string): readonly string[] =>

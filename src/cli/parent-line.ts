@@ -4,6 +4,7 @@
 import { systemClock } from '../clock.ts'
 import { isTenutoError } from '../errors.ts'
 import { BEAT_MS } from './heartbeat.ts'
+import { lookout } from './lookout.ts'
 
 /** What a worker is, at its latest beat. */
 export type Beat = Readonly<{
@@ -34,8 +35,12 @@ export type ParentLine = Readonly<{
   failed: (error: unknown) => void
 }>
 
-/** The line to the parent that started this process as its worker; says at once that it is there, and every second that it lives. */
-export const parentLine = (): ParentLine => {
+/**
+ * The line to the parent that started this process as its worker; says at once that it is there, and every second that it lives. When
+ * it says nothing for long, the lookout writes down why.
+ */
+export const parentLine = (watchdogLog: string): ParentLine => {
+  const turned = lookout(watchdogLog)
   let read: (() => Readonly<Record<string, number>>) | null = null
   // One that waits to be read is enough: a parent that stands still is told nothing more until it goes on.
   let waits = false
@@ -52,6 +57,7 @@ export const parentLine = (): ParentLine => {
     say({ type: 'beat', beat: { rss, heap, doing: read?.() ?? null } })
   }
   const beatOn = (): void => {
+    turned()
     beat()
     systemClock.setTimeout(beatOn, BEAT_MS)
   }

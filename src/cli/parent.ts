@@ -4,8 +4,7 @@
  * its own, so that a terminal does not tell it twice.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, readFileSync, renameSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { pause, systemClock } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
@@ -16,11 +15,11 @@ import { heartbeat } from './heartbeat.ts'
 import type { Beat, Said } from './parent-line.ts'
 import { PERIOD_MS, restarts, type WorkerEnd } from './restarts.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
+import { noteIn, watchdogLog } from './watchdog-log.ts'
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** States of the kernel in which somebody has stopped a process: by a signal, or as a debugger. */
 const STOPPED: ReadonlySet<string> = new Set(['T', 't'])
-const NOTES_BYTES_MAX = 1_000_000
 
 /** Starts the daemon as `up` was called, and again when it dies; answers the exit code. */
 export const parent = async (flags: Globals): Promise<number> => {
@@ -80,8 +79,8 @@ const lived = (worker: ChildProcess, home: string, stopping: AbortSignal, on: Sc
     const stuck = (silentMs: number): void => {
       if (pid === undefined) return
       const silent = `${(silentMs / 1_000).toFixed(1)}s`
-      const path = join(home, 'watchdog.log')
-      note(path, {
+      const path = watchdogLog(home)
+      noteIn(path, {
         at: new Date(systemClock.now()).toISOString(),
         pid,
         silent_ms: silentMs,
@@ -145,14 +144,4 @@ const look = (pid: number): Readonly<Record<string, string>> => {
     ?.split('\n')
     .filter((line) => /^(State|VmRSS|VmSwap|Threads|.*ctxt_switches):/.test(line))
   return lines === undefined ? rest : { ...rest, status: lines.join('; ').replaceAll('\t', ' ') }
-}
-
-const note = (path: string, what: object): void => {
-  try {
-    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > NOTES_BYTES_MAX)
-      renameSync(path, `${path}.1`)
-    appendFileSync(path, `${JSON.stringify(what)}\n`, { mode: 0o600 })
-  } catch {
-    // It is ended all the same.
-  }
 }

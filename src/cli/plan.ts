@@ -4,9 +4,9 @@
  */
 import { existsSync } from 'node:fs'
 import { shortHash } from '../artefact.ts'
-import { PROTOCOL_VERSION } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
 import { SCHEMA } from '../http/wire.ts'
+import { PROTOCOL_VERSION } from '../protocol.ts'
 import { runningBuild } from '../running-build.ts'
 import type { JobState } from '../states.ts'
 import { buildShape } from '../views/shapes.ts'

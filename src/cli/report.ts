@@ -2,6 +2,7 @@
  * An error as it is told on stderr: what is wrong, with the value, and what to do; or the same as one line of JSON.
  */
 import { isTenutoError, TenutoError } from '../errors.ts'
+import { wordsOf } from '../thrown.ts'
 
 /** How an error is told. */
 export type Telling = Readonly<{
@@ -36,9 +37,7 @@ type PlanErrors = readonly Readonly<{
 
 /** Whatever was thrown, as it is told. What the table of errors does not know is told as `INTERNAL`. */
 export const tellError = (error: unknown, { json, verbose, homeFlag }: Telling): Told => {
-  const known = isTenutoError(error)
-    ? error
-    : new TenutoError('INTERNAL', { what: error instanceof Error ? error.message : String(error) }, error)
+  const known = isTenutoError(error) ? error : new TenutoError('INTERNAL', { what: wordsOf(error) }, error)
   const { code, message, exit, fields } = known
   const hint = atHome(known.hint, homeFlag)
   const errors = fields['errors'] as PlanErrors | undefined

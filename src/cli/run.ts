@@ -24,6 +24,7 @@ import {
   sourceOf,
 } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
+import { loadWidths } from './paragraph.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
 import { named, running, unsettled } from './unheld.ts'
@@ -193,6 +194,7 @@ type Serve = (runtime: Runtime, tcp?: TcpOptions) => Promise<Served>
  * or go away. (Node asks the disk even for a module it has, when another file imports it late.)
  */
 export const loadServing = async (on: Screen): Promise<Serve> => {
+  loadWidths()
   if (on.live) await loadTable()
   const { loadServer, serveHome } = await import('../http/server.ts')
   await loadServer()

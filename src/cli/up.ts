@@ -22,7 +22,7 @@ import { lookAtHolder } from '../audit/holder.ts'
 import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
-import { DAEMON, homeHeld, noAnswer, readHolder } from '../holder.ts'
+import { DAEMON, homeHeld, noAnswer, parentOf, readHolder } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { modeInWords } from '../mode.ts'
@@ -38,6 +38,7 @@ import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { complain, type Globals, type Screen, screen } from './screen.ts'
 import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
+import { watchdogLog } from './watchdog-log.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
@@ -63,7 +64,7 @@ const INTERRUPTED = 9
 
 /** Serves a home until a signal comes, or its parent goes; answers the exit code. */
 export const up = async (flags: UpFlags): Promise<number> => {
-  const line = flags.worker ? parentLine() : undefined
+  const line = flags.worker ? parentLine(watchdogLog(homeOf(flags))) : undefined
   try {
     return await serving(flags, line)
   } catch (error) {
@@ -362,13 +363,6 @@ export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Prom
       `${counted(left, 'attempt')} ${left === 1 ? 'runs' : 'run'} on; adopt ${left === 1 ? 'it' : 'them'}: tenuto up${homeFlag(flags)}, or tenuto resume${homeFlag(flags)}`,
     )
   return 0
-}
-
-/** The parent of whoever holds, or held, a home; undefined when there is none that lives. */
-const parentOf = (home: string): Identity | undefined => {
-  const { parent_pid: pid, parent_start: start, boot_id: boot } = readHolder(homePaths(home).daemon) ?? {}
-  if (pid === undefined || pid === null || start === undefined || boot === undefined) return undefined
-  return isAlive({ pid, start, boot }) ? { pid, start, boot } : undefined
 }
 
 const stopParent = async (parent: Identity, home: string): Promise<void> => {

@@ -9,8 +9,9 @@ import { pause } from '../clock.ts'
 import { jobEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
-import { noAnswer } from '../holder.ts'
+import { noAnswer, parentOf } from '../holder.ts'
 import type { ModeReceipt } from '../mode.ts'
+import { isAlive } from '../process.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
@@ -248,13 +249,14 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
 
   /**
    * The events of a stream that `from` opens again where it broke. It gives up when the tries in `RECONNECT_MS` have found
-   * nobody; a stream that was opened starts them anew.
+   * nobody, and no parent of a daemon lives that will start it again; a stream that was opened starts them anew.
    */
   async function* follow(
     from: () => Readonly<{ path: string; query: Query }>,
     signal?: AbortSignal,
   ): AsyncGenerator<Frame> {
     let tries = 0
+    let parent = parentOf(home)
     for (;;) {
       let broken: unknown
       try {
@@ -268,6 +270,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
           ),
         )
         tries = 0
+        parent = parentOf(home)
         // An event may come when it likes.
         stream.socket.setTimeout(0)
         stream.setEncoding('utf8')
@@ -278,7 +281,8 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
         if (!isTenutoError(broken, 'NO_DAEMON') && !isTenutoError(broken, 'STOPPED')) throw broken
       }
       if (signal?.aborted) return
-      const wait = RECONNECT_MS[tries]
+      parent ??= parentOf(home)
+      const wait = RECONNECT_MS[tries] ?? (parent && isAlive(parent) ? RECONNECT_MS.at(-1) : undefined)
       if (wait === undefined) throw gone(broken)
       tries += 1
       await pause(wait, signal)

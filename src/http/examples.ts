@@ -276,7 +276,7 @@ export const EXAMPLES: Examples = {
           sweep: held({ repairs: 0, last_at: null, last_plans: 0, last_repaired: 0 }),
           analytics: held(GUEST),
           inspector: { ...held({ clients: 0 }), status: 'disabled' },
-          http: held({ streams: 0, streams_ever: 0, resets: 0, connections: 2 }),
+          http: held({ streams: 0, streams_ever: 0, resets: 0, dropped: 0, connections: 2 }),
         },
       },
     },

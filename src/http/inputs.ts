@@ -3,6 +3,7 @@
  * start that serves a home, and says less of what is wrong. A test holds both to the same answers.
  */
 import { TenutoError } from '../errors.ts'
+import { isObject } from '../json.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { describe } from '../plans/problem.ts'
 
@@ -137,6 +138,3 @@ const wrong = (place: Place, value: unknown, must: string): TenutoError =>
     place: nameOf(place),
     value: describe(value),
   })
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

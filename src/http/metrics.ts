@@ -98,6 +98,11 @@ export const registryOf = ({ history, state, commitSeconds, lag, fellBehind }: M
     gauge('tenuto_http_connections', 'Connections that are open.', http.connections)
     counter('tenuto_http_streams_total', 'Streams there have been.', http.streams_ever)
     counter('tenuto_http_resets_total', 'Streams whose client had to begin anew.', http.resets)
+    counter(
+      'tenuto_http_dropped_total',
+      'Streams that were ended since their client did not read.',
+      http.dropped,
+    )
   }
   return registry
 }

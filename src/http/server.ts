@@ -72,10 +72,11 @@ export const loadServer = () => (loaded ??= loading())
  */
 export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Served> => {
   const path = socketPath(runtime.home, 'sock')
+  const log = serverLog(runtime.home)
   const shared: Shared = {
     runtime,
-    streaming: streams(),
-    log: serverLog(runtime.home),
+    streaming: streams(tcp?.clock, (request) => void log.dropped(request)),
+    log,
     access: tcp === undefined ? null : access(homePaths(runtime.home).token, tcp.clock ?? systemClock),
   }
   const app = await application(shared, { entrance: socketEntrance(), options: {} })
@@ -92,8 +93,8 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
   }
   count(app)
   const untell = runtime.tellOfServer(() => {
-    const { open, ever, resets } = shared.streaming.counts()
-    return { streams: open, streams_ever: ever, resets, connections }
+    const { open, ever, resets, dropped } = shared.streaming.counts()
+    return { streams: open, streams_ever: ever, resets, dropped, connections }
   })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
@@ -302,6 +303,12 @@ const serverLog = (home: string) => {
         },
         'asked to change something',
       )
+    },
+    /** A client of a stream that did not read. */
+    dropped: async ({ id, method, url, who }: FastifyRequest): Promise<void> => {
+      const { log } = await opened()
+      const asked = `${method} ${url.split('?')[0]}`
+      log.warn({ request_id: id, by: who?.by, way: who?.way, asked }, 'a stream was not read and is ended')
     },
     /** What nobody expected. */
     fault: async (error: unknown, requestId: string): Promise<void> => {

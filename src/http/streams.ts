@@ -1,9 +1,10 @@
 /**
  * Streams of the API: events by position, logs by offset. They are pulled: a client that does not read is not read for, so that it
- * costs a page of events and the buffers of its socket, and nobody waits for it. It may go and come back where it was.
+ * costs a page of events and the buffers of its socket, and nobody waits for it. It may go and come back where it was; one that takes
+ * nothing for a while is sent away.
  */
 import { Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Clock, pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
@@ -35,14 +36,20 @@ export type Streams = Readonly<{
     of: (ending: Ending) => AsyncIterable<string>,
     beside?: (say: (text: string) => void) => () => void,
   ) => FastifyReply
-  /** How many are open, have ever been, and had to tell their client that what it asked for is gone. */
-  counts: () => Readonly<{ open: number; ever: number; resets: number }>
+  /**
+   * How many are open, have ever been, had to tell their client that what it asked for is gone, and were dropped since their client
+   * did not read.
+   */
+  counts: () => Readonly<{ open: number; ever: number; resets: number; dropped: number }>
   /** Lets every stream send what is there and end. Idempotent. */
   close: () => void
 }>
 
-/** No streams yet. */
-export const streams = (clock: Clock = systemClock): Streams => {
+/** No streams yet. Hears of each that is dropped. */
+export const streams = (
+  clock: Clock = systemClock,
+  tellDropped: (request: FastifyRequest) => void = () => {},
+): Streams => {
   const open = new Map<AbortController, Who | null>()
   const admit = (who: Who | null): void => {
     const isSession = who?.way === 'session'
@@ -54,11 +61,12 @@ export const streams = (clock: Clock = systemClock): Streams => {
   let closing = false
   let ever = 0
   let resets = 0
+  let dropped = 0
   const reset = (): void => {
     resets += 1
   }
   return {
-    counts: () => ({ open: open.size, ever, resets }),
+    counts: () => ({ open: open.size, ever, resets, dropped }),
     send: (reply, of, beside) => {
       const { who } = reply.request
       admit(who)
@@ -84,7 +92,18 @@ export const streams = (clock: Clock = systemClock): Streams => {
         if (!over && !ending.signal.aborted && !text.destroyed) text.push(said)
       }
       const leave = beside?.(say)
+      let isUnread = false
+      reply.raw.on('drain', () => {
+        isUnread = false
+      })
       const beat = (): void => {
+        // What was full at the last beat, and has given nothing away since, is read by nobody. Its client may come back where it was.
+        if (isUnread) {
+          dropped += 1
+          tellDropped(reply.request)
+          return void reply.raw.destroy()
+        }
+        isUnread = reply.raw.writableNeedDrain
         say(OPENING)
         still = clock.setTimeout(beat, HEARTBEAT_MS)
       }

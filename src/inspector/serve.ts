@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net'
 import { createInspector } from '@statelyai/inspect'
 import { WebSocket, WebSocketServer } from 'ws'
 import { base32, systemRandom } from '../ids.ts'
-import { wordsOf } from '../observer.ts'
 import type { Runtime } from '../runtime.ts'
+import { wordsOf } from '../thrown.ts'
 import { pageOf } from './page.ts'
 
 /** An inspector that is served. */

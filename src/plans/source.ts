@@ -1,6 +1,7 @@
 /**
  * A compiled plan as a plan file would say it, everything spelled out.
  */
+import { isObject, type JsonRecord } from '../json.ts'
 import { formatDuration } from './duration.ts'
 
 const RENAMED: Readonly<Record<string, string>> = {
@@ -12,24 +13,19 @@ const RENAMED: Readonly<Record<string, string>> = {
   maxDelayMs: 'maxDelay',
 }
 
-type Loose = Readonly<Record<string, unknown>>
-
-const isMap = (value: unknown): value is Loose =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const respell = (map: Loose, leaveOut: string): Loose =>
+const respell = (map: JsonRecord, leaveOut: string): JsonRecord =>
   Object.fromEntries(
     Object.entries(map)
       .filter(([key]) => key !== leaveOut)
       .map(([key, value]) => {
         const name = Object.hasOwn(RENAMED, key) ? RENAMED[key] : undefined
         if (name !== undefined) return [name, typeof value === 'number' ? formatDuration(value) : value]
-        return [key, (key === 'retry' || key === 'approve') && isMap(value) ? respell(value, '') : value]
+        return [key, (key === 'retry' || key === 'approve') && isObject(value) ? respell(value, '') : value]
       }),
   )
 
 /** A question has no attempts; what its definition says of them was put there by compiling it. */
-const jobSource = (job: Loose): Loose => {
+const jobSource = (job: JsonRecord): JsonRecord => {
   if (job['kind'] !== 'approve') return respell(job, 'kind')
   const { graceMs, onLost, ...rest } = job
   return respell(
@@ -43,14 +39,14 @@ const jobSource = (job: Loose): Loose => {
  * faults: a definition that came from elsewhere is checked this way, by the same rules as a file.
  */
 export const planSource = (definition: unknown): unknown => {
-  if (!isMap(definition)) return definition
+  if (!isObject(definition)) return definition
   const { version, jobs, ...rest } = definition
   return {
     plan: version === 1 ? 'v1' : version,
     ...rest,
-    jobs: isMap(jobs)
+    jobs: isObject(jobs)
       ? Object.fromEntries(
-          Object.entries(jobs).map(([name, job]) => [name, isMap(job) ? jobSource(job) : job]),
+          Object.entries(jobs).map(([name, job]) => [name, isObject(job) ? jobSource(job) : job]),
         )
       : jobs,
   }

@@ -15,6 +15,7 @@ import {
   type Scalar,
   YAMLMap,
 } from 'yaml'
+import { wordsOf } from '../thrown.ts'
 import { describe, type Path } from './problem.ts'
 
 /** Something wrong with the YAML itself. */
@@ -99,7 +100,7 @@ export const readYaml = (text: string): YamlSource => {
   } catch (error) {
     if (error instanceof RangeError) return broken({ offset: 0, message: TOO_DEEP })
     // The parser throws a few faults instead of listing them.
-    return broken({ offset: 0, message: error instanceof Error ? error.message : String(error) })
+    return broken({ offset: 0, message: wordsOf(error) })
   }
 }
 

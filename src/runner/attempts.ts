@@ -1,6 +1,6 @@
 /**
- * The attempts of one home: starts, watches, stops and records them. An attempt directory decides everything; what is kept
- * in memory is only what is being watched.
+ * The attempts of one home: starts or adopts them, and tells their ends. An attempt directory decides everything; what is kept
+ * in memory is only what is being watched (`life.ts`).
  *
  * ```
  *   ensure ──> claim won ──> log made ──> started ────> main process gone ──> group empty ──> exit record ──> told
@@ -9,8 +9,6 @@
  *                                └──────> exit record read, or written by the ruling ──────────────────────> told
  * ```
  */
-import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
 import {
   type AttemptRef,
   attemptVariables,
@@ -23,16 +21,16 @@ import {
   LOG_LIMITS,
   type Outcome,
   parseAttemptKey,
-  RECORD_VERSION,
-  RUNNER_LIMITS,
   type RunnerLimit,
   type Spec,
   type StopOrder,
-  type StopWhy,
 } from '../attempt.ts'
+import { wordsOf } from '../thrown.ts'
 import type { Later } from './clock.ts'
+import { exitRecords, unstarted } from './exits.ts'
+import { type Life, type Main, watchLife } from './life.ts'
 import { type Child, type Machine, thisMachine } from './machine.ts'
-import type { Swept } from './sweep.ts'
+import { isTransient, spawnFailure } from './spawn-failure.ts'
 
 /** How often logs and adopted processes are looked at; also how exact `stall` is. */
 const LOOK_MS = 250
@@ -42,16 +40,6 @@ const LOOK_SOON_MS = 25
 const STARTS_PER_TURN = 4
 /** Time for a process that was forked and has not got its environment yet when its runner died. */
 const FORKED_WITHIN_MS = 100
-/** Node's timers cannot wait longer. */
-const TIMER_MS_MAX = 2 ** 31 - 1
-/** One that lives so long is told to have begun; shorter ones cost nobody a word. */
-const BEGUN_AFTER_MS = 1_000
-/** Looks after which a log that stays above its limit although it is punched is given up. */
-const OVER_LIMIT_LOOKS_MAX = 40
-
-/** What ran out, not what the job did: the attempt may be tried again freely. */
-const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
-
 /** What the attempts of a home need. */
 export type Ports = Readonly<{
   /** The identity of this runner. */
@@ -84,34 +72,7 @@ export type Attempts = Readonly<{
   abandon: () => void
 }>
 
-/** An attempt whose main process lives, or lived until its group is empty. */
-type Live = {
-  readonly ref: AttemptRef
-  readonly limits: Limits
-  /** `start` is empty until the process is recorded. */
-  identity: Identity
-  /** Undefined for one that an earlier runner started. */
-  readonly child: Child | undefined
-  readonly startedAt: number
-  readonly startedMono: number
-  readonly warnings: string[]
-  phase: 'running' | 'stopping' | 'ending'
-  decided: StopWhy | undefined
-  killAt: number
-  hurry: boolean
-  limitTimer: Later | undefined
-  killTimer: Later | undefined
-  logInode: number | undefined
-  logBytes: number
-  silentMs: number
-  lookedAt: number
-  punching: Promise<void> | undefined
-  looksOverLimit: number
-  isBegunTold: boolean
-  isCutShort: boolean
-}
-
-/** An attempt this runner is busy with. `live` is missing while it waits for its start or its directory is judged. */
+/** An attempt this runner is busy with. `life` is missing while it waits for its start or its directory is judged. */
 type Entry = {
   readonly ref: AttemptRef
   spec: Spec | undefined
@@ -120,36 +81,39 @@ type Entry = {
   isToBeFound: boolean
   /** Whether it is known to have begun, whatever its directory says. */
   hasBegun: boolean
-  live: Live | undefined
+  life: Life | undefined
 }
 
 /** Watches the attempts of one home. */
 export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Attempts => {
-  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, logOf, punchOut, fullBlock } =
+  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, fullBlock, processOf, exitOf } =
     machine
-  const { writeProcess, processOf, writeExit, exitOf } = machine
-  const { bootId, identityOf, isAlive, groupMembers, markedProcesses, sendSignal } = machine
-  const { isGroupEmpty, sweepGroup, sweepMarked } = machine
-  const { wallMs, machineMs, later, cancelLater, pause, soon } = machine
+  const { bootId, isAlive, groupMembers, markedProcesses, sweepMarked } = machine
+  const { wallMs, machineMs, later, pause, soon } = machine
   const entries = new Map<string, Entry>()
   const waiting: Entry[] = []
-  /** Ends that could not be written yet, as on a full disk. */
-  const unwritten = new Map<string, Readonly<{ dir: string; record: ExitRecord }>>()
   const { started, areLeft } = machine.strays()
   let lookTimer: Later | undefined
   let sweeping = 0
   let abandoned = false
 
+  const lookLater = (): void => {
+    lookTimer ??= later(look, LOOK_MS)
+  }
+
+  const exits = exitRecords({ machine, unwritten: lookLater, log: ports.log })
+
   const ensure = (spec: Spec): void => {
     const entry = entries.get(spec.key)
     if (entry !== undefined) {
       heed(entry, spec)
-      if (entry.live === undefined) entry.spec ??= spec
+      const { life } = entry
+      if (life === undefined) entry.spec ??= spec
       else {
-        tellFound(entry, 'adopted', entry.live.identity.pid)
+        tellFound(entry, 'adopted', life.pid())
         // Who asks may have missed it.
-        tellStopping(entry.live)
-        if (!spec.begun) tellBegun(entry.live)
+        life.tellStopping()
+        if (!spec.begun) life.tellBegun()
       }
       return
     }
@@ -168,9 +132,9 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   const stop = (order: StopOrder): void => {
     const entry = entries.get(order.key)
     if (entry !== undefined) heed(entry, order)
-    if (entry?.live !== undefined) {
-      tellFound(entry, 'adopted', entry.live.identity.pid)
-      return stopLive(entry.live, order.why, order.graceMs)
+    if (entry?.life !== undefined) {
+      tellFound(entry, 'adopted', entry.life.pid())
+      return entry.life.stop(order)
     }
     if (entry !== undefined) {
       entry.order = order
@@ -202,7 +166,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       const limits = starts ? { limits: limitsOf(spec) } : {}
       mine = takeClaim(ref, { by, holder: ports.self, epoch: ports.epoch(), at, ...limits })
     } catch (error) {
-      if (!isUnproven(entry)) return ruled(entry, 'never-started', messageOf(error))
+      if (!isUnproven(entry)) return ruled(entry, 'never-started', wordsOf(error))
       mine = false
       isLogged = false
     }
@@ -226,12 +190,12 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       writeNeeds(dir, spec.needs ?? '{}')
       log = openLog(dir)
     } catch (error) {
-      return ruled(entry, 'never-started', messageOf(error))
+      return ruled(entry, 'never-started', wordsOf(error))
     }
     const failed = (error: Error) => {
-      const transient = TRANSIENT.has(codeOf(error) ?? '')
-      if (!transient) tellFound(entry, 'requeued', null)
-      ruled(entry, transient ? 'never-started' : 'spawn-error', spawnMessage(spec, error))
+      const again = isTransient(error)
+      if (!again) tellFound(entry, 'requeued', null)
+      ruled(entry, again ? 'never-started' : 'spawn-error', spawnFailure(spec, error))
     }
     const startedAt = wallMs()
     const startedMono = machineMs()
@@ -246,46 +210,20 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     }
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
-    child.on('error', (error) => ports.log(`${key}: ${error.message}`))
     started({ key, pid, startedMono })
     const identity = { pid, start: '', boot: ports.self.boot }
-    const live = watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
-    // Never `close`: that waits for everybody who inherited a descriptor.
-    child.once('exit', (code, signal) => void mainGone(live, code, signal))
+    watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
   }
 
-  const watch = (
-    entry: Entry,
-    started: Pick<Live, 'child' | 'identity' | 'startedAt' | 'startedMono' | 'limits'>,
-  ): Live => {
-    const live: Live = {
-      ref: entry.ref,
-      ...started,
-      warnings: [],
-      phase: 'running',
-      decided: undefined,
-      killAt: Number.POSITIVE_INFINITY,
-      hurry: false,
-      limitTimer: undefined,
-      killTimer: undefined,
-      logInode: undefined,
-      logBytes: 0,
-      silentMs: 0,
-      lookedAt: machineMs(),
-      punching: undefined,
-      looksOverLimit: 0,
-      isBegunTold: entry.hasBegun,
-      isCutShort: false,
-    }
-    entry.live = live
-    tellFound(entry, live.child === undefined ? 'adopted' : 'requeued', live.identity.pid)
+  const watch = (entry: Entry, main: Main): void => {
+    const { ref, order } = entry
+    tellFound(entry, main.child === undefined ? 'adopted' : 'requeued', main.identity.pid)
+    const ended = (record: ExitRecord) => finish(entry, record)
+    const of = { ...ports, machine, areLeft, guarded, ended, lookMs: LOOK_MS }
+    entry.life = watchLife(of, ref, main, { order, isBegunTold: entry.hasBegun })
     // What it may read of its needs can be long.
     entry.spec = undefined
-    // An order comes before a limit that may have passed meanwhile.
-    if (entry.order !== undefined) stopLive(live, entry.order.why, entry.order.graceMs)
-    armLimits(live)
-    lookTimer ??= later(look, LOOK_MS)
-    return live
+    lookLater()
   }
 
   /**
@@ -296,7 +234,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     const { ref } = entry
     const claim = claimOf(ref.dir)
     if (claim !== undefined && claim.key !== ref.key) {
-      return tell(entry, unstarted(ref, 'spawn-error', `${ref.dir} belongs to ${claim.key}`))
+      return tell(entry, unstarted(ref, 'spawn-error', wallMs(), `${ref.dir} belongs to ${claim.key}`))
     }
     const isDenied = claim !== undefined && claim.by !== 'runner'
     if (isDenied) {
@@ -321,7 +259,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     !(holder.pid === ports.self.pid && holder.start === ports.self.start) && isAlive(holder)
 
   const judgeLater = (entry: Entry, error?: unknown): void => {
-    if (error !== undefined) ports.log(`${entry.ref.key}: ${messageOf(error)}`)
+    if (error !== undefined) ports.log(`${entry.ref.key}: ${wordsOf(error)}`)
     later(() => void judge(entry).catch((again: unknown) => judgeLater(entry, again)), LOOK_MS)
   }
 
@@ -333,7 +271,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     const isThere = mayHaveStarted(ref.dir) || processOf(ref.dir) !== undefined
     const outcome = unknown || hasBegun || leftovers > 0 || isThere ? 'lost' : 'never-started'
     const gone = isThere ? undefined : hasBegun ? FOLDER_GONE : unknown ? FOLDER_UNSEEN : undefined
-    finish(entry, { ...unstarted(ref, outcome, gone), leftovers })
+    finish(entry, { ...unstarted(ref, outcome, wallMs(), gone), leftovers })
   }
 
   const findMain = async (entry: Entry) => {
@@ -377,248 +315,33 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     ports.log(`${entry.ref.key}: adopted process ${found.identity.pid}`)
   }
 
-  const armLimits = (live: Live): void => {
-    const { timeoutMs = Number.POSITIVE_INFINITY, deadlineMs = Number.POSITIVE_INFINITY } = live.limits
-    const left = Math.min(timeoutMs, deadlineMs) - (machineMs() - live.startedMono)
-    if (left === Number.POSITIVE_INFINITY || live.phase !== 'running') return
-    if (left <= 0) return stopOverdue(live, deadlineMs < timeoutMs ? 'deadline' : 'timeout')
-    live.limitTimer = later(() => armLimits(live), Math.min(Math.ceil(left), TIMER_MS_MAX))
-  }
-
-  const stopOverdue = (live: Live, why: RunnerLimit): void => {
-    stopLive(live, why, live.limits.graceMs)
-    tellStopping(live)
-  }
-
   const tellFound = (entry: Entry, how: Found, pid: number | null): void => {
     if (entry.isToBeFound) ports.found(entry.ref.key, how, pid)
     entry.isToBeFound = false
   }
 
-  const tellBegun = (live: Live): void => {
-    if (machineMs() - live.startedMono < BEGUN_AFTER_MS) return
-    live.isBegunTold = true
-    ports.begun(live.ref.key, live.identity.pid)
-  }
-
-  /** What somebody ordered is not told: they know, and their reason is the one that counts. */
-  const tellStopping = ({ ref, decided }: Live): void => {
-    const why = RUNNER_LIMITS.find((limit) => limit === decided)
-    if (why !== undefined) ports.stopping(ref.key, why)
-  }
-
-  /** The first reason stands; a later order can only make it quicker. */
-  const stopLive = (live: Live, why: StopWhy, graceMs: number): void => {
-    if (graceMs <= 0) live.hurry = true
-    if (live.phase === 'ending') return
-    const first = live.phase === 'running'
-    live.phase = 'stopping'
-    live.decided ??= why
-    if (first && graceMs > 0) {
-      signalMain(live, 'SIGTERM')
-      // A stopped process takes no TERM before it is continued.
-      signalMain(live, 'SIGCONT')
-    }
-    live.killAt = Math.min(live.killAt, machineMs() + graceMs)
-    cancelLater(live.killTimer)
-    killWhenDue(live)
-  }
-
-  const killWhenDue = (live: Live): void => {
-    const left = live.killAt - machineMs()
-    if (left <= 0) return signalMain(live, 'SIGKILL')
-    live.killTimer = later(() => killWhenDue(live), Math.min(Math.ceil(left), TIMER_MS_MAX))
-  }
-
-  /** Our child's pid cannot pass to a stranger before we saw its end; of an adopted one it could. */
-  const signalMain = (live: Live, signal: NodeJS.Signals): void => {
-    if (live.child === undefined && guarded(() => isAlive(live.identity)) !== true) return
-    sendSignal(-live.identity.pid, signal)
-  }
-
-  /** The main process is gone: ends its family, bounds its log, records its end. Never rejects. */
-  const mainGone = async (live: Live, code: number | null, signal: NodeJS.Signals | null): Promise<void> => {
-    const endedAt = wallMs()
-    const durationMs = live.child === undefined ? null : Math.round(machineMs() - live.startedMono)
-    cancelLater(live.limitTimer)
-    cancelLater(live.killTimer)
-    live.phase = 'ending'
-    const leftovers = await sweepFamily(live)
-    await boundLogAtEnd(live)
-    const block = guarded(() => fullBlock(live.ref.dir))
-    if (block !== undefined) noteCutShort(live, block)
-    const entry = entries.get(live.ref.key)
-    if (entry === undefined) return
-    const log = guarded(() => logRecord(live, machine)) ?? { bytes: live.logBytes }
-    finish(entry, {
-      v: RECORD_VERSION,
-      key: live.ref.key,
-      outcome: live.decided ?? outcomeOf(live, code, signal),
-      code,
-      signal,
-      startedAt: live.startedAt,
-      endedAt,
-      durationMs,
-      pid: live.identity.pid,
-      leftovers,
-      log,
-      ...(live.warnings.length > 0 ? { warnings: live.warnings } : {}),
-    })
-  }
-
-  /** Ends what the main process has left behind; how many that were. */
-  const sweepFamily = async (live: Live): Promise<number> => {
-    const hurry = () => live.hurry
-    const isMarked = (key: string) => key === live.ref.key
-    let found = 0
-    const swept = async (isNeeded: () => boolean | Promise<boolean>, sweep: () => Promise<Swept>) => {
-      try {
-        const needed = isNeeded()
-        if (needed === false || !(await needed)) return
-        const { found: more, left } = await sweep()
-        found += more
-        if (left > 0) live.warnings.push(`${left} processes could not be ended`)
-      } catch (error) {
-        live.warnings.push(`leftovers could not be looked for: ${messageOf(error)}`)
-      }
-    }
-    const { pid } = live.identity
-    // The number of an adopted attempt's group may belong to strangers by now.
-    if (live.child !== undefined)
-      await swept(
-        () => !isGroupEmpty(pid),
-        () => sweepGroup(pid, hurry),
-      )
-    await swept(
-      () =>
-        live.decided !== undefined ||
-        live.child === undefined ||
-        areLeft({ key: live.ref.key, pid, startedMono: live.startedMono }),
-      () => sweepMarked(isMarked, hurry),
-    )
-    return found
-  }
-
-  /** Logs and adopted processes, while there are attempts. Pauses of the runner itself count at most as two looks. */
+  /** Logs and adopted processes, while there are attempts. */
   const look = (): void => {
-    let soon = false
+    let isSoon = false
     let block: number | undefined | null = null
-    for (const entry of entries.values()) {
-      const { live } = entry
-      if (live === undefined || live.phase === 'ending') continue
+    const blockOfAll = (dir: string): number | undefined => {
       // All lie on one disk.
-      if (block === null) block = guarded(() => fullBlock(live.ref.dir))
-      if (block !== undefined) noteCutShort(live, block)
-      if (live.identity.start === '') guarded(() => recordProcess(live))
-      if (guarded(() => lookAt(live)) === true) soon = true
-      if (!live.isBegunTold) tellBegun(live)
-      // What cannot be looked at is not gone.
-      if (live.child === undefined && guarded(() => isAlive(live.identity)) === false)
-        void mainGone(live, null, null)
+      if (block === null) block = guarded(() => fullBlock(dir))
+      return block
     }
-    for (const { dir, record } of [...unwritten.values()]) write(dir, record)
+    for (const { life } of entries.values()) if (life?.look(blockOfAll)) isSoon = true
+    exits.again()
     lookTimer =
-      entries.size > 0 || unwritten.size > 0 ? later(look, soon ? LOOK_SOON_MS : LOOK_MS) : undefined
+      entries.size > 0 || !exits.areWritten() ? later(look, isSoon ? LOOK_SOON_MS : LOOK_MS) : undefined
   }
-
-  /**
-   * Only when a process has lived until somebody looked: most are gone by then. Before that its marker tells the next runner what
-   * it is.
-   */
-  const recordProcess = (live: Live): void => {
-    const { ref, startedAt, startedMono } = live
-    const identity = identityOf(live.identity.pid)
-    if (identity === undefined) return
-    // On a full disk it is tried again at the next look.
-    writeProcess(ref.dir, ref.key, identity, startedAt, startedMono)
-    live.identity = identity
-  }
-
-  /** Whether to look again soon. */
-  const lookAt = (live: Live): boolean => {
-    const now = machineMs()
-    const watchedMs = Math.min(now - live.lookedAt, 2 * LOOK_MS)
-    live.lookedAt = now
-    const log = logOf(live.ref.dir)
-    const grown = log !== undefined && log.bytes !== live.logBytes ? log.bytes - live.logBytes : 0
-    live.silentMs = grown === 0 ? live.silentMs + watchedMs : 0
-    live.logBytes = log?.bytes ?? live.logBytes
-    if (live.phase === 'running' && live.silentMs >= (live.limits.stallMs ?? Number.POSITIVE_INFINITY)) {
-      stopOverdue(live, 'stall')
-    }
-    if (log === undefined) return false
-    live.logInode ??= log.inode
-    // Another file in its place, as a job may put there, is none of ours to punch.
-    if (live.logInode === log.inode) boundLog(live, log)
-    const perLook = (grown / Math.max(1, watchedMs)) * LOOK_MS
-    return log.diskBytes + perLook > live.limits.logLimitBytes
-  }
-
-  /**
-   * The process writes its log itself, and nobody hears what a full disk did not take. But a write that was cut off fills its last
-   * block, and a log that does not end with a block has lost nothing.
-   */
-  const noteCutShort = (live: Live, block: number): void => {
-    if (live.isCutShort) return
-    const bytes = guarded(() => logOf(live.ref.dir))?.bytes
-    if (bytes === undefined || bytes % block !== 0) return
-    live.isCutShort = true
-    live.warnings.push(`log: the disk was full; what it wrote from byte ${bytes} on may be missing`)
-  }
-
-  const boundLog = (live: Live, log: Readonly<{ bytes: number; diskBytes: number }>): void => {
-    if (live.punching !== undefined) return
-    if (log.diskBytes <= live.limits.logLimitBytes) {
-      live.looksOverLimit = 0
-      return
-    }
-    live.looksOverLimit += 1
-    live.punching = punch(live, log.bytes)
-      .then((why) => {
-        live.punching = undefined
-        if (why === undefined) return
-        if (live.decided === undefined) live.warnings.push(why)
-        if (live.phase === 'running') stopOverdue(live, 'log-limit')
-      })
-      .catch((error: unknown) => ports.log(`${live.ref.key}: ${messageOf(error)}`))
-  }
-
-  /** Why the log cannot be kept within its limit; undefined when it can. */
-  const punch = async (live: Live, bytes: number): Promise<string | undefined> => {
-    try {
-      if (!(await punchOut(live.ref.dir, bytes, live.limits))) {
-        return 'the middle of the log could not be punched out on this file system'
-      }
-      return live.looksOverLimit > OVER_LIMIT_LOOKS_MAX
-        ? 'punching out the log frees no disk space'
-        : undefined
-    } catch (error) {
-      // A full disk or a directory that is gone; the next look tries again.
-      ports.log(`${live.ref.key}: ${messageOf(error)}`)
-      return undefined
-    }
-  }
-
-  /** A job can write much and end before anybody looks. */
-  const boundLogAtEnd = async (live: Live): Promise<void> => {
-    await live.punching
-    const log = guarded(() => logOf(live.ref.dir))
-    if (log === undefined || log.diskBytes <= live.limits.logLimitBytes) return
-    if (live.logInode !== undefined && live.logInode !== log.inode) return
-    const why = await punch(live, log.bytes)
-    if (why !== undefined && live.decided !== 'log-limit') live.warnings.push(why)
-  }
-
-  const unstarted = (ref: AttemptRef, outcome: Outcome, error?: string): ExitRecord =>
-    unstartedAt(wallMs(), ref, outcome, error)
 
   const ruled = (entry: Entry, outcome: Outcome, error?: string): void =>
-    finish(entry, unstarted(entry.ref, outcome, error))
+    finish(entry, unstarted(entry.ref, outcome, wallMs(), error))
 
   /** Records the end, tells it, and forgets the attempt. */
   const finish = (entry: Entry, record: ExitRecord): void => {
     entries.delete(entry.ref.key)
-    const recorded = write(entry.ref.dir, record)
+    const recorded = exits.write(entry.ref.dir, record)
     if (!abandoned) ports.ended(recorded)
   }
 
@@ -628,30 +351,9 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     ports.ended(record)
   }
 
-  /** What is on record then: a record is never changed, and another runner may have been first. */
-  const write = (dir: string, record: ExitRecord): ExitRecord => {
-    if (abandoned) {
-      unwritten.clear()
-      return record
-    }
-    try {
-      const recorded = exitOf(dir)
-      // One that names another attempt's directory must not be put there.
-      if (recorded === undefined && (claimOf(dir)?.key ?? record.key) === record.key) writeExit(dir, record)
-      unwritten.delete(record.key)
-      return recorded?.key === record.key ? recorded : record
-    } catch (error) {
-      if (!unwritten.has(record.key))
-        ports.log(`${record.key}: its end cannot be written: ${messageOf(error)}`)
-      unwritten.set(record.key, { dir, record })
-      lookTimer ??= later(look, LOOK_MS)
-      return record
-    }
-  }
-
   const toldUnwritten = (key: string): boolean => {
-    const known = unwritten.get(key)
-    if (known !== undefined) ports.ended(known.record)
+    const known = exits.unwritten(key)
+    if (known !== undefined) ports.ended(known)
     return known !== undefined
   }
 
@@ -669,20 +371,20 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   }
 
   const live = (): readonly LiveAttempt[] =>
-    [...entries.values()].flatMap(({ live: one, ref: { key } }) => {
+    [...entries.values()].flatMap(({ life, ref: { key } }) => {
       const name = parseAttemptKey(key)
-      if (one === undefined || name === undefined) return []
+      if (life === undefined || name === undefined) return []
       const { plan, job, attempt } = name
-      return [{ key, plan, job, attempt, pid: one.identity.pid, startedAt: one.startedAt }]
+      return [{ key, plan, job, attempt, pid: life.pid(), startedAt: life.startedAt }]
     })
 
   const abandon = (): void => {
     abandoned = true
-    unwritten.clear()
+    exits.abandon()
     waiting.length = 0
-    for (const [key, { live: one }] of entries) {
-      if (one === undefined) entries.delete(key)
-      else stopLive(one, 'cancelled', one.limits.graceMs)
+    for (const [key, { life }] of entries) {
+      if (life === undefined) entries.delete(key)
+      else life.cancel()
     }
   }
 
@@ -691,12 +393,12 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     try {
       return act()
     } catch (error) {
-      ports.log(messageOf(error))
+      ports.log(wordsOf(error))
       return undefined
     }
   }
 
-  const isIdle = () => entries.size === 0 && unwritten.size === 0 && sweeping === 0
+  const isIdle = () => entries.size === 0 && exits.areWritten() && sweeping === 0
   return { ensure, stop, sweep, live, isIdle, abandon }
 }
 
@@ -711,7 +413,7 @@ const unasked = (ref: AttemptRef): Entry => ({
   order: undefined,
   isToBeFound: false,
   hasBegun: false,
-  live: undefined,
+  life: undefined,
 })
 
 const WITHOUT_LIMITS: Limits = { graceMs: 10_000, ...LOG_LIMITS }
@@ -727,53 +429,3 @@ const limitsOf = (spec: Spec): Limits => {
     headBytes,
   }
 }
-
-/** An end nobody saw is never a success. */
-const outcomeOf = (live: Live, code: number | null, signal: string | null): Outcome => {
-  if (live.child === undefined || (code === null && signal === null)) return 'lost'
-  return signal !== null ? 'signal' : code === 0 ? 'succeeded' : 'exit'
-}
-
-const unstartedAt = (endedAt: number, ref: AttemptRef, outcome: Outcome, error?: string): ExitRecord => ({
-  v: RECORD_VERSION,
-  key: ref.key,
-  outcome,
-  code: null,
-  signal: null,
-  startedAt: null,
-  endedAt,
-  durationMs: null,
-  pid: null,
-  leftovers: 0,
-  log: { bytes: 0 },
-  ...(error === undefined ? {} : { error }),
-})
-
-const logRecord = ({ ref, limits }: Live, { logOf, holeOf }: Machine): ExitRecord['log'] => {
-  const bytes = logOf(ref.dir)?.bytes ?? 0
-  // Only a log longer than its head can have been punched.
-  const hole = bytes > limits.headBytes ? holeOf(ref.dir) : undefined
-  return hole === undefined ? { bytes } : { bytes, hole }
-}
-
-/** Node says ENOENT for a missing program, a missing folder and a missing interpreter alike. */
-const spawnMessage = (spec: Spec, error: Error): string => {
-  const program = spec.argv[0] as string
-  const code = codeOf(error)
-  const folder = statSync(spec.cwd, { throwIfNoEntry: false })
-  if (folder === undefined) return `the folder ${spec.cwd} does not exist`
-  if (!folder.isDirectory()) return `${spec.cwd} is no folder`
-  if (
-    code === 'ENOENT' &&
-    program.includes('/') &&
-    statSync(resolve(spec.cwd, program), { throwIfNoEntry: false })
-  ) {
-    return `${program} names an interpreter that does not exist`
-  }
-  if (code === 'ENOENT') return `the program ${program} was not found`
-  if (code === 'EACCES') return `${program} may not be executed, or ${spec.cwd} may not be entered`
-  return `${program} could not be started: ${error.message}`
-}
-
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -2,7 +2,7 @@
  * The daemon's side of the door: one daemon at a time, the one with the highest epoch.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { type FromRunner, PROTOCOL_VERSION, readToRunner, type ToRunner } from '../attempt.ts'
+import { type FromRunner, PROTOCOL_VERSION, readToRunner, type ToRunner } from '../protocol.ts'
 import { lineSender, onLines } from '../socket.ts'
 
 /** A daemon that reads nothing is dropped when so much waits for it; it asks again for what it missed. */

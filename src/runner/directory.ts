@@ -28,6 +28,7 @@ import {
   readHole,
   readProcessRecord,
 } from '../attempt.ts'
+import { codeOf } from '../thrown.ts'
 
 const PRIVATE = 0o600
 
@@ -41,7 +42,7 @@ export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boo
     writeFileSync(join(ref.dir, FILES.claim), text, { flag: 'wx', mode: PRIVATE })
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if (codeOf(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -61,7 +62,7 @@ export const mayHaveStarted = (dir: string): boolean => {
     return lstatSync(join(dir, FILES.log), { throwIfNoEntry: false }) !== undefined
   } catch (error) {
     // Something else is where the folder was.
-    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return false
+    if (codeOf(error) === 'ENOTDIR') return false
     throw error
   }
 }
@@ -91,7 +92,7 @@ export const writeExit = (dir: string, record: ExitRecord): void => {
   try {
     replace(dir, FILES.exit, JSON.stringify(record))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') throw error
     makeFolders(dir, dir)
     replace(dir, FILES.exit, JSON.stringify(record))
   }
@@ -136,7 +137,7 @@ const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, 0o700)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 
@@ -150,7 +151,7 @@ const read = <T>(dir: string, name: string, parse: (text: string) => T | undefin
   try {
     return parse(readFileSync(join(dir, name), 'utf8'))
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
+    const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw error
   }

@@ -1,8 +1,9 @@
 /**
  * Asking something of a plan or a job, and saying what came of it.
  */
+
+import type { Host } from '../actors/contract.ts'
 import { factsFor } from '../actors/dead-letters.ts'
-import type { Host } from '../actors/host.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'

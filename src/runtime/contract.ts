@@ -4,7 +4,7 @@
 import type { AnalyticsPorts } from '../actors/analytics.ts'
 import type { AttemptNews, Attempts } from '../actors/attempts.ts'
 import type { Handler } from '../actors/calls.ts'
-import type { Host } from '../actors/host.ts'
+import type { Host } from '../actors/contract.ts'
 import type { Inspector } from '../actors/inspecting.ts'
 import type { HostCounts } from '../actors/memory.ts'
 import type { Faults } from '../actors/part.ts'

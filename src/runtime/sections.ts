@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
-import { wordsOf } from '../observer.ts'
+import { wordsOf } from '../thrown.ts'
 import { iso, type SectionShape } from '../views/shapes.ts'
 
 /** What a look has found: its data, and how it is where that is not simply `ok`. */

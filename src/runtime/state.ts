@@ -1,7 +1,7 @@
 /**
  * The state document, from memory: each section by its own look. What it says of jobs that live comes from committed steps.
  */
-import type { Host } from '../actors/host.ts'
+import type { Host } from '../actors/contract.ts'
 import type { LiveAttempt } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import type { JournalReader } from '../journal/journal.ts'

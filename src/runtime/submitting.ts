@@ -4,7 +4,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Handler } from '../actors/calls.ts'
-import type { Host } from '../actors/host.ts'
+import type { Host } from '../actors/contract.ts'
 import { planAddress } from '../address.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
@@ -17,6 +17,7 @@ import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import { isPlanEnd } from '../states.ts'
+import { codeOf, wordsOf } from '../thrown.ts'
 import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
 import { checkSubmitOptions } from './options.ts'
 
@@ -167,8 +168,7 @@ const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (error) {
-    const { code, message: why } = error as NodeJS.ErrnoException
-    const noRoom = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(code))
-    throw new TenutoError(noRoom ? 'STORE_FULL' : 'FILE_UNWRITABLE', { path, why }, error)
+    const noRoom = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(codeOf(error)))
+    throw new TenutoError(noRoom ? 'STORE_FULL' : 'FILE_UNWRITABLE', { path, why: wordsOf(error) }, error)
   }
 }

@@ -3,6 +3,7 @@
  * still comes of it then is ended quietly and told nobody.
  */
 import { shown } from '../checks.ts'
+import { isObject } from '../json.ts'
 import { failure, KILLED, reasonOf, SHUTDOWN } from './reason.ts'
 import type { Context, Ref, Started } from './ref.ts'
 import type { Event } from './state.ts'
@@ -146,9 +147,6 @@ const partsOf = (made: unknown): Readonly<{ ref: Ref; info: unknown }> | null =>
   const [ref, info] = isRef ? [made, undefined] : [made['ref'], made['info']]
   return isObject(ref) && wrongKey(ref) === undefined ? { ref, info } : null
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What a supervisor would call, and cannot. */
 const wrongKey = (ref: Readonly<Record<string, unknown>>): string | undefined =>

@@ -60,6 +60,7 @@ const sectionData = {
     streams: about('Streams that are open.', count),
     streams_ever: about('All there have been.', count),
     resets: about('Streams that were refused because what they asked for is gone.', count),
+    dropped: about('Streams that were ended because their client did not read.', count),
     connections: count,
   }),
 } as const

@@ -4,7 +4,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { FILES, PROTOCOL_VERSION, readFromRunner, type Spec } from '../../src/attempt.ts'
+import { FILES, type Spec } from '../../src/attempt.ts'
+import { PROTOCOL_VERSION, readFromRunner } from '../../src/protocol.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { fileThere, openHome, processGone } from '../runner/home.ts'
@@ -130,14 +131,14 @@ const connected = async (path: string): Promise<Socket> => {
 const olderRunner = async (home: string, spec: Spec) => {
   const older = join(home, 'older')
   cpSync(new URL(source('runner')), join(older, 'runner'), { recursive: true })
-  for (const leaf of ['attempt', 'home-place', 'json', 'process', 'socket'])
+  for (const leaf of ['attempt', 'home-place', 'json', 'process', 'protocol', 'socket', 'thrown'])
     cpSync(new URL(source(`${leaf}.ts`)), join(older, `${leaf}.ts`))
   writeFileSync(join(older, 'package.json'), '{"type":"module"}')
-  const attempt = join(older, 'attempt.ts')
+  const protocol = join(older, 'protocol.ts')
   const now = `PROTOCOL_VERSION = ${PROTOCOL_VERSION}`
-  const text = readFileSync(attempt, 'utf8')
+  const text = readFileSync(protocol, 'utf8')
   expect(text).toContain(now)
-  writeFileSync(attempt, text.replace(now, 'PROTOCOL_VERSION = 0'))
+  writeFileSync(protocol, text.replace(now, 'PROTOCOL_VERSION = 0'))
   const path = socketPath(home, 'runner.sock')
   const runner = spawn(process.execPath, [join(older, 'runner/main.ts'), home, path, 'older'], {
     stdio: 'ignore',

@@ -58,7 +58,7 @@ test('a command that speaks another schema ends with 5 and names both', async ()
 
 test('a runner of another protocol ends a resume with 5 and both names; its own build goes on with the attempt', async () => {
   const copy = copyBuild('installed')
-  copy.edit('dist/attempt.js', 'PROTOCOL_VERSION = 1', 'PROTOCOL_VERSION = 99')
+  copy.edit('dist/protocol.js', 'PROTOCOL_VERSION = 1', 'PROTOCOL_VERSION = 99')
   copy.edit('dist/build.json', sourceHash, 'e'.repeat(64))
   const { file, start, folder, as, run, read } = openFolder()
   file('p.yaml', LONG)

@@ -3,13 +3,14 @@
  */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { HolderRecord } from '../../src/holder.ts'
 import { identityOf } from '../../src/process.ts'
 import { copyBuild } from './checkout.ts'
-import { openFolder } from './tenuto.ts'
+import { bin, openFolder } from './tenuto.ts'
 
 const GATED = `plan: v1
 name: gated
@@ -17,6 +18,11 @@ jobs:
   gate: { run: 'echo begun >> ledger; : > up; while [ ! -e open ]; do sleep 0.02; done; echo ended >> ledger' }
 `
 const isThere = (pid: number): boolean => identityOf(pid) !== undefined
+const watchdogNotes = (home: string): readonly Readonly<Record<string, unknown>>[] =>
+  readFileSync(join(home, 'watchdog.log'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
 const withParent = (launcher?: string) => {
   const made = openFolder(launcher)
   onTestFinished(async () => {
@@ -178,11 +184,36 @@ test('a loop that is stuck is ended with what can be seen of it, and started aga
   rmSync(path)
   await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile(), { timeout: 20_000 }).toBe(true)
   await another(pid)
-  const [line = ''] = readFileSync(join(home, 'watchdog.log'), 'utf8').split('\n')
-  const note = JSON.parse(line) as Record<string, unknown>
+  const [where, note] = watchdogNotes(home)
+  // It waits for the system there, which no debugger can interrupt.
+  expect(where).toMatchObject({ pid, stack: null, why: expect.stringContaining('waits for the system') })
   expect(note).toMatchObject({
     pid,
     last: { rss: expect.any(Number), doing: { commits: expect.any(Number) } },
   })
-  expect(note['silent_ms']).toBeGreaterThanOrEqual(10_000)
+  expect(note?.['silent_ms']).toBeGreaterThanOrEqual(10_000)
+})
+
+test('of a loop that turns in one function for ever, watchdog.log names the function', {
+  timeout: 90_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-launcher-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const launcher = join(folder, 'launcher.cjs')
+  writeFileSync(
+    launcher,
+    `if (process.argv.includes('--worker')) process.on('SIGUSR2', function turnsForEver() { for (;;); })
+     require(${JSON.stringify(bin)})`,
+  )
+  const { start, says, another, home } = withParent(launcher)
+  const up = start('up')
+  await up.heard('serving')
+  const { pid } = says() as HolderRecord
+  process.kill(pid, 'SIGUSR2')
+
+  await up.heard('has been stuck for 1')
+  await another(pid)
+  const [{ stack, ...where } = {}] = watchdogNotes(home)
+  expect(where).toMatchObject({ pid })
+  expect(String(stack)).toMatch(/^turnsForEver .*launcher\.cjs:1:\d+/)
 })

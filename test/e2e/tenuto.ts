@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { removeFolder } from '../support/folders.ts'
 
-const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
+export const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
 
 /** What a command said, and how it ended. */
 export type Said = Readonly<{ code: number | null; out: string; err: string }>

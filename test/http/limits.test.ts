@@ -182,7 +182,11 @@ const replies = () => {
   const reply = () => {
     const made = {
       request: { who: { by: 'me', way: 'socket' } },
-      raw: { once: (_: string, closed: () => void) => void closes.push(closed) },
+      raw: {
+        once: (_: string, closed: () => void) => void closes.push(closed),
+        on: () => {},
+        writableNeedDrain: false,
+      },
       type: () => made,
       header: () => made,
       send: (text: Readable) => {

@@ -1,7 +1,7 @@
 /**
  * What people ask while everything goes wrong, and what they decide in the end.
  */
-import type { Host } from '../../src/actors/host.ts'
+import type { Host } from '../../src/actors/contract.ts'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
 import { type Random, seededRandom } from '../../src/ids.ts'
 import type { JournalReader } from '../../src/journal/journal.ts'

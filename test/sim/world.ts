@@ -3,7 +3,8 @@
  * machine, with whatever goes wrong. What survives a crash is the disk, the files of attempts and their processes.
  */
 import type { TellAttempt } from '../../src/actors/attempts.ts'
-import { type Host, type HostPorts, host } from '../../src/actors/host.ts'
+import type { Host, HostPorts } from '../../src/actors/contract.ts'
+import { host } from '../../src/actors/host.ts'
 import { processAttempts } from '../../src/actors/processes.ts'
 import type { Missed } from '../../src/actors/sweeping.ts'
 import { type Address, parseAddress } from '../../src/address.ts'

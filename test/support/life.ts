@@ -3,7 +3,8 @@
  * moment; the disk, the clock and the attempts go on.
  */
 
-import { type Host, host } from '../../src/actors/host.ts'
+import type { Host } from '../../src/actors/contract.ts'
+import { host } from '../../src/actors/host.ts'
 import type { Receipt } from '../../src/actors/mailbox.ts'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
 import type { Definition } from '../../src/definition.ts'
