@@ -53,6 +53,7 @@ export type Operation = Readonly<{
   tag: string
   summary: string
   params?: Schema
+  /** Left out: none. */
   query?: Schema
   headers?: Schema
   body?: Schema
@@ -216,35 +217,30 @@ export const OPERATIONS = {
     asks: 'read',
     tag: 'holder',
     summary: 'Who answers: build, schema, process.',
-    query: nothing,
     answers: ok(version),
   },
   'GET /metrics': {
     asks: 'read',
     tag: 'holder',
     summary: 'The numbers of the holder as Prometheus reads them.',
-    query: nothing,
     answers: { 200: plain('Prometheus text, version 0.0.4.') },
   },
   'GET /api/v1/openapi.json': {
     asks: 'read',
     tag: 'holder',
     summary: 'This document.',
-    query: nothing,
     answers: ok({ type: 'object' } as Schema<Readonly<Record<string, unknown>>>, 'OpenAPI 3.1.'),
   },
   'GET /api/v1/openapi.html': {
     asks: 'read',
     tag: 'holder',
     summary: 'This document as a page.',
-    query: nothing,
     answers: { 200: plain('A page without scripts.', 'text/html') },
   },
   'GET /api/v1/openapi.css': {
     asks: 'read',
     tag: 'holder',
     summary: 'How the page of this document looks.',
-    query: nothing,
     answers: { 200: plain('A style sheet.', 'text/css') },
   },
   'GET /api/v1/resolve': {
@@ -261,7 +257,6 @@ export const OPERATIONS = {
     asks: 'read',
     tag: 'holder',
     summary: 'The state document. 200 while the core works; `degraded` when a section does not.',
-    query: nothing,
     answers: ok(state),
     errors: ['CORE_GONE'],
   },
@@ -269,7 +264,6 @@ export const OPERATIONS = {
     asks: 'read',
     tag: 'holder',
     summary: 'The supervision tree.',
-    query: nothing,
     answers: ok(shapes.tree),
   },
   'GET /api/v1/machines/:name': {
@@ -277,7 +271,6 @@ export const OPERATIONS = {
     tag: 'holder',
     summary: 'The machine of plans (`plan`) or jobs (`job`), as states and the ways between them.',
     params: object({ name: about('`plan` or `job`.', text()) }),
-    query: nothing,
     answers: ok(machine),
     errors: REF,
   },
@@ -361,7 +354,6 @@ export const OPERATIONS = {
     tag: 'plans',
     summary: 'What the runtime has noted of a plan and its jobs, the newest first; at most 1000.',
     params: ofPlan,
-    query: nothing,
     answers: ok(page('Notes', shapes.event)),
     errors: REF,
   },
@@ -370,7 +362,6 @@ export const OPERATIONS = {
     tag: 'plans',
     summary: 'The plan as it was compiled.',
     params: ofPlan,
-    query: nothing,
     answers: ok(definitionSchema),
     errors: REF,
   },
@@ -379,7 +370,6 @@ export const OPERATIONS = {
     tag: 'plans',
     summary: 'Why a plan is where it is, and what would change that.',
     params: ofPlan,
-    query: nothing,
     answers: ok(shapes.explanation),
     errors: [...REF, 'PLAN_DAMAGED'],
   },
@@ -397,7 +387,6 @@ export const OPERATIONS = {
     tag: 'jobs',
     summary: 'A job with its attempts.',
     params: ofJob,
-    query: nothing,
     answers: ok(shapes.jobWithAttempts),
     errors: REF,
   },
@@ -406,7 +395,6 @@ export const OPERATIONS = {
     tag: 'jobs',
     summary: 'Why a job is where it is, and what would change that.',
     params: ofJob,
-    query: nothing,
     answers: ok(shapes.explanation),
     errors: [...REF, 'PLAN_DAMAGED'],
   },
@@ -478,7 +466,6 @@ export const OPERATIONS = {
     tag: 'dead letters',
     summary: 'A dead letter, whole.',
     params: ofLetter,
-    query: nothing,
     answers: ok(shapes.wholeLetter),
     errors: ['LETTER_NOT_FOUND'],
   },

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { JsonSchema, Of } from '../json-schema.ts'
+import { type JsonSchema, type Of, options } from '../json-schema.ts'
 import { type Part, readInput } from './inputs.ts'
 import { OPERATIONS, type OperationName, operationOf } from './operations.ts'
 
@@ -50,15 +50,18 @@ export const operate = <const Name extends OperationName>(
   })
 }
 
+const NOTHING = options({})
+
 /** Refuses, from now on, to add a route that the table does not know, and reads by the table what comes in on the others. */
 export const declareRoutes = (app: FastifyInstance): void => {
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
       const operation = operationOf(method, route.url)
       assert(operation, `${method} ${route.url} does not say what it asks; add it to src/http/operations.ts`)
-      const { query, headers, body } = operation
+      const { asks, query = NOTHING, headers, body } = operation
       route.schema = {
-        ...(query === undefined ? {} : { querystring: query }),
+        // Those who look whether somebody is there add what they like.
+        ...(asks === 'open' || asks === 'link' ? {} : { querystring: query }),
         ...(headers === undefined ? {} : { headers: { ...headers, additionalProperties: true } }),
         ...(body === undefined ? {} : { body }),
       }
