@@ -101,6 +101,12 @@ export const openLab = async () => {
     const { mode, since } = runtime.mode()
     return JSON.stringify([journal.digest(), mode, since, namesIn(homePaths(home).work)])
   }
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    await served.close()
+    journal.close()
+    await runtime.stop()
+  }
   return {
     home,
     runtime,
@@ -117,12 +123,8 @@ export const openLab = async () => {
     /** The same when nothing moves any more. */
     quiet,
     reached: (plan: string, jobs: Readonly<Record<string, string>>) => reached(runtime, plan, jobs),
-    /** Stops serving and running; what is in the home stays. */
-    stop: async (): Promise<void> => {
-      await served.close()
-      journal.close()
-      await runtime.stop()
-    },
+    /** Stops serving and running; what is in the home stays. Idempotent. */
+    stop: (): Promise<void> => (stopped ??= stop()),
     remove: () => removeFolder(home),
   }
 }
