@@ -101,6 +101,9 @@ export const stateBeside = async (
   })()
   await answers(served.path, '/api/v1/state', 20)
   const took = await answers(served.path, '/api/v1/state', times)
+  const { counts, sections } = await runtime.state()
+  if (sections.http.data?.streams !== clients || (counts.jobs['running'] ?? 0) < live)
+    throw new Error(`${sections.http.data?.streams} streams and ${counts.jobs['running']} jobs were there`)
   going = false
   await traffic
   leave()
@@ -110,7 +113,15 @@ export const stateBeside = async (
 }
 
 /** What it costs to look into a journal with so many plans of five jobs. */
-export type Looks = Readonly<{ startMs: number; state: number; ls: number; failed: number; jobs: number }>
+export type Looks = Readonly<{
+  startMs: number
+  state: number
+  ls: number
+  failed: number
+  /** Plans that have not ended: there are none, so that all of them must be looked for. */
+  open: number
+  jobs: number
+}>
 
 /** The p99 of each look, and how long a start takes. One plan in a hundred has failed. */
 export const looksInto = async (
@@ -154,6 +165,7 @@ export const looksInto = async (
     state: await look('state'),
     ls: await look('plans?limit=50'),
     failed: await look('plans?limit=50&state=failed'),
+    open: await look('plans?limit=50&state=running,paused,cancelling,quarantined'),
     jobs: await look('jobs?limit=50&state=failed'),
   }
   await served.close()

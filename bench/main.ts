@@ -318,6 +318,7 @@ for (const [what, key] of [
   ['GET /state, p99', 'state'],
   ['ls, p99', 'ls'],
   ['ls --state failed, p99', 'failed'],
+  ['plans that have not ended, p99', 'open'],
   ['ls jobs --state failed, p99', 'jobs'],
 ] as const)
   add(

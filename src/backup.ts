@@ -26,10 +26,16 @@ import { holdHome } from './journal/lock.ts'
 import { SCHEMA } from './journal/schema.ts'
 import { refuseGone } from './journal/traces.ts'
 import { bootId } from './process.ts'
+import { keptSecrets } from './secrets.ts'
 import { codeOf } from './thrown.ts'
 
 /** A backup that was made. */
-export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> & Readonly<{ path: string }>
+export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> &
+  Readonly<{
+    path: string
+    /** Plans whose secrets the home has: their values are not in it. */
+    secrets: number
+  }>
 
 /** What a restore came to. */
 export type Restored = Pick<CopyFacts, 'plans' | 'position'> &
@@ -69,7 +75,7 @@ export const backupHome = (home: string, to: string | undefined, clock: Clock): 
   if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
   const { plans, position, bytes } = copyJournal(journal, path)
   if (to === undefined) dropOld(backups)
-  return { path, plans, position, bytes }
+  return { path, plans, position, bytes, secrets: keptSecrets(home).length }
 }
 
 /** One call: where nothing can be made, what `recursive` says of it is not why. */

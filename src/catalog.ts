@@ -2,6 +2,7 @@
  * The catalog: what anybody may read of a home, in the shapes of the outside contract. It works on the journal alone, whether this
  * process holds the home or only looks at it, and never touches an actor.
  */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Address, jobAddress, planAddress } from './address.ts'
@@ -13,6 +14,7 @@ import type { Json } from './json.ts'
 import type { Of } from './json-schema.ts'
 import { type LogChunk, readLog } from './log-file.ts'
 import type { ModeName } from './mode.ts'
+import { secretPlaces, vault } from './secrets.ts'
 import { JOB_STATES } from './states.ts'
 import type { target } from './views/schemas.ts'
 import {
@@ -27,6 +29,7 @@ import {
   jobShape,
   type PlanShape,
   planShape,
+  type SecretShape,
   type WholeLetterShape,
   wholeLetterShape,
 } from './views/shapes.ts'
@@ -67,7 +70,12 @@ export type Catalog = Readonly<{
   deadLetters: (query?: Readonly<{ limit?: number; before?: number }>) => Promise<readonly DeadLetterShape[]>
   /** @throws {TenutoError} `LETTER_NOT_FOUND`. */
   deadLetter: (id: number) => Promise<WholeLetterShape>
-  /** Part of an attempt's log. An attempt without a log reads as empty. */
+  /** The secrets that a plan names, in the order in which it names them. */
+  secrets: (plan: string) => Promise<readonly SecretShape[]>
+  /**
+   * Part of an attempt's log, the secrets of its plan masked. An attempt without a log reads as empty.
+   * @throws {TenutoError} `SECRETS_GONE` when they cannot be masked, because their values are not kept.
+   */
   log: (plan: string, job: string, attempt: number, offset: number, limit: number) => Promise<LogChunk>
   close: () => Promise<void>
 }>
@@ -87,6 +95,7 @@ export const catalog = (
   mode: () => ModeName = () => 'running',
 ): Catalog => {
   const definitions = new Map<string, Definition>()
+  const secrets = vault(home)
 
   const definition = async (plan: string): Promise<Definition> => {
     const known = definitions.get(plan)
@@ -224,8 +233,22 @@ export const catalog = (
       if (row?.id !== id) throw new TenutoError('LETTER_NOT_FOUND', { id })
       return wholeLetterShape(row)
     },
-    log: (plan, job, attempt, offset, limit) =>
-      readLog(join(attemptDir(home, plan, job, attempt), FILES.log), offset, limit),
+    secrets: async (plan) => {
+      const places = secretPlaces(await definition(plan))
+      const kept = new Set(secrets.names(plan))
+      return [...places].map(([name, place]) => ({ name, place, kept: kept.has(name) }))
+    },
+    log: async (plan, job, attempt, offset, limit) => {
+      const path = join(attemptDir(home, plan, job, attempt), FILES.log)
+      // Secrets go with the logs that they are kept for, and what is not there needs no masking.
+      if (!existsSync(path)) return readLog(path, offset, limit)
+      const masking = secrets.masking(plan, await definition(plan).catch(() => undefined))
+      if (masking.reach === 0) return readLog(path, offset, limit)
+      // Asked before reading: what an attempt that has ended wrote is all there.
+      const row = await reader.job(plan, job)
+      const isOver = row?.attempt !== attempt || !(row.state === 'running' || row.state === 'stopping')
+      return readLog(path, offset, limit, { masking, isOver })
+    },
     close: () => reader.close(),
   }
 }

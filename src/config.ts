@@ -54,6 +54,15 @@ export const jobEnvironment = (env: Environment = process.env): Readonly<Record<
   return Object.freeze(kept)
 }
 
+/** The variables of this process with these names, as far as they are set: the values of secrets are looked up nowhere else. */
+export const namedVariables = (
+  names: Iterable<string>,
+  env: Environment = process.env,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    [...names].flatMap((name) => (Object.hasOwn(env, name) ? [[name, env[name] ?? '']] : [])),
+  )
+
 /** How to speak to whoever started this process. */
 export type Surroundings = Readonly<{
   /** `CI` is set: plain lines, no questions. */

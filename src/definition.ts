@@ -76,6 +76,7 @@ const jobDefinition = named(
       with: json,
       approve: gate,
       env: record(text()),
+      secrets: about('Names of secrets it gets beside those of the plan, sorted.', list(text())),
       cwd: about("Absolute, or relative to the plan's base folder.", text()),
       timeoutMs: number,
       deadlineMs: number,
@@ -91,14 +92,17 @@ export type JobDefinition = Of<typeof jobDefinition>
 /** What a compiled plan is. */
 export const definitionSchema = named(
   'Definition',
-  object({
-    version: { type: 'integer', enum: [1] } as Schema<1>,
-    name: text(),
-    maxParallel: whole(),
-    onFailure: oneOf(['continue', 'stop', 'pause']),
-    env: record(text()),
-    jobs: about('In the order of the file.', record(jobDefinition)),
-  }),
+  object(
+    {
+      version: { type: 'integer', enum: [1] } as Schema<1>,
+      name: text(),
+      maxParallel: whole(),
+      onFailure: oneOf(['continue', 'stop', 'pause']),
+      env: record(text()),
+      jobs: about('In the order of the file.', record(jobDefinition)),
+    },
+    { secrets: about('Names of secrets that every job gets, sorted.', list(text())) },
+  ),
 )
 /** A compiled plan. */
 export type Definition = Of<typeof definitionSchema>

@@ -68,6 +68,31 @@ export const ERRORS = {
     exit: 3,
     http: 422,
   },
+  SECRET_MISSING: {
+    message: 'the secret {name}, which {place} names, is not in the environment{more}',
+    hint: 'set the variable and try again; over HTTP its value goes under `secrets`. Nothing was stored',
+    exit: 3,
+    http: 422,
+  },
+  SECRET_UNUSABLE: {
+    message: 'the value of the secret {name}, which {place} names, {why}',
+    hint: 'give it another value, or, if it is none to hide, name it under `env`. Nothing was stored',
+    exit: 3,
+    http: 422,
+  },
+  SECRET_IN_CLEAR: {
+    message: 'the value of the secret {name} stands in {place}, which is stored in clear',
+    hint: 'leave it out there, and let the jobs that need it name it under `secrets`. Nothing was stored',
+    exit: 3,
+    http: 422,
+  },
+  SECRETS_GONE: {
+    message:
+      'the home has no value of the secrets {names} of {plan} any more; `tenuto secret set {plan}` gives it',
+    hint: 'set the variables, and give them; what failed for want of them: `tenuto retry {plan} --failed`',
+    exit: 7,
+    http: 409,
+  },
   REF_NOT_FOUND: {
     message: 'nothing here is called {ref}',
     hint: '`tenuto ls` lists the plans',

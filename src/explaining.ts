@@ -6,7 +6,8 @@ import type { Catalog } from './catalog.ts'
 import { TenutoError } from './errors.ts'
 import type { JournalReader, StepRow } from './journal/journal.ts'
 import type { JsonObject } from './json.ts'
-import { type ExplainShape, explain, type Holding } from './views/explain.ts'
+import type { Holding } from './views/evidence.ts'
+import { type ExplainShape, explain } from './views/explain.ts'
 import { type AttemptShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
 
 /** Explains a plan, or a job of it. @throws {TenutoError} `REF_NOT_FOUND`. */

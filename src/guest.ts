@@ -3,6 +3,8 @@
  * at a time, and gets committed steps in batches; nothing is ever sent to it that it has not asked for, but a ping and a question of
  * somebody who wants its numbers. Each side takes what the other says for no more than a text that may be anything.
  */
+
+import { isString, readObject } from './json.ts'
 import {
   about,
   list,
@@ -173,22 +175,15 @@ const FROM_GUEST: Readonly<
 }
 
 /** Reads a line of a guest; undefined when it is none that a guest says. */
-export const readFromGuest = (line: string): FromGuest | undefined => {
-  let message: unknown
-  try {
-    message = JSON.parse(line)
-  } catch {
-    return undefined
-  }
-  if (typeof message !== 'object' || message === null || !('type' in message)) return undefined
-  const { type } = message
-  if (typeof type !== 'string' || !Object.hasOwn(FROM_GUEST, type)) return undefined
-  const said = message as Readonly<Record<string, unknown>>
-  const fields = Object.entries(FROM_GUEST[type as FromGuest['type']])
-  const fits = fields.every(([name, kind]) => {
-    const value = said[name]
-    if (kind === 'number') return Number.isSafeInteger(value) && (value as number) >= 0
-    return typeof value === kind && value !== null
+export const readFromGuest = (line: string): FromGuest | undefined =>
+  readObject(line, (said) => {
+    const { type } = said
+    if (!isString(type) || !Object.hasOwn(FROM_GUEST, type)) return undefined
+    const fields = Object.entries(FROM_GUEST[type as FromGuest['type']])
+    const fits = fields.every(([name, kind]) => {
+      const value = said[name]
+      if (kind === 'number') return Number.isSafeInteger(value) && (value as number) >= 0
+      return typeof value === kind && value !== null
+    })
+    return fits ? (said as FromGuest) : undefined
   })
-  return fits ? (message as FromGuest) : undefined
-}

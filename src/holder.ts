@@ -5,6 +5,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import type { Identity } from './attempt.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
+import { isString, type JsonRecord, readObject } from './json.ts'
 import { isAlive, sendSignal } from './process.ts'
 import { socketPath } from './socket.ts'
 
@@ -42,8 +43,7 @@ export const DAEMON = 'tenuto up'
 /** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
 export const readHolder = (daemonFile: string): HolderHint | undefined => {
   try {
-    const record: unknown = JSON.parse(readFileSync(daemonFile, 'utf8'))
-    return isHint(record) ? record : undefined
+    return readObject(readFileSync(daemonFile, 'utf8'), (record) => (isHint(record) ? record : undefined))
   } catch {
     // A hint that cannot be read is no hint.
     return undefined
@@ -108,10 +108,7 @@ const fuser = (home: string): string => `\`fuser ${homePaths(home).lock}\` names
 
 const TEXTS = ['command', 'started_at', 'boot_id', 'build'] as const
 
-const isHint = (value: unknown): value is HolderHint =>
-  typeof value === 'object' &&
-  value !== null &&
-  'pid' in value &&
-  Number.isSafeInteger(value.pid) &&
-  Number(value.pid) > 0 &&
-  TEXTS.every((name) => ['string', 'undefined'].includes(typeof (value as Record<string, unknown>)[name]))
+const isHint = (record: JsonRecord): record is JsonRecord & HolderHint =>
+  Number.isSafeInteger(record['pid']) &&
+  Number(record['pid']) > 0 &&
+  TEXTS.every((name) => record[name] === undefined || isString(record[name]))

@@ -16,6 +16,8 @@ export type HomePaths = Readonly<{
   attempts: string
   /** `work/<plan>/`: where the jobs of a plan run that was submitted without a folder. */
   work: string
+  /** The values of secrets, a file for each plan that names some. */
+  secrets: string
   /** Where backups of the journal go by themselves. */
   backups: string
   /** Who holds the home, as a hint. */
@@ -37,6 +39,7 @@ export const homePaths = (home: string): HomePaths => {
     lock: join(root, 'lock.db'),
     attempts: join(root, 'attempts'),
     work: join(root, 'work'),
+    secrets: join(root, 'secrets'),
     backups: join(root, 'backups'),
     daemon: join(root, 'daemon.json'),
     log: join(root, 'daemon.log'),

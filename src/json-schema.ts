@@ -25,6 +25,8 @@ export type JsonSchema = Readonly<{
   additionalProperties?: boolean | JsonSchema
   anyOf?: readonly JsonSchema[]
   $ref?: string
+  /** Nobody is told what it is, not even that it is wrong. */
+  writeOnly?: boolean
   default?: Json
 }>
 
@@ -58,6 +60,9 @@ export const named = <Value>(title: string, schema: Schema<Value>): Schema<Value
 export const text = (
   more: Pick<JsonSchema, 'description' | 'format' | 'pattern' | 'minLength' | 'maxLength'> = {},
 ): Schema<string> => ({ type: 'string', ...more })
+
+/** A text that is to be known to nobody. */
+export const secretText: Schema<string> = { type: 'string', writeOnly: true }
 
 /** One of these words. */
 export const oneOf = <const Word extends string>(words: readonly Word[]): Schema<Word> => ({

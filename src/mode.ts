@@ -6,8 +6,9 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, write
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 import { TenutoError } from './errors.ts'
+import { isObject, isString } from './json.ts'
 import { about, both, flag, moment, named, type Of, object, oneOf, orNull, text } from './json-schema.ts'
-import { codeOf } from './thrown.ts'
+import { codeOf, hasNoRoom } from './thrown.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
 export type ModeName = (typeof MODES)[number]
@@ -66,7 +67,6 @@ const MODE_OF: Readonly<Record<ModeOrder, ModeName>> = {
   resume: 'running',
   drain: 'draining',
 }
-const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
 
 /** The mode of a home, from its file. One that cannot be read was an order all the same: nothing starts until it is given again. */
 export const readMode = (file: string): Mode => modeOf(readStored(file))
@@ -124,11 +124,11 @@ const unreadable = (file: string, why: string): Mode => ({
 })
 
 const isMode = (found: unknown): found is Stored => {
-  if (typeof found !== 'object' || found === null) return false
-  const { mode, reason, since, by, before } = found as Readonly<Record<string, unknown>>
+  if (!isObject(found)) return false
+  const { mode, reason, since, by, before } = found
   return (
     (mode === 'running' || mode === 'paused' || mode === 'draining') &&
-    [reason, since, by].every((text) => text === null || typeof text === 'string') &&
+    [reason, since, by].every((text) => text === null || isString(text)) &&
     (before === undefined || isMode(before))
   )
 }
@@ -148,10 +148,9 @@ const keep = (file: string, stored: Stored): void => {
       closeSync(folder)
     }
   } catch (error) {
-    const { code, message: why } = error as NodeJS.ErrnoException
     throw new TenutoError(
-      NO_ROOM.includes(String(code)) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
-      { path: file, why },
+      hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
+      { path: file, why: (error as Error).message },
       error,
     )
   }

@@ -9,7 +9,6 @@ import type { Host } from './actors/contract.ts'
 import { processExecutor } from './actors/executor.ts'
 import { host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
-import type { StorageState } from './actors/outage.ts'
 import { type Part, part } from './actors/part.ts'
 import { type ExecutorNews, processAttempts } from './actors/processes.ts'
 import { NO_PROJECTOR, type Projector, projector } from './actors/projector.ts'
@@ -17,7 +16,7 @@ import { routedAttempts } from './actors/routed.ts'
 import { parseAddress } from './address.ts'
 import { alive } from './alive.ts'
 import { attemptKey, type LiveAttempt } from './attempt.ts'
-import { type Catalog, catalog } from './catalog.ts'
+import { catalog } from './catalog.ts'
 import { systemClock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
 import { explaining } from './explaining.ts'
@@ -25,30 +24,34 @@ import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { systemRandom } from './ids.ts'
-import type { StepRow } from './journal/journal.ts'
 import type { Hold } from './journal/lock.ts'
-import { emptyReader, sqliteReader } from './journal/reader.ts'
 import { restartingJournal } from './journal/restarting.ts'
-import { type Mode, type ModeReceipt, modeInWords, modes, readMode } from './mode.ts'
+import { type ModeReceipt, modeInWords, modes } from './mode.ts'
 import { bootId } from './process.ts'
 import { retention } from './retention.ts'
 import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
-import type { EventsQuery, Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import type { Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import { following } from './runtime/following.ts'
+import { hiding } from './runtime/hiding.ts'
 import { living } from './runtime/living.ts'
 import { loopLag } from './runtime/loop-lag.ts'
 import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
+import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
+import { tracing } from './runtime/tracing.ts'
+import { vault } from './secrets.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
 import { reasonText } from './supervisor/index.ts'
 import { SWEEP_MS, sweeper } from './sweep.ts'
 import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
-import { type ExplainShape, type Holding, NOT_HELD } from './views/explain.ts'
-import { buildShape, type EventShape, eventShape, iso, type StorageShape } from './views/shapes.ts'
+import { modeFacts } from './unserved.ts'
+import { NOT_HELD } from './views/evidence.ts'
+import { buildShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -107,18 +110,22 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     tell: async () => {
       steps.again()
       live.again()
+      spans.again()
     },
     faults,
   })
   const shown = projecting.port
   const steps = feed(journal, shown)
   const live = await living(journal, shown)
+  const spans = tracing({ journal, shown, clock, log })
   let cause: unknown
   const staying = alive(() => cause)
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
   const mode = modes(hold && homePaths(home).mode, clock)
   const reading = catalog(journal, home, () => mode.now().mode)
+  const secrets = vault(home)
+  const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents, log })
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let executor: Part<Attempts> | undefined
   /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
@@ -141,6 +148,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       clock,
       keyOf: (plan, job, attempt) => attemptKey(homeId, plan, job, attempt),
       needs,
+      secrets: hidden.of,
       tell,
       warn: (fields, message) => log.warn(fields, message),
     })
@@ -161,7 +169,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }
     const { bootedSince } = journal.opening
     const processes = executing(() =>
-      processAttempts({ home, homeId, bootedSince, clock, executor, needs, tell }),
+      processAttempts({ home, homeId, bootedSince, clock, executor, needs, secrets: hidden.of, tell }),
     )
     return routedAttempts(processes, calls)
   }
@@ -180,24 +188,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     steps.close()
     staying.because('plans', false)
   }
-  const listeners = new Set<(storage: StorageShape) => void>()
-  const stored = (): void => {
-    for (const told of listeners) {
-      try {
-        told(storage())
-      } catch (error) {
-        listeners.delete(told)
-        log.warn({ error: String(error) }, 'a listener threw and was dropped')
-      }
-    }
-  }
-  const storage = (): StorageShape =>
-    storageShape(actors.storage(), actors.counts().failedCommits, clock.now())
+  const stored = storageNews(
+    () => storageShape(actors.storage(), actors.counts().failedCommits, clock.now()),
+    log,
+  )
   const actors = host({
     journal,
     clock,
     random,
-    attempts: (tell) => {
+    attempts: (telling) => {
+      const tell = hidden.telling(telling)
       const given = options.ports?.attempts
       return starting(options.starts ?? true, given ? executing(() => given(tell)) : realAttempts(tell))
     },
@@ -206,7 +206,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     log,
     show: shown.show,
     occupied: (some) => staying.because('plans', some),
-    stored,
+    stored: stored.tell,
     fail: broken,
     failed: (actor) => tree.failed(actor),
     forgotten: (address) => tree.forget(address),
@@ -264,7 +264,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       log.warn({ error: String(error) }, 'the drain for this stop could not be ended')
     }
   }
-  const command = commanding({ journal, host: actors, reading, staying, clock })
+  const command = commanding({
+    journal,
+    host: actors,
+    reading,
+    staying,
+    clock,
+    masked: hidden.masked,
+    checkSecrets: async (plan) => void secrets.masking(plan, await reading.definition(plan)),
+  })
   const plans = submitting({
     work: homePaths(home).work,
     journal,
@@ -281,33 +289,11 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       if (now.mode === 'draining') throw new TenutoError('DRAINING', { home, mode: modeInWords(now) })
     },
     command,
+    vault: secrets,
   })
   const { submit, handle } = plans
 
-  /** Many follow the same steps. */
-  const shapes = new WeakMap<StepRow, EventShape>()
-  const shapeOf = (step: StepRow): EventShape => {
-    const known = shapes.get(step)
-    if (known) return known
-    const made = eventShape(step)
-    shapes.set(step, made)
-    return made
-  }
-  async function* follow({ after = 0, follow = true, ...query }: EventsQuery): AsyncGenerator<EventShape> {
-    const pages = steps.pages({ ...query, after, follow })
-    try {
-      for (;;) {
-        const { done, value: page } = await staying.until(pages.next())
-        if (done) return
-        for (const step of page) {
-          yield shapeOf(step)
-          if (stopping || query.signal?.aborted) return
-        }
-      }
-    } finally {
-      await pages.return(undefined)
-    }
-  }
+  const follow = following(steps, staying, () => stopping !== null)
 
   /** Plans that are left to another program. */
   const foreign = new Set<string>()
@@ -380,7 +366,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       live,
       maxParallel,
       attempts: () => liveAttempts(),
-      storage,
+      storage: stored.now,
       tree,
       sweep: net,
       sweeps: (options.sweepMs ?? SWEEP_MS) > 0,
@@ -419,6 +405,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       position: await staying.until(actors.settleLetter(id, order, by)),
       changed: true,
     }),
+    giveSecrets: (plan, values, by) => staying.until(hidden.give(plan, values, by)),
+    masked: hidden.masked,
     sweep: () => staying.until(net.now()),
     gc: (asked) => staying.until(retain.gc(asked)),
     prunedTo: async () => (await journal.pruned()).last,
@@ -427,14 +415,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
     explain: async (plan, job) => {
-      const held = await heldSlots()
+      // Where there is no limit nobody waits for a slot that another plan holds.
+      const isLimited = Number.isFinite(maxParallel)
       return explain(plan, job, {
         ...NOT_HELD,
         holder: 'running',
         pid: process.pid,
-        slots: Number.isFinite(maxParallel) ? maxParallel : null,
-        held,
-        storage: storage(),
+        slots: isLimited ? maxParallel : null,
+        held: isLimited ? await heldSlots() : [],
+        storage: stored.now(),
         ...modeFacts(mode.now()),
       })
     },
@@ -469,11 +458,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       if (dropped !== undefined) checkCallable('dropped', dropped)
       return inspect(inspector, dropped)
     },
-    storage,
+    storage: stored.now,
     onStorage: (told) => {
       checkCallable('the listener', told)
-      listeners.add(told)
-      return () => void listeners.delete(told)
+      return stored.on(told)
     },
     counts: actors.counts,
     tree: () => treeShape(tree.show(), actors, guest.section(), clock.now()),
@@ -494,6 +482,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           steps.close()
           await tree.stop()
           await actors.stop()
+          await spans.stop()
           await writer.stop(halting === null)
           if (halting === null && (options.starts ?? true)) endMode()
         } finally {
@@ -526,52 +515,6 @@ const isOfTheStore = (error: unknown): boolean =>
   isTenutoError(error, 'STORE_BROKEN') ||
   (isTenutoError(error, 'STORE_CORRUPT') && !('address' in error.fields))
 
-const storageShape = (state: StorageState, failedCommits: number, now: number): StorageShape => {
-  const outage = state.status === 'ok' ? null : state
-  const error = outage?.error ?? null
-  return {
-    status: state.status,
-    as_of: iso(now),
-    age_ms: 0,
-    error: error && { code: error.code, message: error.message, hint: error.hint },
-    data: {
-      since: outage && iso(outage.since),
-      tries: outage?.tries ?? 0,
-      next_try_at: outage && iso(outage.nextTryAt),
-      failed_commits: failedCommits,
-    },
-  }
-}
-
 /** Attempts that are only ever stopped, where nothing may start. */
 const starting = (starts: boolean, attempts: Attempts): Attempts =>
   starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
-
-const modeFacts = ({ mode, reason, since }: Mode): Pick<Holding, 'mode' | 'modeReason' | 'modeSince'> => ({
-  mode,
-  modeReason: reason,
-  modeSince: since,
-})
-
-/** Explains in a home that this process does not hold. */
-export const explainIn = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> => {
-  const paths = homePaths(home)
-  const reader = await sqliteReader(paths.journal)
-  try {
-    const mode = readMode(paths.mode)
-    const reading = catalog(reader, paths.home, () => mode.mode)
-    const { plan, job } = await reading.resolve(ref)
-    return await explaining(reader, reading)(plan, job, { ...holding, ...modeFacts(mode) })
-  } finally {
-    await reader.close()
-  }
-}
-
-/** Reads a home without holding it. A home or journal that is not there reads as empty and is not made. */
-export const readHome = async (home: string): Promise<Catalog> => {
-  const paths = homePaths(home)
-  return catalog(await sqliteReader(paths.journal), paths.home, () => readMode(paths.mode).mode)
-}
-
-/** The catalog of a home that does not exist. */
-export const emptyCatalog = (home: string): Catalog => catalog(emptyReader, home)

@@ -3,20 +3,10 @@ import { projector } from '../src/actors/projector.ts'
 import { jobAddress, planAddress } from '../src/address.ts'
 import { feed } from '../src/feed.ts'
 import type { StepRow } from '../src/journal/journal.ts'
+import { stepOf } from './journal/batches.ts'
 
-const stepAt = (position: number, address = planAddress('p-aaaaaa')): StepRow => ({
-  position,
-  address,
-  seq: position,
-  type: 'more',
-  event: '{}',
-  from: null,
-  to: 'running',
-  reason: null,
-  attempt: null,
-  at: 0,
-  version: 'plan/1',
-})
+const stepAt = (position: number, address = planAddress('p-aaaaaa')): StepRow =>
+  stepOf(position, address, position, { type: 'more' })
 const range = (from: number, to: number): StepRow[] =>
   Array.from({ length: to - from + 1 }, (_, at) => stepAt(from + at))
 

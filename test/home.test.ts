@@ -56,6 +56,7 @@ test('everything of a home lies in it', () => {
     'journal.db',
     'lock.db',
     'mode.json',
+    'secrets',
     'token',
     'work',
   ])

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FILES } from '../src/attempt.ts'
 import { holeLine, readLog } from '../src/log-file.ts'
+import { masking } from '../src/masking.ts'
 
 const logOf = (text: string, hole?: { from: number; to: number }): string => {
   const dir = mkdtempSync(join(tmpdir(), 'tenuto-'))
@@ -64,4 +65,61 @@ test('a log that does not exist is empty; one that is a pipe is not waited for',
 
   execFileSync('mkfifo', [path])
   expect((await readLog(path, 0, 10)).bytes).toHaveLength(0)
+})
+
+const SECRET = 'hunter22-the-second'
+const maskedAll = async (path: string, limit: number, isOver = true): Promise<string> => {
+  const parts: Uint8Array[] = []
+  for (let offset = 0; ; ) {
+    const { bytes, next } = await readLog(path, offset, limit, { masking: masking([SECRET]), isOver })
+    if (next === offset) return Buffer.concat(parts).toString()
+    parts.push(bytes)
+    offset = next
+  }
+}
+
+test('a masked log is the same read at once and in pieces, wherever they are cut', async () => {
+  const path = logOf(`one ${SECRET}${SECRET} two\n${'x'.repeat(70)}${SECRET}\nthree\n`)
+
+  const whole = `one *** two\n${'x'.repeat(70)}***\nthree\n`
+  for (let limit = 1; limit < 60; limit += 1) expect(await maskedAll(path, limit)).toBe(whole)
+  expect(await maskedAll(path, 1_000)).toBe(whole)
+})
+
+test('offsets of a masked log are those of the bytes that were written', async () => {
+  const path = logOf(`a ${SECRET} b`)
+  const how = { masking: masking([SECRET]), isOver: true }
+
+  expect(await readLog(path, 0, 100, how)).toMatchObject({ next: SECRET.length + 4, size: SECRET.length + 4 })
+  expect(Buffer.from((await readLog(path, 5, 100, how)).bytes).toString()).toBe(' b')
+  expect(Buffer.from((await readLog(path, SECRET.length + 2, 100, how)).bytes).toString()).toBe(' b')
+})
+
+test('of a log that grows, what may become a secret is held back until it is one, or is none', async () => {
+  const path = logOf(`waiting ${SECRET.slice(0, 9)}`)
+  const how = { masking: masking([SECRET]), isOver: false }
+
+  const first = await readLog(path, 0, 100, how)
+  appendFileSync(path, SECRET.slice(9))
+  const second = await readLog(path, first.next, 100, how)
+  appendFileSync(path, ` ${SECRET.slice(0, 4)}`)
+  const third = await readLog(path, second.next, 100, how)
+  appendFileSync(path, 'er\n')
+  const fourth = await readLog(path, third.next, 100, how)
+
+  const texts = [first, second, third, fourth].map(({ bytes }) => Buffer.from(bytes).toString())
+  expect(texts).toEqual(['waiting ', '***', ' ', 'hunter\n'])
+  expect(fourth.next).toBe(fourth.size)
+})
+
+test('what is left of a secret that was cut off, by its end or by the hole, is masked too', async () => {
+  const cut = logOf(`left ${SECRET.slice(0, 12)}`)
+  const short = logOf(`left ${SECRET.slice(0, 3)}`)
+  const head = `head ${SECRET.slice(0, 10)}`
+  const hole = { from: head.length, to: head.length + 2_000 }
+  const holed = logOf(`${head}${'\0'.repeat(2_000)}${SECRET.slice(10)} tail`, hole)
+
+  expect(await maskedAll(cut, 100)).toBe('left ***')
+  expect(await maskedAll(short, 100)).toBe('left hun')
+  expect(await maskedAll(holed, 5)).toBe(`head ***${holeLine(2_000)}*** tail`)
 })

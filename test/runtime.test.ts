@@ -14,9 +14,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Definition } from '../src/definition.ts'
-import { isTenutoError, TenutoError } from '../src/errors.ts'
+import { TenutoError } from '../src/errors.ts'
 import { createRuntime, definePlan } from '../src/index.ts'
-import { memoryDisk, memoryJournal } from '../src/journal/memory.ts'
+import { memoryJournal } from '../src/journal/memory.ts'
+import { memoryDisk } from '../src/journal/memory-disk.ts'
+import { failsWith } from './support/failing.ts'
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'tenuto-runtime-'))
@@ -87,9 +89,6 @@ test('a program without an open plan is not kept', async () => {
 
   expect(code).toBe(0)
 })
-
-const failsWith = async (code: Parameters<typeof isTenutoError>[1], promise: Promise<unknown>) =>
-  expect(promise).rejects.toSatisfy((error: unknown) => isTenutoError(error, code))
 
 test('what is no plan is refused with every error, and the runtime goes on', async () => {
   const runtime = await open({ handlers: { work: () => ({ n: 1 }) } })

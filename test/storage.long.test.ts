@@ -16,7 +16,8 @@ import { type Batch, EMPTY_BATCH, type StepRow } from '../src/journal/journal.ts
 import { sqliteReader } from '../src/journal/reader.ts'
 import { sqliteJournal } from '../src/journal/sqlite.ts'
 import { definePlan, type JobSource } from '../src/plans/define-plan.ts'
-import { createRuntime, type RuntimeOptions, readHome } from '../src/runtime.ts'
+import { createRuntime, type RuntimeOptions } from '../src/runtime.ts'
+import { readHome } from '../src/unserved.ts'
 import { smallDisk } from './support/small-disk.ts'
 
 const openHome = (): string => {

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
 import { isObject, type Json, type JsonObject } from '../json.ts'
 import type { AttemptEnded } from '../machines/job.ts'
+import type { SecretValues } from '../secrets.ts'
 import type { StopReason } from '../states.ts'
 import { wordsOf } from '../thrown.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
@@ -23,6 +24,8 @@ export type Call = Readonly<{
   signal: AbortSignal
   /** The results and outputs of all jobs before this one, by name. */
   needs: () => Promise<Needs>
+  /** The values of the secrets that the job or its plan names. What it throws or answers is masked by them. */
+  secrets: SecretValues
 }>
 /** How the jobs before ended, and what they gave. */
 export type Needs = Readonly<Record<string, Readonly<{ result: string; outputs: JsonObject }>>>
@@ -36,6 +39,8 @@ export type CallPorts = Readonly<{
   clock: Clock
   keyOf: (plan: string, job: string, attempt: number) => string
   needs: (ref: AttemptRef) => Promise<Needs>
+  /** The values that a job gets of the secrets it names; throws when one is not there. */
+  secrets: (ref: AttemptRef) => SecretValues
   tell: TellAttempt
   warn: (fields: object, message: string) => void
 }>
@@ -117,10 +122,21 @@ export const callAttempts = (ports: CallPorts): Attempts => {
     }
     flight.cancelTimers.push(clock.setTimeout(pass, ms))
   }
+  /** Undefined when they are gone, and with them the attempt. */
+  const secretsOf = (key: string, flight: Flight): SecretValues | undefined => {
+    try {
+      return ports.secrets(flight.ref)
+    } catch (error) {
+      end(key, flight, { outcome: 'never-started', startedAt: null, error: wordsOf(error) })
+      return undefined
+    }
+  }
   const run = async (key: string, flight: Flight): Promise<void> => {
     const { ref } = flight
     const definition = definitionOf(ref)
     const handler = ports.handlers[definition.call ?? '']
+    const secrets = secretsOf(key, flight)
+    if (secrets === undefined) return
     try {
       if (!handler) throw new Error(`no handler is registered as ${definition.call}`)
       const result = await handler({
@@ -131,6 +147,7 @@ export const callAttempts = (ports: CallPorts): Attempts => {
         key,
         signal: flight.controller.signal,
         needs: () => ports.needs(ref),
+        secrets,
       })
       const outputs = asOutputs(result)
       if (flight.stopped) end(key, flight, { outcome: OUTCOME_OF[flight.stopped] })

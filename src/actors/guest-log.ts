@@ -1,7 +1,7 @@
 /**
  * What a guest writes: its file is bounded in bytes, and the end of it is kept, for whoever asks why it ended.
  */
-import { appendFileSync, renameSync, statSync } from 'node:fs'
+import { appendBounded } from '../bounded-file.ts'
 
 /** The log of one life of a guest. */
 export type GuestLog = Readonly<{
@@ -11,8 +11,6 @@ export type GuestLog = Readonly<{
   why: () => string
 }>
 
-/** Beyond this the file is set aside as `FILE.1`, in the place of the one before. */
-const FILE_BYTES_MAX = 1_000_000
 const KEPT_CHARACTERS = 2_000
 const WHY_CHARACTERS_MAX = 300
 
@@ -24,13 +22,7 @@ export const guestLog = (file: string): GuestLog => {
     wrote: (bytes) => {
       written += bytes.length
       end = (end + bytes.toString('utf8')).slice(-KEPT_CHARACTERS)
-      try {
-        const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-        if (size > FILE_BYTES_MAX) renameSync(file, `${file}.1`)
-        appendFileSync(file, bytes, { mode: 0o600 })
-      } catch {
-        // On a full disk the log of a guest is the first to go without.
-      }
+      appendBounded(file, bytes)
       return written
     },
     why: () => {

@@ -2,7 +2,7 @@
  * Attempts of `run` and `exec` jobs: what a job's definition says, as the runner takes it, and what the runner reports, as the job
  * takes it.
  */
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import {
   type AttemptReport,
@@ -16,7 +16,9 @@ import {
 } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
+import type { SecretValues } from '../secrets.ts'
 import type { StopReason } from '../states.ts'
+import { wordsOf } from '../thrown.ts'
 import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
 import type { Needs } from './calls.ts'
 import type { Ports, ProcessExecutor } from './executor.ts'
@@ -33,6 +35,8 @@ export type ProcessPorts = Readonly<{
   clock: Clock
   executor: (news: ExecutorNews) => ProcessExecutor
   needs: (ref: AttemptRef) => Promise<Needs>
+  /** The values that a job gets of the secrets it names; throws when one is not there. */
+  secrets: (ref: AttemptRef) => SecretValues
   tell: TellAttempt
   /** When the end of an attempt was recorded in its folder, in epoch ms; undefined when it was not. Default: that of the file. */
   recordedAt?: (dir: string) => number | undefined
@@ -130,6 +134,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     deadlineAt: number | null,
     rebooted: boolean,
     needs: Needs | null,
+    secrets: SecretValues,
   ): Spec => {
     const { definition, environment, row } = ref.resident
     const job = definition.jobs[ref.job] as JobDefinition
@@ -138,7 +143,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...LOG_LIMITS,
       argv: argvOf(job),
       cwd: resolve(row.base, job.cwd ?? '.'),
-      env: { ...environment, ...definition.env, ...job.env },
+      env: { ...environment, ...definition.env, ...job.env, ...secrets },
       graceMs: job.graceMs,
       ...(needs ? { needs: JSON.stringify(needs) } : {}),
       ...(job.timeoutMs === undefined ? {} : { timeoutMs: job.timeoutMs }),
@@ -155,7 +160,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     preparing.set(key, done)
   }
   /** What could not even be prepared has provably not begun. */
-  const neverStarted = (ref: AttemptRef, error: unknown): void => {
+  const neverStarted = (ref: AttemptRef, error: string): void => {
     const { resident, job, attempt, generation } = ref
     begun.delete(refOf(ref).key)
     askedAt.delete(refOf(ref).key)
@@ -169,8 +174,18 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       startedAt: null,
       endedAt: clock.now(),
       pid: null,
-      error: String(error),
+      error,
     })
+  }
+  /** Undefined when they are gone, and with them the attempt. One that was claimed needs none: it is adopted, and never started again. */
+  const secretsOf = (ref: AttemptRef): SecretValues | undefined => {
+    try {
+      return ports.secrets(ref)
+    } catch (error) {
+      if (existsSync(join(refOf(ref).dir, FILES.claim))) return {}
+      neverStarted(ref, wordsOf(error))
+      return undefined
+    }
   }
 
   return {
@@ -180,15 +195,17 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       if (!recovered) begun.add(key)
       askedAt.set(key, clock.now())
       const rebooted = !begun.has(key) && isOfEarlierBoot(ref)
+      const secrets = secretsOf(ref)
+      if (secrets === undefined) return
       if (Object.keys(definition.jobs[ref.job]?.needs ?? {}).length === 0) {
-        executor.ensure(specOf(ref, deadlineAt, rebooted, null))
+        executor.ensure(specOf(ref, deadlineAt, rebooted, null, secrets))
         return
       }
       inOrder(key, async () => {
         try {
-          executor.ensure(specOf(ref, deadlineAt, rebooted, await ports.needs(ref)))
+          executor.ensure(specOf(ref, deadlineAt, rebooted, await ports.needs(ref), secrets))
         } catch (error) {
-          neverStarted(ref, error)
+          neverStarted(ref, String(error))
         }
       })
     },

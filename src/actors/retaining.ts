@@ -6,12 +6,13 @@
  * What arrives must not outrun what goes. Rows are what grows first: they wait for no look at a folder and for no folder that is being
  * deleted, and where steps keep them waiting long they have a share of the time.
  */
-import { mkdirSync, renameSync, statSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { planAttemptsDir } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
 import { homePaths } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
+import { dropSecrets, keptSecrets } from '../secrets.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import { codeOf } from '../thrown.ts'
 import { deleteTree, eachOf, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
@@ -103,6 +104,8 @@ const TURN_MS_MAX = 50
 const MEASURING_MS_MAX = 1_000
 const MEASURED_AT_ONCE = 8
 const DELETED_AT_ONCE = 8
+/** Secrets without a plan wait so long: their plan may just be being taken in. */
+const ORPHAN_MS = 3_600_000
 /** In `attempts`: folders that wait to be deleted. No plan's folder begins with a dot. */
 const GONE = '.gone'
 
@@ -223,6 +226,13 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
     }
+    // They were kept to mask the logs.
+    dropSecrets(home, name)
+  }
+  /** Secrets of plans that were never taken in, or are not there any more: of another journal, or of a process that was killed. */
+  const dropOrphans = async (): Promise<void> => {
+    for (const { plan, path, since } of keptSecrets(home))
+      if (clock.now() - since >= ORPHAN_MS && (await journal.plan(plan)) === undefined) rmSync(path)
   }
   const deleteAll = async (): Promise<void> => {
     const tried = new Set<string>()
@@ -322,6 +332,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   const take = async (pass: Pass): Promise<Reclaimed> => {
     const { limits, dryRun, isAsked } = pass
     if (!dryRun) await goOn()
+    if (!dryRun) await dropOrphans()
     // Folders first: what the journal does not know then, it never knew, or knows no more.
     const folders = new Set(await namesIn(attempts))
     const ended = await endedPlans()

@@ -2,7 +2,7 @@
  * Sweeping: the second net, over what messages have missed. It runs between two drains, when memory and journal say the same, and
  * makes no transition itself: it sends the message that was missed, and puts each on record, because each is a defect of the first.
  */
-import { type Address, parseAddress, planAddress } from '../address.ts'
+import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
 import type { Attempts } from './attempts.ts'
@@ -64,7 +64,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     if (message.durable) memory.open.posted.push([to, message])
     boxes.put(to, message)
   }
-  const entryOf = (of: Resident, job: string): Entry | undefined => of.actors.get(`job:${of.id}/${job}`)
+  const entryOf = (of: Resident, job: string): Entry | undefined => of.actors.get(jobAddress(of.id, job))
   const look = (of: Resident, own: Entry, since: number, ended: ReadonlyMap<string, number>) => ({
     id: of.id,
     graph: of.graph,
@@ -80,7 +80,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     },
     attempt: ({ name, attempt, generation }: { name: string; attempt: number; generation: number }) =>
       attempts.look({ resident: of, job: name, attempt, generation }),
-    timer: ({ name }: { name: string }, timer: string) => alarms.armedAt(`job:${of.id}/${name}`, timer),
+    timer: ({ name }: { name: string }, timer: string) => alarms.armedAt(jobAddress(of.id, name), timer),
     slot: ({ name }: { name: string }) => permits.of(of.id, name),
   })
   /** Memory is what the journal says, or it is thrown away. Mail that is in no mailbox is put there. */
@@ -115,7 +115,7 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     const found = new Map<string, number>()
     for (const { name, place, state } of of.rows) {
       if (place === 'settled' || !isJobEnd(state)) continue
-      const row = await journal.actor(`job:${of.id}/${name}`)
+      const row = await journal.actor(jobAddress(of.id, name))
       const { context } = JSON.parse(row?.snapshot ?? '{}') as { context?: { generation?: number } }
       if (context?.generation !== undefined) found.set(name, context.generation)
     }

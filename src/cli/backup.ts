@@ -22,6 +22,10 @@ export const backup = async (file: string | undefined, flags: Globals): Promise<
   else {
     on.answer(made.path)
     on.talk(`${counted(made.plans, 'plan')} up to step ${made.position}, ${inBytes(made.bytes)}`)
+    if (made.secrets > 0)
+      on.talk(
+        `the values of secrets of ${counted(made.secrets, 'plan')} are not in it; elsewhere give them again: tenuto secret set PLAN`,
+      )
     on.talk(`back from it: tenuto restore ${made.path}${homeFlag(flags)}`)
   }
   return 0

@@ -18,6 +18,7 @@ import {
   journalChecks,
   logCheck,
   runnerCheck,
+  secretsCheck,
   tryLock,
   writableCheck,
 } from './home-checks.ts'
@@ -73,6 +74,7 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
     checks.push(...('broken' in looked ? [looked.broken] : [looked.value].flat()))
   }
   const holder = tryLock(home)
+  await add('secrets', () => secretsCheck(home) ?? [])
   await add('disk', () => {
     const on = fileSystemOf(home)
     return [

@@ -1,7 +1,9 @@
 /**
  * Following a plan to its end, or to where it cannot go on without a person; and what exit code that is.
  */
+
 import { systemClock } from '../clock.ts'
+import { isTenutoError } from '../errors.ts'
 import { operator } from '../process.ts'
 import {
   countStates,
@@ -238,8 +240,14 @@ const lastWords = async (
 /** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */
 const tail = async (source: Source, plan: string, job: JobProgress): Promise<readonly string[]> => {
   if (job.attempt === 0) return []
-  const { size } = await source.catalog.log(plan, job.name, job.attempt, 0, 1)
-  const from = Math.max(0, size - TAIL_BYTES)
-  const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, TAIL_BYTES)
-  return lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
+  try {
+    const { size } = await source.catalog.log(plan, job.name, job.attempt, 0, 1)
+    const from = Math.max(0, size - TAIL_BYTES)
+    const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, TAIL_BYTES)
+    return lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
+  } catch (error) {
+    // How the plan ended is told all the same.
+    if (isTenutoError(error, 'SECRETS_GONE')) return [error.message]
+    throw error
+  }
 }

@@ -25,6 +25,7 @@ import { isTenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { bootId } from '../process.ts'
 import { PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../protocol.ts'
+import { secretPaths } from '../secrets.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 import { codeOf, wordsOf } from '../thrown.ts'
 import { type Check, fail, inBytes, info, ok, warn } from './check.ts'
@@ -44,14 +45,15 @@ export const folderCheck = (home: string): Check | undefined => {
   return modeCheck(home, stats)
 }
 
+const modeOf = ({ mode }: Stats): string => (mode & 0o777).toString(8).padStart(4, '0')
+
 const modeCheck = (home: string, stats: Stats): Check => {
   const { lock, journal, token } = homePaths(home)
-  const mode = (each: Stats): string => (each.mode & 0o777).toString(8).padStart(4, '0')
   if ((stats.mode & 0o700) !== 0o700)
-    return fail('folder', `you may not read and write it (${mode(stats)})`, `chmod 700 ${home}`)
+    return fail('folder', `you may not read and write it (${modeOf(stats)})`, `chmod 700 ${home}`)
   if ((stats.mode & 0o077) !== 0) {
     const holds = existsSync(lock) || readdirSync(home).length === 0
-    const what = `it is open to other users (${mode(stats)})`
+    const what = `it is open to other users (${modeOf(stats)})`
     return holds
       ? warn('folder', what, `chmod 700 ${home}`)
       : fail('folder', `${what} and holds other things`, 'name a folder of its own with `--home`')
@@ -59,9 +61,36 @@ const modeCheck = (home: string, stats: Stats): Check => {
   for (const path of [journal, token]) {
     const file = statSync(path, { throwIfNoEntry: false })
     if (file !== undefined && (file.mode & 0o077) !== 0)
-      return warn('folder', `${basename(path)} is open to other users (${mode(file)})`, `chmod 600 ${path}`)
+      return warn('folder', `${basename(path)} is open to other users (${modeOf(file)})`, `chmod 600 ${path}`)
   }
-  return ok('folder', `yours alone (${mode(stats)})`)
+  return ok('folder', `yours alone (${modeOf(stats)})`)
+}
+
+/** Whether the values of secrets are this user's alone; undefined where there are none. */
+export const secretsCheck = (home: string): Check | undefined => {
+  const [folder, ...files] = secretPaths(home)
+  if (folder === undefined) return undefined
+  for (const path of [folder, ...files]) {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    if (stats === undefined) continue
+    const name = path === folder ? basename(path) : join(basename(folder), basename(path))
+    const user = process.getuid?.()
+    if (stats.isSymbolicLink())
+      return warn('secrets', `${name} is a link`, `look where it leads, and remove it: rm ${path}`)
+    if (user !== undefined && stats.uid !== user)
+      return warn(
+        'secrets',
+        `${name} belongs to user ${stats.uid}`,
+        `look what it is, and remove it: ${path}`,
+      )
+    if ((stats.mode & 0o077) !== 0)
+      return warn(
+        'secrets',
+        `${name} is open to other users (${modeOf(stats)})`,
+        `chmod ${stats.isDirectory() ? '700' : '600'} ${path}; who could read them knows them: renew them`,
+      )
+  }
+  return ok('secrets', `of ${counted(files.length, 'plan')}, yours alone`)
 }
 
 /** What of a home cannot be written, asked without writing; undefined where nothing keeps it from that. */

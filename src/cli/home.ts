@@ -22,7 +22,8 @@ import type {
   Runtime,
   RuntimeOptions,
 } from '../runtime.ts'
-import type { ExplainShape, Holding } from '../views/explain.ts'
+import type { Holding } from '../views/evidence.ts'
+import type { ExplainShape } from '../views/explain.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
 import type { Globals } from './screen.ts'
 
@@ -69,13 +70,13 @@ export const readingOf = async (home: string): Promise<Catalog> => {
   checkHome(home)
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
-  const { emptyCatalog, readHome } = await import('../runtime.ts')
+  const { emptyCatalog, readHome } = await import('../unserved.ts')
   return existsSync(home) ? readHome(home) : emptyCatalog(home)
 }
 
 /** Explains in a home that nobody serves. */
 export const explainHome = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> =>
-  (await import('../runtime.ts')).explainIn(home, ref, holding)
+  (await import('../unserved.ts')).explainIn(home, ref, holding)
 
 /** Holds the home in this process. */
 export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>): Promise<Runtime> => {
@@ -103,6 +104,48 @@ export const sourceOf = ({ catalog, command, events }: Runtime | HomeClient): So
   command,
   events,
 })
+
+/** The secrets that a plan names. */
+export type PlanSecrets = Readonly<{ plan: string; secrets: Awaited<ReturnType<Catalog['secrets']>> }>
+
+/**
+ * The secrets that the plan of a ref names.
+ * @throws {TenutoError} `USAGE` when it is the ref of a job.
+ */
+export const planSecrets = async (home: string, ref: string): Promise<PlanSecrets> => {
+  const reading = await readingOf(home)
+  try {
+    const { plan, job } = await reading.resolve(ref)
+    if (job !== null)
+      throw new TenutoError('USAGE', { what: `secrets are kept by plan; ${plan}/${job} is a job of ${plan}` })
+    return { plan, secrets: await reading.secrets(plan) }
+  } finally {
+    await reading.close()
+  }
+}
+
+/** Gives a home values of secrets that a plan names: its holder, or by taking it for as long as that takes. */
+export const giveSecrets = async (
+  home: string,
+  plan: string,
+  values: Readonly<Record<string, string>>,
+): Promise<PlanSecrets> => {
+  const by = { by: operator() }
+  const holder = await awaitHolder(home)
+  if (holder) {
+    try {
+      return { plan, secrets: await holder.giveSecrets(plan, values, by) }
+    } finally {
+      holder.close()
+    }
+  }
+  const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto secret set' })
+  try {
+    return { plan, secrets: await runtime.giveSecrets(plan, values, by) }
+  } finally {
+    await runtime.stop()
+  }
+}
 
 /** What a command did, and whether somebody is there to go on with it. */
 export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: string | null; held: boolean }>

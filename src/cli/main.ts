@@ -194,6 +194,14 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
   .option('--failed', 'all that did not succeed')
   .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
+sub(
+  'secret <what> <ref> [names...]',
+  'ls: the secrets a plan names; set: take their values from here again',
+).action(
+  does(async (flags, what: string, ref: string, names: string[]) =>
+    (await import('./secret.ts')).secret(what, ref, names, flags),
+  ),
+)
 sub('sweep', 'look now for what messages have missed, and repair it').action(
   does(async (flags) => (await import('./act.ts')).sweep(flags)),
 )

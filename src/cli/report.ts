@@ -2,6 +2,7 @@
  * An error as it is told on stderr: what is wrong, with the value, and what to do; or the same as one line of JSON.
  */
 import { isTenutoError, TenutoError } from '../errors.ts'
+import type { PlanError } from '../plans/problem.ts'
 import { wordsOf } from '../thrown.ts'
 
 /** How an error is told. */
@@ -26,21 +27,12 @@ const atHome = (hint: string, homeFlag: string): string =>
       : `\`${command}${homeFlag}\``,
   )
 
-type PlanErrors = readonly Readonly<{
-  file: string | null
-  line: number | null
-  column: number | null
-  path: string
-  message: string
-  hint: string | null
-}>[]
-
 /** Whatever was thrown, as it is told. What the table of errors does not know is told as `INTERNAL`. */
 export const tellError = (error: unknown, { json, verbose, homeFlag }: Telling): Told => {
   const known = isTenutoError(error) ? error : new TenutoError('INTERNAL', { what: wordsOf(error) }, error)
   const { code, message, exit, fields } = known
   const hint = atHome(known.hint, homeFlag)
-  const errors = fields['errors'] as PlanErrors | undefined
+  const errors = fields['errors'] as readonly PlanError[] | undefined
   if (json) {
     const docs = `docs/errors.md#${code.toLowerCase()}`
     const told = { code, message, hint, docs, ...(errors ? { errors } : {}) }
@@ -51,7 +43,7 @@ export const tellError = (error: unknown, { json, verbose, homeFlag }: Telling):
   return { lines: [...what, `  ${hint}`, ...stack], exit }
 }
 
-const placesOf = (errors: PlanErrors, count: number): readonly string[] => [
+const placesOf = (errors: readonly PlanError[], count: number): readonly string[] => [
   ...errors.map(({ file, line, column, path, message, hint }) => {
     const place = [file, line, column].filter((part) => part !== null).join(':')
     return `${place}${path ? ` ${path}` : ''}: ${message}${hint ? ` (${hint})` : ''}`

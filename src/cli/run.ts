@@ -2,13 +2,14 @@
  * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
  */
 import { existsSync } from 'node:fs'
-import { jobEnvironment } from '../config.ts'
+import { jobEnvironment, namedVariables } from '../config.ts'
 import { badKey, type Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld } from '../holder.ts'
 import type { HomeClient } from '../http/client.ts'
 import type { Served, TcpOptions } from '../http/server.ts'
 import { parseDuration } from '../plans/duration.ts'
+import { chooseSecrets, type SecretValues, secretPlaces } from '../secrets.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { type Followed, follow } from './follow.ts'
 import {
@@ -53,13 +54,14 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const definition = maxParallel === undefined ? read.definition : { ...read.definition, maxParallel }
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
+  const secrets = chooseSecrets(definition, namedVariables(secretPlaces(definition).keys()), file)
   const home = homeOf(flags)
   const holder = await holderOf(home)
   if (holder) {
     try {
       if (holder.holder.command === DAEMON) {
         if (flags.inspect) on.talk('the daemon runs it: to inspect it, start that with tenuto up --inspect')
-        return await runThere(holder, definition, read.base, on, flags, timeoutMs)
+        return await runThere(holder, { definition, base: read.base, secrets }, on, flags, timeoutMs)
       }
       if (flags.detach) throw homeHeld(home, holder.holder)
     } finally {
@@ -76,6 +78,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     const options = {
       base: read.base,
       environment: jobEnvironment(),
+      secrets,
       ...(flags.key === undefined ? {} : { key: flags.key }),
     }
     const handle = await runtime.submit(definition, options)
@@ -87,8 +90,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
 /** Submits a plan to the daemon of the home, and follows it there. */
 const runThere = async (
   holder: HomeClient,
-  definition: Definition,
-  base: string,
+  { definition, base, secrets }: Readonly<{ definition: Definition; base: string; secrets: SecretValues }>,
   on: Screen,
   flags: RunFlags,
   timeoutMs: number | undefined,
@@ -96,6 +98,7 @@ const runThere = async (
   const { id, replayed } = await holder.submit(definition, {
     base,
     environment: jobEnvironment(),
+    secrets,
     ...(flags.key === undefined ? {} : { key: flags.key }),
   })
   if (replayed) on.talk(`${id} has this key already`)

@@ -2,61 +2,37 @@
  * The daemon in its plain form: `up` holds a home and serves its socket until it is told to stop, `down` tells it, `status` says who
  * serves. Attempts are processes of their own: stopping a daemon leaves them running, and the next one adopts them.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Identity } from '../attempt.ts'
 import { lookAtHolder } from '../audit/holder.ts'
-import { packageRoot } from '../build.ts'
 import { pause, systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
-import { DAEMON, homeHeld, noAnswer, parentOf, readHolder } from '../holder.ts'
-import { homePaths, makeHome } from '../home.ts'
+import { DAEMON, noAnswer, parentOf } from '../holder.ts'
 import type { HomeClient } from '../http/client.ts'
 import { modeInWords } from '../mode.ts'
 import { identityOf, isAlive, sendSignal } from '../process.ts'
 import { UNSETTLED } from '../states.ts'
 import type { Sections } from '../views/state.ts'
+import { type BackgroundFlags, startInBackground } from './background.ts'
 import { plain } from './cells.ts'
 import { drain } from './draining.ts'
-import { awaitHolder, hold, holderOf, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
-import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
-import { writeTalk } from './output.ts'
+import { awaitHolder, hold, homeFlag, homeOf, isHeldBy, readingOf } from './home.ts'
+import { inspectPortOf, withInspector } from './inspect.ts'
 import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
-import { complain, type Globals, type Screen, screen } from './screen.ts'
-import { checkTcp, type TcpFlags, tcpArguments, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
+import { type Globals, screen } from './screen.ts'
+import { checkTcp, tcpOf, tellOfUrl, urlOf } from './tcp.ts'
 import { watchdogLog } from './watchdog-log.ts'
 import { counted, duration, storageInWords } from './words.ts'
 
 /** The flags of `up`. */
-export type UpFlags = Globals &
-  InspectFlags &
-  TcpFlags &
+export type UpFlags = BackgroundFlags &
   Readonly<{
-    maxParallel?: string
     detach?: boolean
-    /** False: nothing starts it again. */
-    parent?: boolean
     /** Started by a parent, which is told how it is. */
     worker?: boolean
   }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** A daemon that was started in the background answers within this, or says why not. */
-const ANSWERS_WITHIN_MS = 30_000
 /** A daemon finishes a commit and lets go of its home within this. */
 const STOPS_WITHIN_MS = 30_000
 const LOOK_MS = 20
@@ -79,7 +55,7 @@ const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<nu
   const tcp = tcpOf(flags)
   const maxParallel = parallelOf(flags.maxParallel)
   inspectPortOf(flags)
-  if (flags.detach) return detach(home, flags, on)
+  if (flags.detach) return startInBackground(home, flags, on)
   await checkTcp(home, tcp)
   const stop = Promise.race([signalled(), ...(line ? [line.gone] : [])]).then(() => line?.stopping())
   const serveAt = await loadServing(on)
@@ -146,167 +122,6 @@ const signalled = (): Promise<void> =>
     }
     for (const signal of STOP_SIGNALS) process.on(signal, heard)
   })
-
-/** Starts the daemon in a session of its own, and answers when it does. What it says goes to `daemon.out` in the home. */
-const detach = async (home: string, flags: UpFlags, on: Screen): Promise<number> => {
-  const there = await holderOf(home)
-  if (there) {
-    const { holder } = there
-    there.close()
-    throw homeHeld(home, holder)
-  }
-  makeHome(home)
-  const path = join(home, 'daemon.out')
-  const draft = openDraft(path)
-  const args = [
-    join(packageRoot(), 'bin', 'tenuto.cjs'),
-    'up',
-    '--home',
-    home,
-    '--no-color',
-    ...(on.json ? ['--json'] : []),
-    ...(flags.maxParallel === undefined ? [] : ['--max-parallel', flags.maxParallel]),
-    ...tcpArguments(flags),
-    ...(flags.parent === false ? ['--no-parent'] : []),
-    ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
-    ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
-    // Its error is ours.
-    ...(on.json ? ['--json'] : []),
-  ]
-  const child = spawn(process.execPath, args, {
-    cwd: '/',
-    detached: true,
-    stdio: ['ignore', draft.handle, draft.handle],
-  })
-  closeSync(draft.handle)
-  let ended: number | null | undefined
-  child.once('exit', (code) => {
-    ended = code
-  })
-  child.unref()
-  for (const began = systemClock.monotonic(); systemClock.monotonic() - began < ANSWERS_WITHIN_MS; ) {
-    const holder = await holderOf(home)
-    if (holder) {
-      const { pid } = holder.holder
-      holder.close()
-      // Another may have been faster: then this one has ended, or is about to.
-      const parent = readHolder(homePaths(home).daemon)?.parent_pid ?? null
-      if (pid !== child.pid && parent !== child.pid) break
-      draft.keep()
-      const url = urlOf(home, pid)
-      on.tell(
-        on.json
-          ? JSON.stringify({ pid, parent_pid: parent, home, url, log: homePaths(home).log })
-          : `serving ${home} as pid ${pid}`,
-      )
-      tellOfUrl(url, flags, on)
-      if (flags.inspect) relay(readFileSync(path, 'utf8'), on, INSPECTING)
-      return 0
-    }
-    if (ended !== undefined) break
-    await pause(LOOK_MS)
-  }
-  // One that was not faster is about to say so.
-  if (ended === undefined) await Promise.race([once(child, 'exit'), pause(ANSWERS_WITHIN_MS)])
-  const said = draft.drop()
-  if (typeof ended === 'number' && ended > 0 && (on.json ? /^\{"error":/m.test(said) : said !== '')) {
-    // It has said it in the words of an error, which -q does not silence.
-    if (on.json) relay(said, on)
-    else complain(said)
-    return ended
-  }
-  // One that has filled the last of the disk could not even say so.
-  if (said === '') {
-    const probe = openDraft(path)
-    closeSync(probe.handle)
-    probe.drop()
-    if (probe.full !== null) throw probe.full
-  }
-  throw new TenutoError('DAEMON_FAILED', {
-    home,
-    why: said === '' ? 'it said nothing' : said,
-    path: homePaths(home).log,
-  })
-}
-
-/** What a daemon in the background says before it serves. */
-type Draft = Readonly<{
-  handle: number
-  /** It serves: this is its `daemon.out` from now on. */
-  keep: () => void
-  /** It has ended: what it said. */
-  drop: () => string
-  /** Why nothing can be written in the home; null where it can. */
-  full: TenutoError | null
-}>
-
-/** So much room has a file into which an error goes. */
-const SAID_BYTES = 4_096
-
-/**
- * Until a daemon serves it writes to a file of its own: what another one says that starts at the same moment is not its reason. Where
- * nothing can be written in the home, it can say that in a file elsewhere.
- */
-const openDraft = (path: string): Draft => {
-  const beside = `${path}.${process.pid}`
-  try {
-    return {
-      handle: openRoomy(beside),
-      keep: () => {
-        if (existsSync(path)) renameSync(path, `${path}.1`)
-        renameSync(beside, path)
-      },
-      drop: () => taken(beside),
-      full: null,
-    }
-  } catch (error) {
-    rmSync(beside, { force: true })
-    const { code, message: why } = error as NodeJS.ErrnoException
-    if (!['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(code))) throw error
-    const full = new TenutoError('STORE_FULL', { path, why }, error)
-    const folder = mkdtempSync(join(tmpdir(), 'tenuto-up-'))
-    const drop = (): string => {
-      const said = taken(join(folder, 'out'))
-      rmSync(folder, { recursive: true, force: true })
-      return said
-    }
-    try {
-      return { handle: openRoomy(join(folder, 'out')), keep: drop, drop, full }
-    } catch {
-      drop()
-      throw full
-    }
-  }
-}
-
-const openRoomy = (path: string): number => {
-  const handle = openSync(path, 'a', 0o600)
-  try {
-    writeSync(handle, Buffer.alloc(SAID_BYTES))
-    ftruncateSync(handle)
-    return handle
-  } catch (error) {
-    closeSync(handle)
-    throw error
-  }
-}
-
-const taken = (path: string): string => {
-  const said = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
-  rmSync(path, { force: true })
-  return said
-}
-
-/** Where the inspector of a daemon in the background is, or why there is none. */
-const INSPECTING = /^(?:\{"note":")?(?:inspect: |warning: the inspector )/
-
-/** Says what a daemon in the background has said. With `--json` it has said JSON, which is passed on as it is. */
-const relay = (said: string, on: Screen, which = /./): void => {
-  for (const line of said.split('\n').filter((each) => which.test(each)))
-    if (!on.json) on.talk(line)
-    else if (line.startsWith('{"note":')) on.talk((JSON.parse(line) as { note: string }).note)
-    else if (line.startsWith('{"error":')) writeTalk(`${line}\n`)
-}
 
 /** Tells the daemon of a home to stop, and sees it go; answers the exit code. */
 export const down = async (flags: Globals & Readonly<{ drain?: boolean }>): Promise<number> => {

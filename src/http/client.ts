@@ -6,7 +6,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'no
 import { buildName } from '../artefact.ts'
 import type { Catalog, Target } from '../catalog.ts'
 import { pause } from '../clock.ts'
-import { jobEnvironment } from '../config.ts'
+import { jobEnvironment, namedVariables } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { noAnswer, parentOf } from '../holder.ts'
@@ -14,6 +14,7 @@ import type { ModeReceipt } from '../mode.ts'
 import { isAlive } from '../process.ts'
 import { runningBuild } from '../running-build.ts'
 import type { CommandReceipt, GcOptions, PlanHandle, Runtime, SubmitOptions } from '../runtime.ts'
+import { secretPlaces } from '../secrets.ts'
 import { socketPath } from '../socket.ts'
 import type { ExplainShape } from '../views/explain.ts'
 import type {
@@ -23,6 +24,7 @@ import type {
   GcShape,
   JobShape,
   PlanShape,
+  SecretShape,
   StorageShape,
   SweepShape,
   TreeShape,
@@ -44,7 +46,8 @@ export type HomeClient = Readonly<{
   events: (query?: EventsQuery) => AsyncIterable<EventShape>
   command: Runtime['command']
   settleLetter: Runtime['settleLetter']
-  /** Without `base` the jobs run in the folder of this process; without `environment` they get that of this process. */
+  giveSecrets: Runtime['giveSecrets']
+  /** What is not given is that of this process: the folder its jobs run in, their environment, and their secrets. */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<Pick<PlanHandle, 'id' | 'replayed'>>
   /**
    * The bytes of an attempt's log from an offset, as they are written; ends with the attempt, or when the signal is aborted.
@@ -237,6 +240,7 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
         ),
       ),
     deadLetter: (id) => get<WholeLetterShape>(`${BASE}/dead-letters/${id}`),
+    secrets: async (plan) => (await get<Page<SecretShape>>(`${planPath(plan)}/secrets`)).items,
     log: async (plan, job, attempt, offset, limit) => {
       const query = { offset, limit: Math.min(limit, LOG_BYTES_MAX) }
       const { headers, bytes } = await ask('GET', `${jobPath(plan, job)}/attempts/${attempt}/log`, { query })
@@ -371,10 +375,18 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       json<CommandReceipt>(
         await ask('POST', `${BASE}/dead-letters/${id}/${order}`, { body: { by, reason: why } }),
       ),
-    submit: async (plan, { key, base = process.cwd(), environment: env = jobEnvironment() } = {}) => {
-      const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env } })
+    submit: async (
+      plan,
+      { key, base = process.cwd(), environment: env = jobEnvironment(), ...given } = {},
+    ) => {
+      const { secrets = namedVariables(secretPlaces(plan).keys()) } = given
+      const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env, secrets } })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
+    giveSecrets: async (plan, values, { by } = {}) =>
+      json<Page<SecretShape>>(
+        await ask('POST', `${planPath(plan)}/secrets`, { body: { secrets: values, by } }),
+      ).items,
     explain: (plan, job) =>
       get<ExplainShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/explain`),
     version: () => get<VersionShape>('/version'),

@@ -5,10 +5,10 @@ import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { hasNoRoom } from '../thrown.ts'
 
 /** How often it is looked whether the socket is there. */
 const LOOK_MS = 1_000
-const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
 
 /**
  * Makes room for the socket. Nobody else can be listening there: the home is ours.
@@ -27,12 +27,8 @@ export const clearPlace = (path: string): void => {
 /** Why a socket could not be made, as an error of the table. */
 export const unmade = (path: string, error: unknown): TenutoError => {
   if (error instanceof TenutoError) return error
-  const { code, message: why } = error as NodeJS.ErrnoException
-  return new TenutoError(
-    NO_ROOM.includes(String(code)) ? 'STORE_FULL' : 'SOCKET_UNMADE',
-    { path, why },
-    error,
-  )
+  const why = (error as Error).message
+  return new TenutoError(hasNoRoom(error) ? 'STORE_FULL' : 'SOCKET_UNMADE', { path, why }, error)
 }
 
 /** What is told of a door. */

@@ -381,6 +381,17 @@ export const EXAMPLES: Examples = {
       },
     },
   },
+  'GET /api/v1/plans/:plan/secrets': {
+    answers: {
+      200: { items: [{ name: 'NPM_TOKEN', place: 'jobs.ship.secrets', kept: true }], next_cursor: null },
+    },
+  },
+  'POST /api/v1/plans/:plan/secrets': {
+    body: { secrets: { NPM_TOKEN: 'the-value-of-it' } },
+    answers: {
+      200: { items: [{ name: 'NPM_TOKEN', place: 'jobs.ship.secrets', kept: true }], next_cursor: null },
+    },
+  },
   'GET /api/v1/plans/:plan/jobs': {
     query: { limit: '1' },
     answers: { 200: { items: [BUILD_JOB], next_cursor: 'build' } },
@@ -512,6 +523,10 @@ export const ERROR_FIELDS_OF: Partial<Record<ErrorCode, Readonly<Record<string, 
     ],
   },
   PLAN_DAMAGED: { why: 'the rows of 2 jobs are gone' },
+  SECRET_MISSING: { name: 'NPM_TOKEN', place: 'jobs.ship.secrets', more: '' },
+  SECRET_UNUSABLE: { name: 'NPM_TOKEN', place: 'jobs.ship.secrets', why: 'has fewer than 8 characters' },
+  SECRET_IN_CLEAR: { name: 'NPM_TOKEN', place: 'jobs.ship.env' },
+  SECRETS_GONE: { names: 'NPM_TOKEN' },
   UNKNOWN_HANDLER: { handler: 'thumb' },
   FENCED: { what: 'the epoch is 8, this is 7' },
   CORE_GONE: { why: 'the journal was closed' },

@@ -23,7 +23,7 @@ type Place = Readonly<{ part: Part; path: readonly string[] }>
 const read = (place: Place, schema: JsonSchema, given: unknown): unknown => {
   const value = place.part === 'body' || place.path.length === 0 ? given : spoken(schema, given)
   const is = (): string => (place.path.length === 0 ? 'an object' : wordsOf(schema))
-  if (!fits(schema, value)) throw wrong(place, given, `must be ${is()}`)
+  if (!fits(schema, value)) throw wrong(place, schema.writeOnly === true ? HIDDEN : given, `must be ${is()}`)
   if (isObject(value)) return readObject(place, schema, value)
   const { items } = schema
   if (!Array.isArray(value) || items === undefined) return value
@@ -132,9 +132,12 @@ const nameOf = ({ part, path }: Place): string =>
     ? `the ${part}`
     : path.map((name) => (/^[\w-]{1,80}$/.test(name) ? name : describe(name))).join('.')
 
-const wrong = (place: Place, value: unknown, must: string): TenutoError =>
-  new TenutoError('USAGE', {
-    what: `${nameOf(place)} is ${describe(value)}; it ${must}`,
-    place: nameOf(place),
-    value: describe(value),
-  })
+const wrong = (place: Place, value: unknown, must: string): TenutoError => {
+  const what =
+    value === HIDDEN ? `${nameOf(place)} ${must}` : `${nameOf(place)} is ${describe(value)}; it ${must}`
+  const shown = value === HIDDEN ? {} : { value: describe(value) }
+  return new TenutoError('USAGE', { what, place: nameOf(place), ...shown })
+}
+
+/** In the place of a value of which nothing is said. */
+const HIDDEN = Symbol('hidden')

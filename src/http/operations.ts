@@ -21,6 +21,7 @@ import {
   orNull,
   record,
   type Schema,
+  secretText,
   text,
   whole,
   word,
@@ -95,6 +96,11 @@ const WHY = {
 }
 const why = options(WHY)
 
+const secrets = about(
+  'Values of secrets that the plan names, by name. They are kept beside the journal, and answered to nobody.',
+  { ...record(secretText), writeOnly: true } as Schema<Readonly<Record<string, string>>>,
+)
+
 /** What a submission is. */
 export const submission = named(
   'Submission',
@@ -112,6 +118,7 @@ export const submission = named(
       "The environment of who submits; of it the jobs get what the list allows. Default the holder's.",
       record(text()),
     ),
+    secrets,
     inputs: about('What the plan asks for; plans of this version ask for nothing.', nothing),
     key: about('Idempotency key: the same plan again under it is the same plan.', KEY),
   }),
@@ -331,7 +338,17 @@ export const OPERATIONS = {
         headers: { location: text(), 'idempotent-replay': word(['true']) },
       },
     },
-    errors: ['PLAN_INVALID', 'UNKNOWN_HANDLER', 'KEY_CONFLICT', 'DRAINING', 'FILE_UNWRITABLE', ...COMMIT],
+    errors: [
+      'SECRET_MISSING',
+      'SECRET_UNUSABLE',
+      'SECRET_IN_CLEAR',
+      'PLAN_INVALID',
+      'UNKNOWN_HANDLER',
+      'KEY_CONFLICT',
+      'DRAINING',
+      'FILE_UNWRITABLE',
+      ...COMMIT,
+    ],
   },
   'GET /api/v1/jobs': {
     asks: 'read',
@@ -372,6 +389,23 @@ export const OPERATIONS = {
     params: ofPlan,
     answers: ok(shapes.explanation),
     errors: [...REF, 'PLAN_DAMAGED'],
+  },
+  'GET /api/v1/plans/:plan/secrets': {
+    asks: 'read',
+    tag: 'plans',
+    summary: 'The secrets that a plan names, and whether the home has their values.',
+    params: ofPlan,
+    answers: ok(page('Secrets', shapes.secret)),
+    errors: REF,
+  },
+  'POST /api/v1/plans/:plan/secrets': {
+    asks: 'operate',
+    tag: 'plans',
+    summary: 'Gives values of secrets that a plan names; attempts that start from now on get them.',
+    params: ofPlan,
+    body: options({ secrets, by: WHY.by }),
+    answers: ok(page('Secrets', shapes.secret)),
+    errors: [...REF, 'SECRET_UNUSABLE', 'SECRET_IN_CLEAR', 'STORE_FULL', 'FILE_UNWRITABLE'],
   },
   'GET /api/v1/plans/:plan/jobs': {
     asks: 'read',
@@ -418,7 +452,7 @@ export const OPERATIONS = {
         },
       },
     },
-    errors: REF,
+    errors: [...REF, 'SECRETS_GONE'],
   },
   'GET /api/v1/plans/:plan/jobs/:job/attempts/:n/log/stream': {
     asks: 'read',
@@ -430,7 +464,7 @@ export const OPERATIONS = {
     answers: {
       200: plain('`chunk` has bytes in base64; `end` says how the attempt ended.', 'text/event-stream'),
     },
-    errors: [...REF, 'TOO_MANY'],
+    errors: [...REF, 'SECRETS_GONE', 'TOO_MANY'],
   },
   'POST /api/v1/plans/:plan/cancel': ofPlans('Cancels a plan.', options(now)),
   'POST /api/v1/plans/:plan/pause': ofPlans('Pauses a plan: nothing of it starts.', why),

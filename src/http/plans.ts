@@ -75,6 +75,11 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
 
   operate(app, 'GET /api/v1/plans/:plan/definition', ({ params }) => catalog.definition(params.plan))
 
+  operate(app, 'GET /api/v1/plans/:plan/secrets', async ({ params }) => ({
+    items: await catalog.secrets(params.plan),
+    next_cursor: null,
+  }))
+
   operate(app, 'GET /api/v1/plans/:plan/jobs', async ({ params, query: { limit = PAGE, cursor } }) => {
     const jobs = await catalog.jobs(params.plan)
     const before = cursor === undefined ? -1 : jobs.findIndex(({ name }) => name === cursor)
@@ -129,7 +134,7 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
 /** Adds the route that submits. */
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   operate(app, 'POST /api/v1/plans', async ({ body, headers, reply }) => {
-    const { plan, yaml, base, env, ...given } = body
+    const { plan, yaml, base, env, secrets = {}, ...given } = body
     const header = headers[HEADERS.key]
     const key = given.key ?? header
     if (header !== undefined && header !== key) {
@@ -142,6 +147,8 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
     const definition = yaml === undefined ? checkDefinition(plan) : parsePlan(yaml).definition
     const { id, replayed } = await runtime.submit(definition, {
       base: base ?? null,
+      // Never those of this process.
+      secrets,
       ...(key === undefined ? {} : { key }),
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
     })
@@ -162,6 +169,14 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
       ...(dry_run === undefined ? {} : { dryRun: dry_run }),
       ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
       ...(keep === undefined ? {} : { keep }),
+    }),
+  )
+  operate(
+    app,
+    'POST /api/v1/plans/:plan/secrets',
+    async ({ params, body: { secrets = {}, by }, request }) => ({
+      items: await runtime.giveSecrets(params.plan, secrets, { by: askerOf(request, by) }),
+      next_cursor: null,
     }),
   )
   for (const verb of PLAN_VERBS)

@@ -10,6 +10,7 @@ import { homePaths } from '../home.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
+import { wordsOf } from '../thrown.ts'
 import { type Access, access } from './access.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
 import { type Entrance, socketEntrance } from './entrance.ts'
@@ -72,7 +73,7 @@ export const loadServer = () => (loaded ??= loading())
  */
 export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Served> => {
   const path = socketPath(runtime.home, 'sock')
-  const log = serverLog(runtime.home)
+  const log = serverLog(runtime)
   const shared: Shared = {
     runtime,
     streaming: streams(tcp?.clock, (request) => void log.dropped(request)),
@@ -242,7 +243,7 @@ const application = async (
     try {
       return body === '' ? undefined : (JSON.parse(body) as unknown)
     } catch (error) {
-      throw new TenutoError('USAGE', { what: `the body is no JSON: ${(error as Error).message}` }, error)
+      throw new TenutoError('USAGE', { what: `the body is no JSON${placeIn(error)}` })
     }
   })
 
@@ -270,6 +271,12 @@ const application = async (
   return app
 }
 
+/** Where a text is no JSON. Node quotes it in its message, and what is quoted may be a secret. */
+const placeIn = (error: unknown): string => {
+  const [place] = /at position \d+/.exec(wordsOf(error)) ?? []
+  return place === undefined ? '' : `: it goes wrong ${place}`
+}
+
 /** Whether the path of a request is what lets somebody in. */
 const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && askedBy(method, url) === 'link'
@@ -280,7 +287,7 @@ const isTooBig = (error: unknown): boolean =>
 type ServerLog = ReturnType<typeof serverLog>
 
 /** The log of the home, opened when there is something to say. */
-const serverLog = (home: string) => {
+const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
   let opening: Promise<OpenLog> | undefined
   const opened = () => (opening ??= openLog({ file: homePaths(home).log, level: 'info' }))
   return {
@@ -288,6 +295,7 @@ const serverLog = (home: string) => {
     asked: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       const { log } = await opened()
       const { id, method, url, who, body, routeOptions } = request
+      const { plan } = request.params as Readonly<{ plan?: string }>
       const made = reply.getHeader('location')
       const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
       log.info(
@@ -298,7 +306,7 @@ const serverLog = (home: string) => {
           // A link is a secret, if one that is used.
           asked: `${method} ${letsIn(request) ? routeOptions.url : url.split('?')[0]}`,
           ...(made === undefined ? {} : { made }),
-          why: typeof reason === 'string' ? reason : null,
+          why: typeof reason !== 'string' ? null : plan === undefined ? reason : await masked(plan, reason),
           answered: reply.statusCode,
         },
         'asked to change something',

@@ -4,6 +4,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { TenutoError } from '../errors.ts'
+import { hasNoRoom } from '../thrown.ts'
 
 /** A value of a column or of a parameter. */
 export type Value = null | number | string
@@ -109,11 +110,9 @@ export const storeError = (path: string, error: unknown): unknown => {
 }
 
 /** Of the file system (`errno(3)`), for the files beside the journal. */
-const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
-
 const fileError = (path: string, error: unknown): unknown => {
   if (!(error instanceof Error) || !('code' in error)) return error
   const why = error.message
-  if (NO_ROOM.includes(String(error.code))) return new TenutoError('STORE_FULL', { path, why }, error)
+  if (hasNoRoom(error)) return new TenutoError('STORE_FULL', { path, why }, error)
   return error.code === 'EIO' ? new TenutoError('STORE_BROKEN', { path, why }, error) : error
 }

@@ -1,32 +1,13 @@
 /**
  * Removing what is kept no longer from a journal in memory. It refuses, portions and remembers as the journal on a file does.
  */
-import { type Address, parseAddress } from '../address.ts'
-import type { DeadLetterRow, Pruned, Pruning, StepRow } from './journal.ts'
-
-/** What of a disk is pruned. */
-export type Prunable = {
-  position: number
-  readonly plans: Map<string, Readonly<{ key: string | null }>>
-  readonly keys: Map<string, string>
-  readonly revisions: Map<string, unknown>
-  readonly jobs: Map<string, Map<string, unknown>>
-  readonly outputs: Map<string, Map<string, unknown>>
-  readonly actors: Map<string, Map<Address, unknown>>
-  readonly steps: StepRow[]
-  readonly stepsOfPlan: Map<string, StepRow[]>
-  readonly stepsOfActor: Map<Address, StepRow[]>
-  readonly mail: Map<number, Readonly<{ address: Address }>>
-  readonly dead: DeadLetterRow[]
-  readonly loading: Map<string, number>
-  readonly leaving: Set<string>
-  readonly cleared: Map<string, number>
-  pruned: Pruned
-}
+import { parseAddress } from '../address.ts'
+import type { DeadLetterRow, Pruning } from './journal.ts'
+import type { Tables } from './memory-disk.ts'
 
 /** Retention on a disk. `within` checks that the journal may write, `hasEnded` says whether a plan has, and is sound. */
 export const memoryPruning = (
-  tables: Prunable,
+  tables: Tables,
   within: () => void,
   hasEnded: (plan: string) => boolean,
 ): Pruning => {

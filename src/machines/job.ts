@@ -181,6 +181,9 @@ const deadlineFrom = (at: number, policy: JobPolicy): number | null =>
 const approvalFrom = (at: number, { gate }: JobPolicy): number | undefined =>
   gate?.timeoutMs === undefined ? undefined : at + gate.timeoutMs
 
+/** What a generation begins with. */
+const FRESH = { failures: 0, unstarted: 0, losses: 0, wakeAt: 0, faulted: false } as const
+
 /** The pause that ends at `at` moves the deadline by its length. */
 const afterPause = ({ pausedAt, deadlineAt }: JobContext, at: number): Partial<JobContext> =>
   pausedAt === null
@@ -224,12 +227,8 @@ const job = setup({
     unpause: assign(({ context, event }) => ({ ...afterPause(context, event.at), paused: false })),
     /** A generation that could not be opened has begun, and ends at once. */
     openFaulted: assign(({ event }) => ({
+      ...FRESH,
       generation: (event as Of<'faulted'>).generation ?? 0,
-      failures: 0,
-      unstarted: 0,
-      losses: 0,
-      wakeAt: 0,
-      faulted: false,
       deadlineAt: null,
       pausedAt: null,
     })),
@@ -237,12 +236,8 @@ const job = setup({
       const { generation, place, at, paused = context.paused } = event as Of<'reopened'>
       const released = place === 'released'
       return {
+        ...FRESH,
         generation,
-        failures: 0,
-        unstarted: 0,
-        losses: 0,
-        wakeAt: 0,
-        faulted: false,
         paused,
         deadlineAt: released ? deadlineFrom(at, context.policy) : null,
         pausedAt: released && paused ? at : null,
@@ -413,15 +408,11 @@ export const jobMachine = job.createMachine({
     job: input.job,
     generation: input.generation,
     attempt: input.attempt,
-    failures: 0,
-    unstarted: 0,
-    losses: 0,
+    ...FRESH,
     reason: null,
-    wakeAt: 0,
     deadlineAt: input.place === 'released' ? deadlineFrom(input.at, input.policy) : null,
     pausedAt: input.place === 'released' && input.paused ? input.at : null,
     paused: input.paused,
-    faulted: false,
     policy: input.policy,
   }),
   initial: 'created',

@@ -69,15 +69,44 @@ export const compile = (source: unknown, options: Readonly<{ origin: Origin; nam
   for (const [name, job] of jobs) {
     built.push([name, buildJob(kindOf(job), merge(top.defaults, job), needs.get(name) ?? new Map())])
   }
+  const doubled = builtTwice(top, jobs, built)
+  if (doubled.length > 0) return { ok: false, problems: doubled, more: 0 }
   const definition: Definition = {
     version: 1,
     name: top.name ?? options.name,
     maxParallel: top.maxParallel ?? MAX_PARALLEL_DEFAULT,
     onFailure: top.onFailure ?? 'continue',
     env: top.env ?? {},
+    ...namesOf(top.secrets),
     jobs: Object.fromEntries(built),
   }
   return { ok: true, definition, warnings: warningsOf(plan, options.origin) }
+}
+
+/** A variable has one value: what `env` says and what a secret is would hide each other. */
+const builtTwice = (
+  top: Top,
+  jobs: ReadonlyMap<string, JsonObject>,
+  built: readonly (readonly [string, JobDefinition])[],
+): Problem[] => {
+  const problem = (path: Problem['path'], name: string, where: string): Problem => ({
+    path,
+    at: 'value',
+    message: `${name} is named here and has a value under \`${where}\``,
+    hint: 'keep one of them: a value that stands in the plan is no secret',
+  })
+  const problems = (top.secrets ?? [])
+    .filter((name) => Object.hasOwn(top.env ?? {}, name))
+    .map((name) => problem(['secrets'], name, 'env'))
+  for (const [job, { env = {}, secrets = [] }] of built) {
+    const path = Object.hasOwn(jobs.get(job) ?? {}, 'secrets') ? ['jobs', job, 'secrets'] : ['jobs', job]
+    for (const name of new Set([...(top.secrets ?? []), ...secrets])) {
+      if (Object.hasOwn(env, name)) problems.push(problem(path, name, `jobs.${job}.env`))
+      else if (secrets.includes(name) && Object.hasOwn(top.env ?? {}, name))
+        problems.push(problem(path, name, 'env'))
+    }
+  }
+  return problems
 }
 
 type Top = z.output<typeof PLAN_SCHEMA>
@@ -271,6 +300,10 @@ const retryPolicy = (retry: Merged['retry']): RetryPolicy | undefined => {
   }
 }
 
+/** Nothing where nothing is named, so that plans without secrets have the hashes that they always had. */
+const namesOf = (names: readonly string[] = []): Readonly<{ secrets?: readonly string[] }> =>
+  names.length === 0 ? {} : { secrets: [...new Set(names)].toSorted() }
+
 const gateOf = ({ prompt, timeout, onTimeout }: NonNullable<Merged['approve']>): Gate => ({
   prompt,
   ...(timeout === undefined ? {} : { timeoutMs: ms(timeout) }),
@@ -300,6 +333,7 @@ const buildJob = (kind: Kind, job: Merged, needs: ReadonlyMap<string, Need>): Jo
     ...(job.call === undefined ? {} : { call: job.call }),
     ...(job.with === undefined ? {} : { with: job.with as Json }),
     ...(isProcess && job.env !== undefined && Object.keys(job.env).length > 0 ? { env: job.env } : {}),
+    ...namesOf(job.secrets),
     ...(isProcess && job.cwd !== undefined ? { cwd: job.cwd } : {}),
     ...(job.timeout === undefined ? {} : { timeoutMs: ms(job.timeout) }),
     ...(job.deadline === undefined ? {} : { deadlineMs: ms(job.deadline) }),

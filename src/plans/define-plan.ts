@@ -46,6 +46,8 @@ type EveryJob = Readonly<{
   onLost?: 'hold' | 'retry' | 'fail'
   /** Its failure does not fail the plan; default false. */
   optional?: boolean
+  /** Names of variables of whoever submits the plan: it gets their values, and nobody is shown them. They add to those of the plan. */
+  secrets?: readonly string[]
 }>
 
 type ProcessJob = EveryJob &
@@ -101,6 +103,7 @@ export type ApproveSource<Name extends string = string> = NeedsOf<Name> &
     }>
     /** Its failure does not fail the plan; default false. */
     optional?: boolean
+    secrets?: never
     run?: never
     exec?: never
     call?: never
@@ -122,6 +125,8 @@ export type PlanSource<Jobs = Readonly<Record<string, unknown>>> = Readonly<{
   maxParallel?: number
   onFailure?: 'continue' | 'stop' | 'pause'
   env?: Readonly<Record<string, string>>
+  /** Names of secrets that every job gets. */
+  secrets?: readonly string[]
   /** Merged key by key into each job that has no such key. */
   defaults?: ProcessJob & Readonly<{ shell?: 'sh' | 'bash' }>
   jobs: { readonly [Job in keyof Jobs]: JobSource<NameIn<Jobs>> }

@@ -81,7 +81,9 @@ const fromIssue = (issue: z.core.$ZodIssue, path: Path, source: JsonObject, keys
   if (issue.code === 'too_small' || issue.code === 'too_big') {
     const bound = issue.code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`
     const message =
-      issue.origin === 'array' ? 'the list is empty' : `it must be ${bound}, and is ${describe(value)}`
+      issue.origin === 'array' && issue.code === 'too_small'
+        ? 'the list is empty'
+        : `it must be ${bound}, and is ${describe(value)}`
     return [{ path: here, at: 'value', message }]
   }
   return [{ path: here, at: 'value', message: `${describe(value)} does not fit: ${issue.message}` }]

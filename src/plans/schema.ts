@@ -24,7 +24,6 @@ export const LATER_KINDS = ['fn', 'http', 'wait', 'agent', 'merge', 'plan', 'exp
 export const LATER_JOB_KEYS = [
   'if',
   'inputs',
-  'secrets',
   'matrix',
   'each',
   'verify',
@@ -41,7 +40,6 @@ export const LATER_JOB_KEYS = [
 /** Keys of later versions at the top of a plan, refused by name. */
 export const LATER_PLAN_KEYS = [
   'inputs',
-  'secrets',
   'description',
   'budget',
   'concurrency',
@@ -108,6 +106,23 @@ const env = z
   .meta({
     description: 'Environment variables, as text. A job adds to those of the plan and may replace them.',
     examples: [{ CI: '1' }],
+  })
+
+/** So many secrets may be named in one place. */
+const SECRETS_MAX = 100
+const secrets = z
+  .array(
+    z.string().superRefine((name, context) => {
+      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+        wrong(context, `${describe(name)} is no name of a variable`, 'name a variable, never write its value')
+      else if (OWN_NAMES.has(name)) wrong(context, `${name} is set by tenuto itself`, 'use another name')
+    }),
+  )
+  .max(SECRETS_MAX)
+  .meta({
+    description:
+      'Names of variables of whoever submits the plan. Their values reach these jobs only, are stored in no journal, and are shown as `***`.',
+    examples: [['NPM_TOKEN']],
   })
 
 const retry = z
@@ -215,6 +230,7 @@ const anyAttempt = {
         'What follows an attempt whose end nobody saw: wait for a person, try again, or fail; default hold, for `call` retry.',
       examples: ['retry'],
     }),
+  secrets: secrets.optional(),
 }
 
 /** The keys of every job that has attempts, besides `needs`. */
@@ -361,6 +377,7 @@ const planKeys = {
       examples: ['stop'],
     }),
   env: env.optional(),
+  secrets: secrets.optional(),
   defaults: DEFAULTS_SCHEMA.optional(),
 }
 

@@ -3,9 +3,10 @@
  * executor as `main HOME SOCKET BUILD`; of several started at once exactly one serves, the others leave.
  */
 import { strict as assert } from 'node:assert'
-import { appendFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { appendBounded } from '../bounded-file.ts'
 import { homePlace } from '../home-place.ts'
 import { identityOf } from '../process.ts'
 import { watchAttempts } from './attempts.ts'
@@ -16,22 +17,12 @@ import { openDoor } from './connections.ts'
 const IDLE_MS = 5_000
 /** How often it looks whether its home is still there, and whether it can leave. */
 const LOOK_AROUND_MS = 1_000
-/** Beyond this the file of its own troubles is set aside; one older one is kept. */
-const OWN_LOG_BYTES_MAX = 1_000_000
 
 const [home, socket, build] = process.argv.slice(2)
 assert(home !== undefined && socket !== undefined && build !== undefined, 'usage: main HOME SOCKET BUILD')
 
 const ownLog = join(home, 'runner.log')
-const log = (message: string): void => {
-  try {
-    const size = statSync(ownLog, { throwIfNoEntry: false })?.size ?? 0
-    if (size > OWN_LOG_BYTES_MAX) renameSync(ownLog, `${ownLog}.1`)
-    appendFileSync(ownLog, `${wallText()} ${process.pid} ${message}\n`, { mode: 0o600 })
-  } catch {
-    // A full disk or a home that is gone: there is nowhere left to say it.
-  }
-}
+const log = (message: string): void => appendBounded(ownLog, `${wallText()} ${process.pid} ${message}\n`)
 
 /** The right to serve: a lock the kernel releases when its holder dies, however. Undefined when another runner has it. */
 const takeLock = (path: string): DatabaseSync | undefined => {

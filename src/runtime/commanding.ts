@@ -24,6 +24,10 @@ export type CommandingPorts = Readonly<{
   reading: Catalog
   staying: Alive
   clock: Clock
+  /** A text of a person, without the secrets of a plan. */
+  masked: Runtime['masked']
+  /** @throws {TenutoError} `SECRETS_GONE` when a plan names secrets whose values are not kept. */
+  checkSecrets: (plan: string) => Promise<void>
 }>
 
 /** What no job takes that waits for others. */
@@ -36,11 +40,15 @@ export const commanding = ({
   reading,
   staying,
   clock,
+  masked,
+  checkSecrets,
 }: CommandingPorts): Runtime['command'] => {
-  const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...by } = {}) => {
+  const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...given } = {}) => {
     checkCommand(asked)
+    const by = given.why === undefined ? given : { ...given, why: await masked(plan, given.why) }
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const shown = 'kind' in before && before.kind === 'approve' ? await questionOf(before) : undefined
+    if (asked.do === 'retry') await checkSecrets(plan)
     const { address, event } = commandMessage(plan, job, asked, { ...before, shown })
     if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
     // A job that is held has no actor yet, and none is made to be told that it cannot.

@@ -27,6 +27,7 @@ import type {
   EventShape,
   GcShape,
   JobShape,
+  SecretShape,
   StorageShape,
   SweepShape,
   TreeShape,
@@ -85,6 +86,8 @@ export type SubmitOptions = Readonly<{
   base?: string | null
   /** The environment its jobs get, before what the plan says; default this process's, by the allow-list. */
   environment?: Readonly<Record<string, string>>
+  /** The values of the secrets that the plan names; default this process's variables of these names. */
+  secrets?: Readonly<Record<string, string>>
 }>
 
 /** How a plan ended. */
@@ -119,7 +122,7 @@ export type Runtime = Readonly<{
   home: string
   /**
    * Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up.
-   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`; `STORE_FULL`: there is no such plan, and will be none.
+   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`, `SECRET_MISSING`, `SECRET_UNUSABLE`; `STORE_FULL`: there is no such plan, and will be none.
    */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
   /**
@@ -144,6 +147,17 @@ export type Runtime = Readonly<{
    * @throws {TenutoError} `LETTER_NOT_FOUND`; `WRONG_STATE` when its plan must hear what it says, or is not there.
    */
   settleLetter: (id: number, order: LetterOrder, options?: CommandOptions) => Promise<CommandReceipt>
+  /**
+   * Keeps values of secrets that a plan names, instead of those that are there; attempts that start from now on get them.
+   * @throws {TenutoError} `USAGE` when the plan names no such secret; `SECRET_UNUSABLE`, `REF_NOT_FOUND`.
+   */
+  giveSecrets: (
+    plan: string,
+    values: Readonly<Record<string, string>>,
+    options?: CommandOptions,
+  ) => Promise<readonly SecretShape[]>
+  /** A text without the secrets of a plan; what names no plan stays as it is. */
+  masked: (plan: string, text: string) => Promise<string>
   /**
    * Takes up a plan that has not ended; false when there is no such plan.
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.

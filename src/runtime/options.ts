@@ -56,7 +56,7 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? null : check(value)
-const SUBMIT: Keys = { key: aText(200), base: orNull(aText(4096)), environment: anything }
+const SUBMIT: Keys = { key: aText(200), base: orNull(aText(4096)), environment: anything, secrets: anything }
 const COMMAND: Keys = {
   do: oneOf(['cancel', 'pause', 'continue', 'skip', 'now', 'approve', 'reject', 'retry']),
   now: aBoolean,
@@ -126,11 +126,26 @@ export const checkOrder = (order: unknown): void => refuse(wrongIn('the order', 
  * @throws {TenutoError} `USAGE` with every mistake.
  */
 export const checkSubmitOptions = (options: unknown): void => {
-  const { environment } = (options ?? {}) as Readonly<{ environment?: unknown }>
+  const { environment, secrets } = (options ?? {}) as Readonly<{ environment?: unknown; secrets?: unknown }>
   const wrong = wrongIn('the options of submit', options, SUBMIT)
   if (environment !== undefined) {
     const names = Object.fromEntries(Object.keys(environment ?? {}).map((name) => [name, text]))
     wrong.push(...wrongIn('environment', environment, names))
   }
+  if (secrets !== undefined) wrong.push(...wrongInSecrets(secrets))
   refuse(wrong)
 }
+
+/** Says of no value what it is. */
+const wrongInSecrets = (secrets: unknown): readonly string[] =>
+  typeof secrets !== 'object' || secrets === null || Array.isArray(secrets)
+    ? ['secrets must be an object']
+    : Object.entries(secrets).flatMap(([name, value]) =>
+        typeof value === 'string' ? [] : [`${name} of secrets must be a text`],
+      )
+
+/**
+ * Checks the values of secrets that are given.
+ * @throws {TenutoError} `USAGE` with every mistake.
+ */
+export const checkSecrets = (secrets: unknown): void => refuse(wrongInSecrets(secrets))

@@ -9,15 +9,17 @@ import { planAddress } from '../address.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
-import { jobEnvironment } from '../config.ts'
+import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
+import type { JsonObject } from '../json.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
+import { checkNotInClear, chooseSecrets, type SecretValues, secretPlaces, type Vault } from '../secrets.ts'
 import { isPlanEnd } from '../states.ts'
-import { codeOf, wordsOf } from '../thrown.ts'
+import { hasNoRoom, wordsOf } from '../thrown.ts'
 import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
 import { checkSubmitOptions } from './options.ts'
 
@@ -38,6 +40,7 @@ export type SubmittingPorts = Readonly<{
   /** @throws {TenutoError} `DRAINING` while no plan is taken in. */
   refuseNew: () => void
   command: Runtime['command']
+  vault: Pick<Vault, 'keep' | 'drop'>
 }>
 
 /** The plans of a runtime, to be submitted and waited for. */
@@ -63,6 +66,7 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     isUsed,
     refuseNew,
     command,
+    vault,
   } = ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
@@ -74,26 +78,35 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       const known = await journal.planByKey(options.key)
       if (known) return replay(known, hash, options.key)
     }
+    const secrets = secretsFor(definition, options)
     let id = planId(definition.name, random)
     while ((await journal.plan(id)) !== undefined || host.residents.has(id) || isUsed(id))
       id = planId(definition.name, random)
     const own = options.base === null ? join(work, id) : undefined
     const base = own ?? options.base ?? process.cwd()
+    const environment = withoutSecrets(options.environment ?? jobEnvironment(), secrets)
     const row = {
       id,
       name: definition.name,
       key: options.key ?? null,
       hash,
       inputs: '{}',
-      environment: JSON.stringify(options.environment ?? jobEnvironment()),
+      environment: JSON.stringify(environment),
       base: isAbsolute(base) ? base : resolve(base),
       submittedAt: clock.now(),
     }
     refuseNew()
-    if (own !== undefined) makeFolder(own)
+    const hasSecrets = Object.keys(secrets).length > 0
+    if (hasSecrets) {
+      const { name, key: by } = row
+      checkNotInClear(secrets, { ...(definition as unknown as JsonObject), name, environment, key: by })
+      vault.keep(id, secrets)
+    }
     try {
+      if (own !== undefined) makeFolder(own)
       await host.submit({ row, definition })
     } catch (error) {
+      if (hasSecrets) vault.drop(id)
       // What else fails may have been committed all the same, and its jobs need their folder.
       if (own !== undefined && isTenutoError(error, 'STORE_FULL'))
         rmSync(own, { recursive: true, force: true })
@@ -156,6 +169,27 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
   return { submit, handle, isAwaited: (plan) => awaited.has(plan) }
 }
 
+/**
+ * The values of what a plan names, and of nothing else.
+ * @throws {TenutoError} `USAGE` when there are others; `SECRET_MISSING`, `SECRET_UNUSABLE`.
+ */
+const secretsFor = (definition: Definition, { secrets }: SubmitOptions): SecretValues => {
+  const places = secretPlaces(definition)
+  const unknown = Object.keys(secrets ?? {}).find((name) => !places.has(name))
+  if (unknown !== undefined)
+    throw new TenutoError('USAGE', {
+      what: `secrets has ${JSON.stringify(unknown)}, which the plan names nowhere`,
+    })
+  return places.size === 0 ? {} : chooseSecrets(definition, secrets ?? namedVariables(places.keys()))
+}
+
+/** What a plan calls a secret is stored as none of its variables, and reaches only the jobs that name it. */
+const withoutSecrets = (
+  environment: Readonly<Record<string, string>>,
+  secrets: SecretValues,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !Object.hasOwn(secrets, name)))
+
 /** @throws {TenutoError} `UNKNOWN_HANDLER` when a job calls a handler that is not there. */
 export const checkHandlers = (definition: Definition, handlers: Readonly<Record<string, Handler>>): void => {
   for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
@@ -168,7 +202,10 @@ const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (error) {
-    const noRoom = ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(codeOf(error)))
-    throw new TenutoError(noRoom ? 'STORE_FULL' : 'FILE_UNWRITABLE', { path, why: wordsOf(error) }, error)
+    throw new TenutoError(
+      hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
+      { path, why: wordsOf(error) },
+      error,
+    )
   }
 }

@@ -3,126 +3,14 @@
  * is on record and what the holder of the home says, and finds nothing out by itself.
  */
 import type { Of } from '../json-schema.ts'
+import { isJobEnd } from '../states.ts'
+import { ending, firstFailure, ofEnd } from './endings.ts'
+import { type Evidence, type FactShape, fact, isMet, listed, ordered, refOf, SHOWN } from './evidence.ts'
 import type { explanation } from './schemas.ts'
-import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from './shapes.ts'
-
-/** One fact of a chain: what it is, about what, since when, what changes it, and the command that does. */
-export type FactShape = ExplainShape['chain'][number]
+import type { JobShape } from './shapes.ts'
 
 /** Why a plan or a job is where it is. */
 export type ExplainShape = Of<typeof explanation>
-
-/** What the holder of a home says that plans and jobs hang on. */
-export type Holding = Readonly<{
-  /** `running`: a process takes plans on; `silent`: one holds the home and does not answer; `none`: nobody holds it. */
-  holder: 'running' | 'silent' | 'none'
-  /** Its process id; null when there is none. */
-  pid: number | null
-  mode: 'running' | 'paused' | 'draining'
-  modeReason: string | null
-  modeSince: string | null
-  /** Slots across plans; null where there is no such limit. */
-  slots: number | null
-  /** Plans that hold some of them, with how many each holds. */
-  held: readonly Readonly<{ plan: string; slots: number }>[]
-  storage: StorageShape | null
-}>
-
-/** A home that nobody holds. */
-export const NOT_HELD: Holding = {
-  holder: 'none',
-  pid: null,
-  mode: 'running',
-  modeReason: null,
-  modeSince: null,
-  slots: null,
-  held: [],
-  storage: null,
-}
-
-/** What is on record of a plan, as far as explaining needs it. */
-export type Evidence = Readonly<{
-  plan: PlanShape
-  maxParallel: number
-  jobs: ReadonlyMap<string, JobShape>
-  /** Retries that the policy of a job gives it. */
-  retries: (job: string) => number
-  attempts: (job: string) => readonly AttemptShape[]
-  /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
-  orders: (job: string | null) => readonly EventShape[]
-  /** Why its actor, or it, was set aside; the words of the runtime. */
-  setAside: (job: string | null) => string | undefined
-  /** The same of a job that could not even be ended. */
-  leftAlone: (job: string) => string | undefined
-  holding: Holding
-}>
-
-const SHOWN = 5
-const DEPTH_MAX = 20
-
-const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}): FactShape => ({
-  ref: null,
-  since: null,
-  until: null,
-  change: null,
-  command: null,
-  ...more,
-  what,
-})
-
-const listed = (names: readonly string[]): string => {
-  const shown = names.slice(0, SHOWN)
-  const more = names.length - shown.length
-  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-}
-
-const isEnd = (state: string): boolean => ENDS.has(state)
-const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
-const MET: Readonly<Record<string, (state: string) => boolean>> = {
-  success: (state) => state === 'succeeded',
-  any: isEnd,
-  'skipped-ok': (state) => state === 'succeeded' || state === 'skipped',
-}
-const isMet = (need: string, state: string): boolean => MET[need]?.(state) ?? false
-
-const ASKED: Readonly<Record<string, string>> = {
-  'cancel.requested': 'cancelled',
-  'pause.requested': 'paused',
-  'skip.requested': 'skipped',
-  'reject.requested': 'rejected',
-  'approve.requested': 'approved',
-  'retry.requested': 'tried again',
-}
-/** Who ordered something, when and why, in words. */
-const ordered = ({ orders }: Evidence, job: string | null, type: string): FactShape | undefined => {
-  const order = orders(job).find((event) => event.type === type)
-  if (!order) return undefined
-  const who = order.by === undefined ? '' : ` by ${order.by}`
-  const why = order.why === undefined ? '' : `: ${order.why}`
-  return fact(`it was ${ASKED[type] ?? type}${who}${why}`, { since: order.at })
-}
-
-const OUTCOMES: Readonly<Record<string, string>> = {
-  timeout: 'took longer than its timeout',
-  stall: 'was silent for longer than its stall time',
-  deadline: 'ran past the deadline of the job',
-  lost: 'may have had effects, and nobody saw its end',
-  cancelled: 'was cancelled',
-  'spawn-error': 'could not be started',
-  'never-started': 'never started',
-  'log-limit': 'wrote more than its log may hold',
-  succeeded: 'succeeded',
-}
-/** How an attempt ended. */
-const ending = ({ n, outcome, code, signal, error }: AttemptShape): string => {
-  const how =
-    outcome === 'exit'
-      ? `ended with exit code ${code ?? '?'}`
-      : outcome === 'signal'
-        ? `was ended by ${signal ?? 'a signal'}`
-        : (OUTCOMES[outcome ?? ''] ?? 'runs')
-  return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
-}
 
 /** What keeps everything of a home from going on; empty while somebody runs it and can write. */
 const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
@@ -163,8 +51,6 @@ const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
     ]
   return heldBack
 }
-
-const refOf = ({ plan }: Evidence, job: string): string => `${plan.id}/${job}`
 
 /** The jobs that keep a held job waiting and do not wait for needs themselves, in the order in which they are met. */
 const rootsOf = (of: Evidence, first: JobShape): readonly JobShape[] => {
@@ -325,102 +211,10 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
   ]
 }
 
-/** The chain of skips from a job down to what failed first. */
-const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly FactShape[] => {
-  const found = Object.entries(job.needs).find(([name, need]) => {
-    const { state = '' } = of.jobs.get(name) ?? {}
-    return isEnd(state) && !isMet(need, state)
-  })
-  const other = found && of.jobs.get(found[0])
-  if (!other)
-    return [
-      fact('a job that it needed did not succeed, and was tried again since', { ref: refOf(of, job.name) }),
-    ]
-  return [
-    fact(`it needed ${other.name}, which is ${other.state}`, {
-      ref: refOf(of, job.name),
-      since: job.since,
-      command: `tenuto retry ${refOf(of, other.name)}`,
-      change: `${other.name} is tried again and succeeds`,
-    }),
-    ...(depth < DEPTH_MAX ? ofEnd(of, other, depth + 1) : []),
-  ]
-}
-
-const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
-  const ref = refOf(of, job.name)
-  const again = { change: 'it is tried again', command: `tenuto retry ${ref}` }
-  if (job.reason === 'approval-denied') {
-    const order = ordered(of, job.name, 'reject.requested')
-    return [
-      order
-        ? { ...order, ref, ...again }
-        : fact('nobody answered in time', { ref, since: job.since, ...again }),
-    ]
-  }
-  if (job.reason === 'fault')
-    return [
-      fact(`its actor failed${of.setAside(job.name) === undefined ? '' : `: ${of.setAside(job.name)}`}`, {
-        ref,
-        since: job.since,
-        change: 'the fault is mended',
-        command: 'tenuto dead',
-      }),
-    ]
-  const all = of
-    .attempts(job.name)
-    .filter(({ generation, outcome }) => generation === job.generation && outcome !== null)
-  const last = all.at(-1)
-  const spent = Math.min(of.retries(job.name), Math.max(0, all.length - 1))
-  return [
-    fact(last && job.reason !== 'deadline' ? ending(last) : 'its deadline passed', {
-      ref,
-      since: job.since,
-      change: 'it is tried again',
-      command: `tenuto logs ${ref}`,
-    }),
-    fact(
-      of.retries(job.name) === 0
-        ? 'its plan gives it no retries'
-        : `${spent} of ${of.retries(job.name)} ${of.retries(job.name) === 1 ? 'retry' : 'retries'} spent`,
-      { ref, command: `tenuto retry ${ref}` },
-    ),
-  ]
-}
-
-const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShape[] => {
-  const ref = refOf(of, job.name)
-  switch (job.state) {
-    case 'succeeded': {
-      const approved = ordered(of, job.name, 'approve.requested')
-      return [approved ? { ...approved, ref } : fact('it succeeded', { ref, since: job.since })]
-    }
-    case 'failed':
-      return ofFailed(of, job)
-    case 'cancelled': {
-      const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
-      return [order ? { ...order, ref } : fact('it was cancelled by order', { ref, since: job.since })]
-    }
-    default: {
-      if (job.reason === 'need-failed') return ofNeedFailed(of, job, depth)
-      if (job.reason === 'on-failure-stop')
-        return [
-          fact('another job failed, and its plan then starts nothing more (onFailure: stop)', {
-            ref,
-            since: job.since,
-          }),
-          ...firstFailure(of),
-        ]
-      const order = ordered(of, job.name, 'skip.requested')
-      return [order ? { ...order, ref } : fact('it was skipped by order', { ref, since: job.since })]
-    }
-  }
-}
-
 /** Why a job is where it is, the nearest reason first. */
 const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const aside = of.leftAlone(job.name)
-  if (aside !== undefined && !isEnd(job.state))
+  if (aside !== undefined && !isJobEnd(job.state))
     return [
       fact(`its actor fails even at its end, and is left alone: ${aside}`, {
         ref: refOf(of, job.name),
@@ -447,22 +241,11 @@ const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
   }
 }
 
-/** The first job that failed its plan, and why. */
-const firstFailure = (of: Evidence): readonly FactShape[] => {
-  const bad = [...of.jobs.values()]
-    .filter(({ state, optional }) => !optional && (state === 'failed' || state === 'cancelled'))
-    .toSorted((a, b) => a.since.localeCompare(b.since))
-  return bad.slice(0, SHOWN).flatMap((job) => {
-    const [nearest, ...rest] = ofEnd(of, job)
-    return nearest ? [{ ...nearest, what: `${job.name} ${job.state}: ${nearest.what}` }, ...rest] : []
-  })
-}
-
 /** What an open plan waits for: the jobs that are on, or the one that keeps the others. */
 const ofOpen = (of: Evidence): readonly FactShape[] => {
   const first = ['running', 'stopping', 'waiting', 'backoff', 'queued', 'held']
   const open = [...of.jobs.values()]
-    .filter(({ state }) => !isEnd(state))
+    .filter(({ state }) => !isJobEnd(state))
     .toSorted((a, b) => first.indexOf(a.state) - first.indexOf(b.state))
   const ahead = open.filter(({ state }) => state !== 'held')
   const facts = (ahead.length > 0 ? ahead : open).slice(0, SHOWN).flatMap((job) => {

@@ -2,7 +2,7 @@
  * What lives in a home: the jobs that run, that will be tried again, and that wait. Such a job has an actor, so that whatever it comes
  * into or leaves is a step of its own: the rows of one moment and the committed steps since then are all that is needed.
  */
-import { parseAddress } from '../address.ts'
+import { jobAddress, parseAddress } from '../address.ts'
 import type { JobRow, StepRow } from '../journal/journal.ts'
 
 /** A job that lives. `since` in epoch milliseconds. */
@@ -36,7 +36,7 @@ export const liveOf = (position: number, rows: readonly JobRow[]): Live => {
   const live: Live = { position, running: new Map(), retrying: new Map(), waiting: new Map() }
   for (const { plan, name, state, reason, attempt, since } of rows.toSorted((a, b) => a.since - b.since)) {
     const kind = KIND_OF[state]
-    if (kind) live[kind].set(`job:${plan}/${name}`, { plan, job: name, attempt, since, state, reason })
+    if (kind) live[kind].set(jobAddress(plan, name), { plan, job: name, attempt, since, state, reason })
   }
   return live
 }

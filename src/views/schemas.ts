@@ -46,6 +46,16 @@ export const build = named(
   }),
 )
 
+/** `SecretShape`. */
+export const secret = named(
+  'Secret',
+  object({
+    name: text(),
+    place: about('Where the plan names it first: `secrets`, or `jobs.NAME.secrets`.', text()),
+    kept: about('Whether the home has its value.', flag),
+  }),
+)
+
 /** `Counts`. */
 export const counts = record(count)
 
@@ -295,7 +305,8 @@ export const tree: Schema<TreeNode> = named(
 /** What a ref names: a plan, a job of it, or an attempt of that. */
 export const target = named('Target', object({ plan: text(), job: words, attempt: orNull(count) }))
 
-const fact = named(
+/** `FactShape`. */
+export const fact = named(
   'Fact',
   object({
     what: text(),

@@ -25,6 +25,9 @@ export const buildShape = (build: Build, stale: string | null): BuildShape => ({
   stale_reason: stale,
 })
 
+/** A secret that a plan names. */
+export type SecretShape = Of<typeof schemas.secret>
+
 /** How many jobs are in each state; states nobody is in are left out. */
 export type Counts = Of<typeof schemas.counts>
 

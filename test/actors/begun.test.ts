@@ -6,7 +6,7 @@
  */
 import { expect, test } from 'vitest'
 import { noteAddress } from '../../src/address.ts'
-import { memoryReader } from '../../src/journal/memory.ts'
+import { memoryReader } from '../../src/journal/memory-reader.ts'
 import { planOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 

@@ -19,6 +19,7 @@ const made = (handler: Handler, sketch: JobSketch = {}, needs = async () => ({})
     clock,
     keyOf: (plan, job, attempt) => `home/${plan}/${job}/${attempt}`,
     needs,
+    secrets: () => ({}),
     tell: (_, __, news) => told.push(news),
     warn: (_, message) => warned.push(message),
   })

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Call } from '../../src/actors/calls.ts'
 import { seededRandom } from '../../src/ids.ts'
-import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { createRuntime, type Runtime } from '../../src/runtime.ts'
 import {
   chain,

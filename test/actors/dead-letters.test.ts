@@ -7,7 +7,8 @@
 import { expect, test } from 'vitest'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
 import type { RetryPolicy } from '../../src/definition.ts'
-import { EMPTY_BATCH, type MailRow, type StepRow } from '../../src/journal/journal.ts'
+import { EMPTY_BATCH, type StepRow } from '../../src/journal/journal.ts'
+import { mailOf } from '../journal/batches.ts'
 import { planOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
@@ -18,14 +19,9 @@ const POISON = { max: 1, delayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 } as un
 const mailed = async (life: Life, ...messages: readonly (readonly [Address, object])[]): Promise<void> => {
   await life.host().stop()
   const { mail } = await life.journal().head()
-  const added: MailRow[] = messages.map(([address, event], at) => ({
-    id: mail + at + 1,
-    address,
-    event: JSON.stringify(event),
-    postedBy: null,
-    deliveries: 0,
-    at: 1,
-  }))
+  const added = messages.map(([address, event], at) =>
+    mailOf(mail + at + 1, address, { event: JSON.stringify(event) }),
+  )
   await life.journal().commit({ ...EMPTY_BATCH, mail: { ...EMPTY_BATCH.mail, added } })
   await life.reload()
 }

@@ -30,6 +30,7 @@ const made = (
   jobs: Readonly<Record<string, JobSketch>>,
   needs: () => Promise<Needs> = async () => ({}),
   bootedSince: number | null = null,
+  secrets: () => Readonly<Record<string, string>> = () => ({}),
 ) => {
   const clock = virtualClock()
   const definition = planOf(jobs, { env: { FROM: 'plan', BOTH: 'plan' } })
@@ -59,6 +60,7 @@ const made = (
     clock,
     executor,
     needs,
+    secrets,
     tell: (plan, job, news) => told.push([plan, job, news]),
   })
   const ref = (job: string, attempt = 1) => ({ resident: of, job, attempt, generation: 1 })

@@ -1,20 +1,10 @@
 import { expect, test } from 'vitest'
 import { projector } from '../../src/actors/projector.ts'
+import { planAddress } from '../../src/address.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
+import { stepOf } from '../journal/batches.ts'
 
-const step = (position: number): StepRow => ({
-  position,
-  address: 'plan:p',
-  seq: position,
-  type: 'more',
-  event: '{}',
-  from: null,
-  to: 'running',
-  reason: null,
-  attempt: null,
-  at: 0,
-  version: 'plan/1',
-})
+const step = (position: number): StepRow => stepOf(position, planAddress('p'), position)
 
 test('every listener is shown every step from then on, in order, until it has heard enough', () => {
   const shown = projector(() => {})

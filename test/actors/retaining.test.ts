@@ -5,14 +5,16 @@
  * Mutations that were planted once, and each found: one portion to a turn, whatever it had to wait; no end to a turn; folders of what is
  * due looked at; no end to looking at what is kept; sizes forgotten between passes.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Pass, RETENTION, type RetentionLimits, retaining } from '../../src/actors/retaining.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Journal, Pruning } from '../../src/journal/journal.ts'
-import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
+import { secretsFile, vault } from '../../src/secrets.ts'
 import { BOOT, batch, moved, planAddress, planOf } from '../journal/batches.ts'
 import { removeFolder } from '../support/folders.ts'
 
@@ -162,4 +164,26 @@ test('what was looked at and stays is looked at no more', async () => {
 
   expect(looks.at(-1)).toBe(true)
   expect(looks.length).toBeGreaterThan(2)
+})
+
+test('secrets without a plan go when no plan can come for them any more, and those of a plan with its attempts', async () => {
+  const { retain, home, journal } = await makeRetaining(1, { waitMs: 0, commitMs: 0 })
+  const secrets = vault(home)
+  const names = ['p-plan0', 'p-new', 'p-orphan']
+  for (const plan of names) secrets.keep(plan, { TOKEN: 'canary-7f3a' })
+  const longAgo = new Date(NOW - 3_600_001)
+  utimesSync(secretsFile(home, 'p-orphan'), longAgo, longAgo)
+  utimesSync(secretsFile(home, 'p-new'), new Date(NOW), new Date(NOW))
+  const left = () => names.filter((plan) => existsSync(secretsFile(home, plan)))
+
+  await retain.pass({ ...passOf({ attemptsMs: 0 }, true), dryRun: true })
+  const dry = left()
+  await retain.pass(passOf({}, true))
+  const young = left()
+  await retain.pass(passOf({ attemptsMs: 0 }, true))
+
+  expect(dry).toEqual(names)
+  expect(young).toEqual(['p-plan0', 'p-new'])
+  expect(left()).toEqual(['p-new'])
+  expect(await journal.plan('p-plan0')).toBeDefined()
 })

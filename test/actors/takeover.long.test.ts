@@ -131,7 +131,16 @@ const connected = async (path: string): Promise<Socket> => {
 const olderRunner = async (home: string, spec: Spec) => {
   const older = join(home, 'older')
   cpSync(new URL(source('runner')), join(older, 'runner'), { recursive: true })
-  for (const leaf of ['attempt', 'home-place', 'json', 'process', 'protocol', 'socket', 'thrown'])
+  for (const leaf of [
+    'attempt',
+    'bounded-file',
+    'home-place',
+    'json',
+    'process',
+    'protocol',
+    'socket',
+    'thrown',
+  ])
     cpSync(new URL(source(`${leaf}.ts`)), join(older, `${leaf}.ts`))
   writeFileSync(join(older, 'package.json'), '{"type":"module"}')
   const protocol = join(older, 'protocol.ts')

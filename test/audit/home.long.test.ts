@@ -98,6 +98,13 @@ const redefine = ({ edit }: Crafted, jobs: Parameters<typeof shellPlan>[0], more
 const stepOf = (job: string, type: string, attempt: number): string =>
   `address = 'job:PLAN/${job}' AND type = '${type}' AND attempt = ${attempt}`
 
+/** A step of job `a` after its end. */
+const oneStepMore = (step: Readonly<{ type: string; event: string; to: string; reason: string }>): string =>
+  `INSERT INTO step SELECT (SELECT position + 1 FROM meta), address, seq + 1, plan, '${step.type}', '${step.event}', went_to,
+    '${step.to}', ${step.reason}, attempt, at, version, 0 FROM step WHERE address = 'job:PLAN/a' ORDER BY seq DESC LIMIT 1;
+  UPDATE meta SET position = position + 1;
+  UPDATE actor SET seq = seq + 1, state = '${step.to}' WHERE address = 'job:PLAN/a'`
+
 type Case = readonly [
   kind: FindingKind,
   what: string,
@@ -144,12 +151,7 @@ const cases: readonly Case[] = [
     'end-left',
     'an end that was left without being opened again',
     'ended',
-    ({ edit }) =>
-      edit(`INSERT INTO step SELECT (SELECT position + 1 FROM meta), address, seq + 1, plan, 'recovered', '{}', went_to,
-          'running', NULL, attempt, at, version, 0
-          FROM step WHERE address = 'job:PLAN/a' ORDER BY seq DESC LIMIT 1;
-        UPDATE meta SET position = position + 1;
-        UPDATE actor SET seq = seq + 1, state = 'running' WHERE address = 'job:PLAN/a'`),
+    ({ edit }) => edit(oneStepMore({ type: 'recovered', event: '{}', to: 'running', reason: 'NULL' })),
     { job: 'a', position: expect.any(Number) as number },
   ],
   [
@@ -157,11 +159,7 @@ const cases: readonly Case[] = [
     'a generation that follows nothing',
     'ended',
     ({ edit }) =>
-      edit(`INSERT INTO step SELECT (SELECT position + 1 FROM meta), address, seq + 1, plan, 'reopened',
-          '{"generation":5}', went_to, 'held', 'needs', attempt, at, version, 0
-          FROM step WHERE address = 'job:PLAN/a' ORDER BY seq DESC LIMIT 1;
-        UPDATE meta SET position = position + 1;
-        UPDATE actor SET seq = seq + 1, state = 'held' WHERE address = 'job:PLAN/a'`),
+      edit(oneStepMore({ type: 'reopened', event: '{"generation":5}', to: 'held', reason: "'needs'" })),
     { job: 'a', position: expect.any(Number) as number },
   ],
   [

@@ -21,10 +21,12 @@ import {
   folderCheck,
   logCheck,
   runnerCheck,
+  secretsCheck,
   tryLock,
   writableCheck,
 } from '../../src/cli/home-checks.ts'
 import { holdHome as takeLock } from '../../src/journal/lock.ts'
+import { secretsFile, vault } from '../../src/secrets.ts'
 import { socketPath } from '../../src/socket.ts'
 import { holdHome, shellPlan } from '../audit/home.ts'
 import { removeFolder } from '../support/folders.ts'
@@ -49,6 +51,31 @@ test('a home that is mounted read-only is not well, and what is told is where', 
   expect(writableCheck(home)).toMatchObject({ status: 'fail', what: `${home} is mounted read-only` })
   disk.protect(false)
   expect(writableCheck(home)).toBeUndefined()
+})
+
+test("the values of secrets are well while they are one user's alone", () => {
+  const home = folder()
+  expect(secretsCheck(home)).toBeUndefined()
+  vault(home).keep('p-aaaaaa', { TOKEN: 'canary-7f3a' })
+  const file = secretsFile(home, 'p-aaaaaa')
+  expect(secretsCheck(home)).toMatchObject({ status: 'ok', what: 'of 1 plan, yours alone' })
+
+  chmodSync(file, 0o640)
+
+  expect(secretsCheck(home)).toMatchObject({
+    status: 'warn',
+    what: 'secrets/p-aaaaaa.json is open to other users (0640)',
+    remedy: expect.stringContaining(`chmod 600 ${file}`),
+  })
+  chmodSync(file, 0o600)
+  chmodSync(join(home, 'secrets'), 0o750)
+  expect(secretsCheck(home)).toMatchObject({
+    status: 'warn',
+    what: expect.stringContaining('secrets is open'),
+  })
+  chmodSync(join(home, 'secrets'), 0o700)
+  symlinkSync('/etc/passwd', join(home, 'secrets', 'q-bbbbbb.json'))
+  expect(secretsCheck(home)).toMatchObject({ status: 'warn', what: 'secrets/q-bbbbbb.json is a link' })
 })
 
 test('a folder is a home when it is a folder, yours, and closed to others', () => {

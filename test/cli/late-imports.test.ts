@@ -13,6 +13,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/cli/run.ts: ../http/server.ts': 'before the home is held',
   'src/cli/inspect.ts: ../inspector/serve.ts': 'before the home is held, and only with --inspect',
   'src/cli/home.ts: ../runtime.ts': 'before the home is held',
+  'src/cli/home.ts: ../unserved.ts': 'only where nobody holds the home, nor will',
   'src/cli/home.ts: ../http/client.ts': 'to ask who holds the home; who has asked nobody holds it alone',
   'src/cli/paragraph.ts: string-width': 'only its type; what it does is loaded once, by loadWidths',
   'src/cli/home.ts: ../backup.ts': 'only `backup` and `restore` come here',

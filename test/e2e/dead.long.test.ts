@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
-import { EMPTY_BATCH, type MailRow } from '../../src/journal/journal.ts'
+import { EMPTY_BATCH } from '../../src/journal/journal.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
+import { mailOf } from '../journal/batches.ts'
 import { openFolder } from './tenuto.ts'
 
 const PLAN = 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n'
@@ -15,14 +16,9 @@ const mailed = async (home: string, ...messages: readonly (readonly [Address, ob
     boot: { bootId: 'boot', pid: process.pid, build: 'test', at: Date.now() },
   })
   const { mail } = await journal.head()
-  const added: MailRow[] = messages.map(([address, event], at) => ({
-    id: mail + at + 1,
-    address,
-    event: JSON.stringify(event),
-    postedBy: null,
-    deliveries: 0,
-    at: Date.now(),
-  }))
+  const added = messages.map(([address, event], at) =>
+    mailOf(mail + at + 1, address, { event: JSON.stringify(event), at: Date.now() }),
+  )
   await journal.commit({ ...EMPTY_BATCH, mail: { ...EMPTY_BATCH.mail, added } })
   await journal.stop(true)
 }

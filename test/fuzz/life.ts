@@ -6,7 +6,7 @@ import { isReading } from '../../src/http/gate.ts'
 import { seededRandom } from '../../src/ids.ts'
 import { auditHome } from '../../src/testing.ts'
 import { type Judge, judge } from '../http/document.ts'
-import { DONE_PLAN, LAB_PLAN, type Lab, openLab, type Said } from '../http/lab.ts'
+import { CANARY, DONE_PLAN, LAB_PLAN, LAB_SECRETS, type Lab, openLab, type Said } from '../http/lab.ts'
 import { type Known, type Made, requestsOf } from './requests.ts'
 
 /** What is found wrong: after which request, and what. */
@@ -61,7 +61,7 @@ export const fuzz = async (requests: number, seed: number): Promise<Fuzzed> => {
         // A mode that somebody ordered ends again, and there is a plan of which all can be asked.
         if (at % 50 !== 49) continue
         await lab.runtime.order({ do: 'resume' })
-        await lab.runtime.submit(LAB_PLAN, { base: lab.home })
+        await lab.runtime.submit(LAB_PLAN, { base: lab.home, secrets: LAB_SECRETS })
         await lab.quiet()
       }
       plans += (await lab.runtime.catalog.plans({ limit: 1_000_000 })).length
@@ -92,6 +92,8 @@ const askOnce = async (
   }
   const wrong: string[] = []
   const isOwn = sent.method === route.method && pathFits(route.path, sent.path)
+  if (said.text.includes(CANARY) || JSON.stringify(said.headers).includes(CANARY))
+    wrong.push('it tells a secret')
   if (said.status === 500) wrong.push(`it answered 500: ${said.text.slice(0, 500)}`)
   if (isOwn && said.status !== 431) {
     const unlike = judged.wrongAnswer(route.name, said)
@@ -131,7 +133,7 @@ const knownOf = async (lab: Lab, links: readonly string[]): Promise<Known> => {
     keys: ['done', ...plans.flatMap(({ key }) => key ?? [])],
     links: links.slice(-3),
     submissions: [
-      { plan: LAB_PLAN },
+      { plan: LAB_PLAN, secrets: LAB_SECRETS },
       { plan: DONE_PLAN },
       { plan: DONE_PLAN, base: '/tmp' },
       { yaml: YAML },

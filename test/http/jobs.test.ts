@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { definePlan } from '../../src/index.ts'
-import { readHome } from '../../src/runtime.ts'
+import { readHome } from '../../src/unserved.ts'
 import { ask, gates, hold } from './served.ts'
 
 test('jobs of all plans are found by their state and the name of their plan, the same with a holder and without', async () => {

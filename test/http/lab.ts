@@ -38,9 +38,16 @@ const HANDLERS: NonNullable<RuntimeOptions['handlers']> = {
   },
 }
 
+/** What nobody may ever hear. */
+export const CANARY = 'canary-5f1d7c0b9e'
+
+/** What is given with the plan of the lab. */
+export const LAB_SECRETS = { LAB_SECRET: CANARY }
+
 /** A plan with a job in each state that a command asks for. */
 export const LAB_PLAN: Definition = definePlan({
   name: 'lab',
+  secrets: ['LAB_SECRET'],
   jobs: {
     gate: { call: 'gate' },
     held: { call: 'quick', needs: ['gate'] },
@@ -68,7 +75,7 @@ export const openLab = async () => {
     retention: { everyMs: 0 },
   }
   const before = await createRuntime(options)
-  const lab = await before.submit(LAB_PLAN, { base: home })
+  const lab = await before.submit(LAB_PLAN, { base: home, secrets: LAB_SECRETS })
   const done = await before.submit(DONE_PLAN, { base: home, key: 'done' })
   await done.settled()
   await reached(before, lab.id, { gate: 'running', backoff: 'backoff', failed: 'failed', asks: 'waiting' })

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { BODY_BYTES_MAX, HEADER_BYTES_MAX } from '../../src/http/limits.ts'
 import { OPERATIONS, type Operation, type OperationName } from '../../src/http/operations.ts'
 import { type Judge, judge, type Route } from './document.ts'
-import { DONE_PLAN, LAB_PLAN, type Lab, openLab, type Said, type Sent } from './lab.ts'
+import { CANARY, DONE_PLAN, LAB_PLAN, LAB_SECRETS, type Lab, openLab, type Said, type Sent } from './lab.ts'
 import { ask as askAt, hold } from './served.ts'
 
 const found = vi.hoisted(() => new Set<string>())
@@ -94,6 +94,8 @@ const ROWS: Readonly<Record<OperationName, Row>> = {
     state: [
       { as: '409 KEY_CONFLICT', body: { plan: LAB_PLAN, key: 'done' } },
       { as: '422 PLAN_INVALID', body: { yaml: 'plan: v1\njobs: { a: {} }' } },
+      { as: '422 SECRET_MISSING', body: { plan: LAB_PLAN } },
+      { as: '422 SECRET_IN_CLEAR', body: { plan: LAB_PLAN, secrets: LAB_SECRETS, key: CANARY } },
       { as: '422 PLAN_INVALID', body: { plan: { jobs: 1 } } },
       { as: '422 UNKNOWN_HANDLER', body: { plan: { jobs: { a: { call: 'x' } } } } },
       { as: '400 USAGE', body: { yaml: 'plan: v1', plan: DONE_PLAN } },
@@ -110,6 +112,7 @@ const ROWS: Readonly<Record<OperationName, Row>> = {
   'GET /api/v1/plans/:plan/notes': plan({}),
   'GET /api/v1/plans/:plan/definition': plan({}),
   'GET /api/v1/plans/:plan/explain': plan({}),
+  'GET /api/v1/plans/:plan/secrets': plan({}),
   'GET /api/v1/plans/:plan/jobs': plan({}, { as: '404 REF_NOT_FOUND', query: '?cursor=none' }),
   'GET /api/v1/plans/:plan/jobs/:job': job({ params: { job: 'quick' } }),
   'GET /api/v1/plans/:plan/jobs/:job/explain': job({ params: { job: 'held' } }),
@@ -132,6 +135,12 @@ const ROWS: Readonly<Record<OperationName, Row>> = {
   'POST /api/v1/daemon/pause': { good: {} },
   'POST /api/v1/daemon/drain': { good: {} },
   'POST /api/v1/daemon/resume': { good: {} },
+  'POST /api/v1/plans/:plan/secrets': plan(
+    { body: { secrets: LAB_SECRETS } },
+    { as: '400 USAGE', body: { secrets: { OTHER: CANARY } } },
+    { as: '400 USAGE', body: { secrets: { LAB_SECRET: [CANARY] } } },
+    { as: '422 SECRET_UNUSABLE', body: { secrets: { LAB_SECRET: 'x' } } },
+  ),
   'POST /api/v1/plans/:plan/pause': plan({}, wrong(DONE)),
   'POST /api/v1/plans/:plan/continue': plan({}, wrong(DONE)),
   'POST /api/v1/plans/:plan/jobs/:job/approve': job({ params: { job: 'asks' } }, wrong({ job: 'gate' })),
@@ -204,6 +213,7 @@ const refusedAs = async (name: OperationName, sent: Sent): Promise<string> => {
   const before = await lab.digest()
   const said = await lab.send(sent)
   expect(judged.wrongAnswer(name, said)).toBeUndefined()
+  expect(said.text).not.toContain(CANARY)
   expect(await lab.digest(), `${name} was refused, and something was made`).toBe(before)
   return codeOf(said)
 }

@@ -12,6 +12,9 @@ import { describe, expect, test } from 'vitest'
 import { readBuild } from '../../src/build.ts'
 import type { Definition } from '../../src/definition.ts'
 import { homePaths } from '../../src/home.ts'
+import type { Journal } from '../../src/journal/journal.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
 import { ask, folder, gates, hold, type Reply } from './served.ts'
 
@@ -253,6 +256,51 @@ describe('submitting', () => {
     expect(again.json).toMatchObject({ id })
     expect(refused(other).slice(0, 2)).toEqual([409, 'KEY_CONFLICT'])
     expect(await runtime.catalog.plans()).toHaveLength(1)
+  })
+
+  test('of two bodies sent fifty times each at once under one key one is one plan, made once, and the other a conflict', async () => {
+    const journal = await memoryJournal(memoryDisk('home'), { bootId: 'boot', pid: 1, build: 'test', at: 0 })
+    const allThere = Promise.withResolvers<void>()
+    let asked = 0
+    const commit: Journal['commit'] = async (batch) => {
+      // None is committed before all of them have come.
+      if (asked > 0) await allThere.promise
+      await journal.commit(batch)
+    }
+    const { runtime, served, home } = await hold(
+      { handlers: { gate: gates().handler }, ports: { journal: async () => ({ ...journal, commit }) } },
+      (each) => ({
+        ...each,
+        submit: (...given) => {
+          asked += 1
+          if (asked === 100) allThere.resolve()
+          return each.submit(...given)
+        },
+      }),
+    )
+    const bodies = ['one', 'other'].map((name) => ({ plan: chain(name), base: home, key: 'k' }))
+
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async (_, at) => ({
+        at,
+        answer: await ask(served.path, `POST ${API}/plans`, { body: bodies[at % 2] }),
+      })),
+    )
+
+    const made = answers.filter(({ answer }) => answer.status === 201)
+    expect(made).toHaveLength(1)
+    const [first] = made as [(typeof answers)[number]]
+    const { id } = first.answer.json as { id: string }
+    for (const { at, answer } of answers.filter((each) => each !== first)) {
+      if (at % 2 !== first.at % 2) expect(refused(answer).slice(0, 2)).toEqual([409, 'KEY_CONFLICT'])
+      else
+        expect([
+          answer.status,
+          answer.headers['idempotent-replay'],
+          (answer.json as { id: string }).id,
+        ]).toEqual([200, 'true', id])
+    }
+    expect((await runtime.catalog.plans()).map((plan) => plan.id)).toEqual([id])
   })
 
   test('of the environment only what jobs may have is stored, and jobs run in the folder named', async () => {

@@ -2,6 +2,7 @@
  * A holder whose store is away, over its socket: requests are refused at once in the envelope, what is told of it is true, and what was
  * acknowledged is exactly what is in the journal.
  */
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { TenutoError } from '../../src/errors.ts'
@@ -109,7 +110,7 @@ test('while the store is away each request is refused with 503 and a hint, reade
   expect(again.status).toBe(201)
 })
 
-test('bursts of submissions while the store fails at random for two seconds: each 2xx is in the journal, nothing else is', async () => {
+test('bursts of submissions while the store fails at random for two seconds: each 2xx is in the journal, no refused one is, and one that was not answered is found by its key', async () => {
   const home = folder()
   const file = join(home, 'journal.db')
   const seed = Math.floor(Math.random() * 2 ** 31)
@@ -125,12 +126,18 @@ test('bursts of submissions while the store fails at random for two seconds: eac
   const { runtime, served } = await hold({ home, handlers: { give: () => ({}) }, ports: { journal } })
   const definition = definePlan({ name: 'p', jobs: { a: { call: 'give' } } })
   const answers = new Map<string, number>()
+  const unanswered: string[] = []
   until = performance.now() + 2_000
 
   const burst = (n: number): Promise<unknown> =>
     Promise.all(
       Array.from({ length: 20 }, async (_, at) => {
         const key = `${n}-${at}`
+        if (at % 4 === 0) {
+          await leave(served.path, bodyOf(definition, home, key).body, random)
+          unanswered.push(key)
+          return
+        }
         const { status } = await ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, key))
         answers.set(key, status)
       }),
@@ -139,6 +146,18 @@ test('bursts of submissions while the store fails at random for two seconds: eac
   await storageIs(runtime, 'ok')
   // On a slow machine it may have been away all the time; once it is back it takes what is asked.
   await burst(-1)
+  await runtime.idle()
+  // Whoever was not answered asks again, under the key.
+  const taken = await sqliteReader(file)
+  onTestFinished(() => taken.close())
+  const found = new Map<string, string | undefined>()
+  for (const key of unanswered) found.set(key, (await taken.planByKey(key))?.id)
+  for (const [key, id] of found) {
+    const again = await ask(served.path, 'POST /api/v1/plans', bodyOf(definition, home, key))
+    // One that was on its way may have come in meanwhile.
+    expect(id === undefined ? [200, 201] : [200], `seed ${seed}, ${key}`).toContain(again.status)
+    expect(again.json).toMatchObject({ key, ...(id === undefined ? {} : { id }) })
+  }
   await runtime.idle()
   await served.close()
   await runtime.stop()
@@ -149,7 +168,26 @@ test('bursts of submissions while the store fails at random for two seconds: eac
   onTestFinished(() => reader.close())
   for (const [key, status] of answers)
     expect([seed, key, (await reader.planByKey(key)) !== undefined]).toEqual([seed, key, status === 201])
+  const made = [...answers.values()].filter((status) => status === 201).length
+  expect((await reader.plans({ limit: 100_000 })).length).toBe(made + unanswered.length)
 })
+
+/** Submits, and hangs up before there is an answer, sooner or later. */
+const leave = (socketPath: string, body: unknown, random: () => number): Promise<void> =>
+  new Promise((resolve) => {
+    const headers = { 'content-type': 'application/json' }
+    const sent = request({ socketPath, method: 'POST', path: '/api/v1/plans', agent: false, headers })
+    sent.once('close', resolve)
+    sent.on('error', () => {})
+    sent.end(JSON.stringify(body))
+    let turns = Math.floor(random() * 40)
+    const wait = (): void => {
+      turns -= 1
+      if (turns < 0) sent.destroy()
+      else setImmediate(wait)
+    }
+    sent.once('finish', wait)
+  })
 
 test('who follows a plan hears when commits cannot be made, and when they can again, between its events', async () => {
   const home = folder()

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest'
 import type { Address } from '../../src/address.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import type { Batch, Journal } from '../../src/journal/journal.ts'
-import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
 import {
   BOOT,

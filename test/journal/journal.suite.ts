@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { noteAddress } from '../../src/address.ts'
-import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
 import type { Batch, Boot, Journal, JournalReader } from '../../src/journal/journal.ts'
+import { PLAN_STATES } from '../../src/states.ts'
+import { failsWith } from '../support/failing.ts'
 import {
   actorOf,
   batch,
@@ -41,10 +42,6 @@ const first: Batch = batch({
   ...mail({ added: [mailOf(1, JOB, { postedBy: 2 }), mailOf(2, PLAN)] }),
   dead: [deadOf(1, JOB)],
 })
-
-const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
-  await assert.rejects(promise, (error) => isTenutoError(error, code))
-}
 
 /** Runs the suite against one kind of journal. */
 export const journalSuite = (name: string, makeMedium: () => Medium): void => {
@@ -324,6 +321,34 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       expect(await journal.planByKey('key of b-1')).toMatchObject({ id: 'b-1', state: 'running', seq: 0 })
       expect(await journal.planByKey('none')).toBeUndefined()
       expect(await journal.plan('a-2')).toMatchObject({ state: 'failed', reason: 'exit', seq: 1 })
+    })
+
+    test('plans in any choice of states are those of all plans that are in one of them', async () => {
+      const journal = await open()
+      const states = [...PLAN_STATES, 'begun by nobody', 'aside']
+      const plans = [...states, ...states].map((state, at) => ({ id: `p-${at}`, state }))
+      await journal.commit(batch({ plans: plans.map(({ id }) => planOf(id)) }))
+      let position = 0
+      for (const { id, state } of plans) {
+        if (state === 'begun by nobody') continue
+        const row = state === 'aside' ? 'succeeded' : state
+        await journal.commit(batch(moved(position, planAddress(id), 0, 1, { state: row })))
+        position += 1
+        if (state === 'aside') await journal.commit(batch({ aside: [{ plan: id, why: 'why', at: 1 }] }))
+      }
+      const all = await journal.plans()
+      expect(all.map(({ state }) => state).toSorted()).toEqual(
+        [...PLAN_STATES, ...PLAN_STATES, 'running', 'running', 'quarantined', 'quarantined'].toSorted(),
+      )
+
+      for (let choice = 0; choice < 2 ** PLAN_STATES.length; choice += 1) {
+        const chosen = PLAN_STATES.filter((_, at) => (choice >> at) % 2 === 1)
+        const wanted = all.filter(({ state }) => chosen.some((each) => each === state))
+        expect([chosen, await journal.plans({ states: chosen })]).toEqual([chosen, wanted])
+        const query = { states: chosen, limit: 2, before: 'p-15' }
+        const before = wanted.filter(({ id }) => Number(id.slice(2)) < 15).slice(0, 2)
+        expect([chosen, await journal.plans(query)]).toEqual([chosen, before])
+      }
     })
 
     test('a job is written over in its place; jobs come in the order of the definition', async () => {

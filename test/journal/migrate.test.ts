@@ -11,12 +11,13 @@ import {
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
-import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
+import { isTenutoError } from '../../src/errors.ts'
 import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/driver.ts'
 import type { Journal } from '../../src/journal/journal.ts'
 import { emptyReader, sqliteReader } from '../../src/journal/reader.ts'
 import { SCHEMA, type Schema } from '../../src/journal/schema.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
+import { failsWith } from '../support/failing.ts'
 import { BOOT, batch, everything, jobAddress, moved, planOf } from './batches.ts'
 import { folder } from './folder.ts'
 
@@ -39,10 +40,6 @@ const userVersion = (file: string): unknown => {
   const row = database.prepare('PRAGMA user_version').get()
   database.close()
   return row?.['user_version']
-}
-
-const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
-  await assert.rejects(promise, (error) => isTenutoError(error, code))
 }
 
 test('a new file has its schema and is closed to others; no draft is left', async () => {

@@ -1,8 +1,7 @@
 /** What every journal promises of removing what is kept no longer. A journal passes by calling `pruningSuite`, as `journalSuite`. */
-import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
 import type { Batch, Journal } from '../../src/journal/journal.ts'
+import { failsWith } from '../support/failing.ts'
 import {
   actorOf,
   batch,
@@ -21,10 +20,6 @@ import type { Medium } from './journal.suite.ts'
 const P = 'deploy-aaaaaa'
 const PLAN = planAddress(P)
 const JOB = jobAddress(P, 'ship')
-
-const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
-  await assert.rejects(promise, (error) => isTenutoError(error, code))
-}
 
 /** Runs the suite against one kind of journal. */
 export const pruningSuite = (name: string, makeMedium: () => Medium): void => {

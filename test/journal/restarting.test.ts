@@ -7,7 +7,8 @@
 import { expect, test } from 'vitest'
 import { isTenutoError, TenutoError } from '../../src/errors.ts'
 import type { Journal } from '../../src/journal/journal.ts'
-import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { restartingJournal } from '../../src/journal/restarting.ts'
 import { BOOT, batch } from './batches.ts'
 

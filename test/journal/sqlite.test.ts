@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
-import { type ErrorCode, isTenutoError } from '../../src/errors.ts'
+import { isTenutoError } from '../../src/errors.ts'
 import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/driver.ts'
 import type { Journal } from '../../src/journal/journal.ts'
 import { sqliteReader } from '../../src/journal/reader.ts'
 import { type Durability, sqliteJournal } from '../../src/journal/sqlite.ts'
+import { failsWith } from '../support/failing.ts'
 import {
   BOOT,
   batch,
@@ -63,13 +64,6 @@ const withConnection = async (home: string, durability: Durability = 'full') => 
   )
   assert(connection)
   return { journal, connection }
-}
-
-const failsWith = async (code: ErrorCode, promise: Promise<unknown>): Promise<void> => {
-  await assert.rejects(promise, (error) => {
-    assert(isTenutoError(error, code), String(error))
-    return true
-  })
 }
 
 test.each([

@@ -210,7 +210,7 @@ describe('what a program may not say', () => {
     expect(checkDefinition(JSON.parse(JSON.stringify(good)))).toEqual(good)
     expect(errorsOf(() => checkDefinition({ ...good, version: 2, surprise: 1 }))).toEqual([
       'plan: version 2 is not known here (this tenuto reads `plan: v1`)',
-      'surprise: unknown key "surprise" (known here: plan, jobs, name, maxParallel, onFailure, env, defaults)',
+      'surprise: unknown key "surprise" (known here: plan, jobs, name, maxParallel, onFailure, env, secrets, defaults)',
     ])
     expect(
       errorsOf(() => checkDefinition({ ...good, jobs: { a: { ...good.jobs['a'], timeoutMs: -1 } } })),

@@ -261,10 +261,10 @@ describe('a wrong plan', () => {
     ],
     [
       'keys of later versions',
-      'plan: v1\ninputs: { a: 1 }\nsecrets: [A]\njobs: { a: { run: x, if: "true" } }\n',
+      'plan: v1\ninputs: { a: 1 }\nbudget: 3\njobs: { a: { run: x, if: "true" } }\n',
       [
         'p.yaml:2:1 inputs: `inputs` is not in this version (leave it out)',
-        'p.yaml:3:1 secrets: `secrets` is not in this version (leave it out)',
+        'p.yaml:3:1 budget: `budget` is not in this version (leave it out)',
         'p.yaml:4:22 jobs.a.if: `if` is not in this version (leave it out)',
       ],
     ],

@@ -199,19 +199,25 @@ export const textThere = async (path: string, text: string): Promise<void> => {
 /** What `look` finds about a file. It looks again at every change in the nearest folder around it that exists. */
 const seen = async <T>(path: string, look: () => T | undefined): Promise<T> => {
   for (;;) {
-    let folder = dirname(path)
-    while (!existsSync(folder)) folder = dirname(folder)
+    const folder = folderAround(path)
     // Watched before it is looked at, so that no change falls between.
     const watcher = watch(folder, { persistent: false })
     try {
       const changed = once(watcher, 'change')
       const found = look()
       if (found !== undefined) return found
-      await changed
+      // One that was made nearer to the file before this one was watched is where the file will come.
+      if (folderAround(path) === folder) await changed
     } finally {
       watcher.close()
     }
   }
+}
+
+/** The nearest folder around a file that exists. */
+const folderAround = (path: string): string => {
+  const folder = dirname(path)
+  return existsSync(folder) ? folder : folderAround(folder)
 }
 
 const GONE_LOOKS_MAX = 2_000

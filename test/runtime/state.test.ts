@@ -8,7 +8,8 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createRuntime, definePlan } from '../../src/index.ts'
 import type { Journal } from '../../src/journal/journal.ts'
-import { memoryDisk, memoryJournal } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { type Core, type Looks, stateDocument } from '../../src/runtime/state.ts'
 import type { Runtime, RuntimeOptions } from '../../src/runtime.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
@@ -80,6 +81,11 @@ test.each(NAMES)(
         error: { code: 'SECTION_UNAVAILABLE' },
         age_ms: expect.any(Number),
       })
+      // What was stuck for so long is asked anew, and that is waited for no longer than before.
+      await clock.advance(2_000)
+      const anew = read()
+      await clock.advance(50)
+      expect((await anew).sections[name].status).toBe('unavailable')
     }
   },
 )

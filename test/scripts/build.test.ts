@@ -66,8 +66,9 @@ test('what a build has read and made is written down, and is so on disk', async 
     'build.js',
     'errors.js',
     'runner/main.js',
+    'thrown.js',
   ])
-  expect(artefact.made.runner).toEqual(['runner/main.js', 'build.js', 'errors.js'])
+  expect(artefact.made.runner).toEqual(['runner/main.js', 'build.js', 'errors.js', 'thrown.js'])
   expect(readFileSync(join(root, 'dist', digestsFile), 'utf8')).not.toContain(root)
 })
 
@@ -145,7 +146,7 @@ function checkout(): string {
     'tsconfig.build.json',
     'scripts/build.ts',
   ]
-  for (const path of [...files, 'src/artefact.ts', 'src/build.ts', 'src/errors.ts']) {
+  for (const path of [...files, 'src/artefact.ts', 'src/build.ts', 'src/errors.ts', 'src/thrown.ts']) {
     cpSync(join(packageRoot(), path), join(root, path))
   }
   symlinkSync(join(packageRoot(), 'node_modules'), join(root, 'node_modules'))

@@ -11,7 +11,9 @@ import { type Address, parseAddress } from '../../src/address.ts'
 import { attemptDir } from '../../src/attempt.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
-import { memoryDisk, memoryJournal, memoryReader } from '../../src/journal/memory.ts'
+import { memoryJournal } from '../../src/journal/memory.ts'
+import { memoryDisk } from '../../src/journal/memory-disk.ts'
+import { memoryReader } from '../../src/journal/memory-reader.ts'
 import { isPlanEnd } from '../../src/states.ts'
 import type { Choices } from './choices.ts'
 import { commandOf, decide } from './commands.ts'
@@ -191,6 +193,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         clock,
         executor: (news) => runners.executor(life, journal.opening.epoch, news),
         needs: async () => ({}),
+        secrets: () => ({}),
         tell: hear,
         recordedAt: (dir) => premises.directory(dir).exitAt,
       })

@@ -7,7 +7,6 @@ import { strict as assert } from 'node:assert'
 import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { auditHome } from '../../src/audit/home.ts'
 import { definePlan, type JobSource } from '../../src/plans/define-plan.ts'
 import { createRuntime, type Runtime } from '../../src/runtime.ts'
@@ -61,8 +60,7 @@ type Look = Readonly<{ rss: number; heap: number; journal: number; kept: number 
 const look = async (): Promise<Look> => {
   const { gc } = globalThis
   assert(gc !== undefined, 'run with --expose-gc')
-  gc()
-  await sleep(50)
+  await gc({ execution: 'async' })
   gc()
   const { rss, heapUsed } = process.memoryUsage()
   const journal = statSync(join(home, 'journal.db')).size

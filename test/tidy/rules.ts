@@ -38,6 +38,7 @@ const upstairs = [
   'runtime',
   'testing',
   'tree',
+  'unserved',
 ].map((name) => `src/${name}.ts`)
 const pure = ['node:assert']
 
@@ -58,7 +59,7 @@ const floors: Readonly<Record<string, Floor>> = {
   },
   runtime: {
     floors: ['leaves', 'machines', 'plans', 'journal', 'supervisor', 'views', 'audit', 'actors'],
-    packages: ['node:*', 'xstate', '@xstate/store'],
+    packages: ['node:*', 'xstate', '@xstate/store', '@opentelemetry/api'],
   },
   http: {
     floors: ['leaves', 'runtime', 'views', 'plans'],

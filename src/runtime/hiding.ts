@@ -1,0 +1,109 @@
+/**
+ * What keeps the secrets of plans out of everything that is stored or told: what attempts report, and what people write, is masked
+ * before it becomes a message.
+ */
+import type { AttemptNews, AttemptRef, TellAttempt } from '../actors/attempts.ts'
+import type { Host } from '../actors/contract.ts'
+import type { Catalog } from '../catalog.ts'
+import type { JobDefinition } from '../definition.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
+import type { Json, JsonObject } from '../json.ts'
+import {
+  badSecret,
+  blank,
+  checkNotInClear,
+  type SecretValues,
+  secretPlaces,
+  secretsOf,
+  type Vault,
+} from '../secrets.ts'
+import type { Runtime } from './contract.ts'
+import { checkSecrets } from './options.ts'
+
+/** What hiding stands on. */
+export type HidingPorts = Readonly<{
+  vault: Vault
+  reading: Pick<Catalog, 'definition' | 'secrets'>
+  residents: () => Host['residents']
+  log: Readonly<Record<'info', (fields: object, message: string) => void>>
+}>
+
+/** The secrets of the plans of a runtime. */
+export type Hiding = Readonly<{
+  /**
+   * The values that a job gets.
+   * @throws {TenutoError} `SECRETS_GONE`.
+   */
+  of: (ref: AttemptRef) => SecretValues
+  /** Tells what attempts report, masked. */
+  telling: (tell: TellAttempt) => TellAttempt
+  masked: Runtime['masked']
+  give: Runtime['giveSecrets']
+}>
+
+const asItIs = (value: Json): Json => value
+
+/** Of what an attempt reports, all that a job has written or may have. */
+const WRITTEN = ['error', 'warnings', 'outputs'] as const
+
+/** Hides the secrets of plans. */
+export const hiding = ({ vault, reading, residents, log }: HidingPorts): Hiding => {
+  /** Where a value is gone that may be in it, nothing of a text is shown. */
+  const masker = (
+    plan: string,
+    definition: Parameters<Vault['masking']>[1],
+    withoutValues = blank,
+  ): ((value: Json) => Json) => {
+    try {
+      const mask = vault.masking(plan, definition)
+      return mask.reach === 0 ? asItIs : mask.value
+    } catch (error) {
+      if (isTenutoError(error, 'SECRETS_GONE')) return withoutValues
+      throw error
+    }
+  }
+  const newsOf = (plan: string, news: AttemptNews): AttemptNews => {
+    if (news.type !== 'attempt.ended') return news
+    // What is said of an attempt that was never started are our own words.
+    const withoutValues = news.outcome === 'never-started' ? asItIs : blank
+    const mask = masker(plan, residents().get(plan)?.definition, withoutValues)
+    if (mask === asItIs) return news
+    const found = WRITTEN.flatMap((name) => (news[name] === undefined ? [] : [[name, mask(news[name])]]))
+    return { ...news, ...(Object.fromEntries(found) as JsonObject) }
+  }
+  const checkGiven = async (plan: string, values: SecretValues): Promise<void> => {
+    checkSecrets(values)
+    const definition = await reading.definition(plan)
+    const places = secretPlaces(definition)
+    const unknown = Object.keys(values).find((name) => !places.has(name))
+    if (unknown !== undefined) throw notNamed(plan, unknown, [...places.keys()])
+    for (const [name, value] of Object.entries(values)) {
+      const why = badSecret(value)
+      if (why !== undefined) throw new TenutoError('SECRET_UNUSABLE', { name, place: places.get(name), why })
+    }
+    checkNotInClear(values, definition as unknown as Json)
+  }
+
+  return {
+    of: ({ resident: { id, definition }, job }) =>
+      vault.values(id, secretsOf(definition, definition.jobs[job] as JobDefinition)),
+    telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, news)),
+    masked: async (plan, text) => {
+      const definition = await reading.definition(plan).catch(() => undefined)
+      return masker(plan, definition)(text) as string
+    },
+    give: async (plan, values, { by } = {}) => {
+      await checkGiven(plan, values)
+      vault.keep(plan, values)
+      log.info({ plan, names: Object.keys(values), by }, 'values of secrets were given')
+      return reading.secrets(plan)
+    },
+  }
+}
+
+const notNamed = (plan: string, name: string, names: readonly string[]): TenutoError => {
+  const named = names.length === 0 ? 'no secrets' : names.join(', ')
+  return new TenutoError('USAGE', {
+    what: `${plan} names ${named}; there is no secret ${JSON.stringify(name)} of it`,
+  })
+}

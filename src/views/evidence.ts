@@ -1,0 +1,104 @@
+/**
+ * Evidence: what explaining is given to go by, and the facts that it says.
+ */
+import type { Of } from '../json-schema.ts'
+import { isJobEnd } from '../states.ts'
+import type { fact as factSchema } from './schemas.ts'
+import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from './shapes.ts'
+
+/** One fact of a chain: what it is, about what, since when, what changes it, and the command that does. */
+export type FactShape = Of<typeof factSchema>
+
+/** What the holder of a home says that plans and jobs hang on. */
+export type Holding = Readonly<{
+  /** `running`: a process takes plans on; `silent`: one holds the home and does not answer; `none`: nobody holds it. */
+  holder: 'running' | 'silent' | 'none'
+  /** Its process id; null when there is none. */
+  pid: number | null
+  mode: 'running' | 'paused' | 'draining'
+  modeReason: string | null
+  modeSince: string | null
+  /** Slots across plans; null where there is no such limit. */
+  slots: number | null
+  /** Plans that hold some of them, with how many each holds. */
+  held: readonly Readonly<{ plan: string; slots: number }>[]
+  storage: StorageShape | null
+}>
+
+/** A home that nobody holds. */
+export const NOT_HELD: Holding = {
+  holder: 'none',
+  pid: null,
+  mode: 'running',
+  modeReason: null,
+  modeSince: null,
+  slots: null,
+  held: [],
+  storage: null,
+}
+
+/** What is on record of a plan, as far as explaining needs it. */
+export type Evidence = Readonly<{
+  plan: PlanShape
+  maxParallel: number
+  jobs: ReadonlyMap<string, JobShape>
+  /** Retries that the policy of a job gives it. */
+  retries: (job: string) => number
+  attempts: (job: string) => readonly AttemptShape[]
+  /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
+  orders: (job: string | null) => readonly EventShape[]
+  /** Why its actor, or it, was set aside; the words of the runtime. */
+  setAside: (job: string | null) => string | undefined
+  /** The same of a job that could not even be ended. */
+  leftAlone: (job: string) => string | undefined
+  holding: Holding
+}>
+
+/** Of things of one kind so many are named. */
+export const SHOWN = 5
+
+/** A fact, of which nothing more is known than what is given. */
+export const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}): FactShape => ({
+  ref: null,
+  since: null,
+  until: null,
+  change: null,
+  command: null,
+  ...more,
+  what,
+})
+
+/** The first of these names, and how many more there are. */
+export const listed = (names: readonly string[]): string => {
+  const shown = names.slice(0, SHOWN)
+  const more = names.length - shown.length
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+const MET: Readonly<Record<string, (state: string) => boolean>> = {
+  success: (state) => state === 'succeeded',
+  any: isJobEnd,
+  'skipped-ok': (state) => state === 'succeeded' || state === 'skipped',
+}
+/** Whether a need is met by a job in this state. */
+export const isMet = (need: string, state: string): boolean => MET[need]?.(state) ?? false
+
+const ASKED: Readonly<Record<string, string>> = {
+  'cancel.requested': 'cancelled',
+  'pause.requested': 'paused',
+  'skip.requested': 'skipped',
+  'reject.requested': 'rejected',
+  'approve.requested': 'approved',
+  'retry.requested': 'tried again',
+}
+/** Who ordered something, when and why, in words. */
+export const ordered = ({ orders }: Evidence, job: string | null, type: string): FactShape | undefined => {
+  const order = orders(job).find((event) => event.type === type)
+  if (!order) return undefined
+  const who = order.by === undefined ? '' : ` by ${order.by}`
+  const why = order.why === undefined ? '' : `: ${order.why}`
+  return fact(`it was ${ASKED[type] ?? type}${who}${why}`, { since: order.at })
+}
+
+/** How a job of the plan is called. */
+export const refOf = ({ plan }: Evidence, job: string): string => `${plan.id}/${job}`
