@@ -39,6 +39,7 @@ import { loopLag } from './runtime/loop-lag.ts'
 import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
+import { recording } from './runtime/recording.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
@@ -51,7 +52,7 @@ import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { modeFacts } from './unserved.ts'
 import { type Holding, NOT_HELD } from './views/evidence.ts'
-import { buildShape } from './views/shapes.ts'
+import { buildShape, type GcShape, type SweepShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -372,6 +373,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }),
   )
 
+  const record = await recording({ journal, host: actors, mode })
   const explain = explaining(journal, reading)
   /** Plans that hold slots, those that hold most first. */
   const heldSlots = (): Holding['held'] => {
@@ -401,8 +403,26 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }),
     giveSecrets: (plan, values, by) => staying.until(hidden.give(plan, values, by)),
     masked: hidden.masked,
-    sweep: () => staying.until(net.now()),
-    gc: (asked) => staying.until(retain.gc(asked)),
+    sweep: (asker = {}) => {
+      const act = async (): Promise<SweepShape> => {
+        const report = await net.now()
+        const { plans: looked, repaired } = report
+        await record.asked('sweep.requested', asker, { plans: looked, repaired: repaired.length })
+        return report
+      }
+      return staying.until(act())
+    },
+    gc: ({ by, why, ...asked } = {}) => {
+      const act = async (): Promise<GcShape> => {
+        const report = await retain.gc(asked)
+        const { plans: gone, attempts, bytes } = report
+        const asker = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+        if (!report.dry_run)
+          await record.asked('gc.requested', asker, { plans: gone.length, attempts, bytes })
+        return report
+      }
+      return staying.until(act())
+    },
     prunedTo: async () => (await journal.pruned()).last,
     takeUp,
     catalog: reading,
@@ -439,7 +459,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const receipt = mode.order(asked)
         if (receipt.changed) log.info({ ...receipt }, 'a person has ordered another mode')
         // What was decided before the order is done; what is decided after it obeys. A store that is away decides nothing.
-        await actors.between(async () => {}).catch(() => {})
+        if (receipt.changed) await record.ordered(asked)
+        else await actors.between(async () => {}).catch(() => {})
         return receipt
       }
       return staying.until(act())
@@ -498,6 +519,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
+  await record.found()
   net.ready()
   return runtime
 }

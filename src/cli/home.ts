@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
 import { pause } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
@@ -295,18 +296,19 @@ export const refusePaused = (home: string): void => {
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
-export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
+export const sweepOf = async (home: string, why?: string): ReturnType<Runtime['sweep']> => {
+  const asked = why === undefined ? {} : { why }
   const holder = await holderOf(home)
   if (holder) {
     try {
-      return await holder.sweep()
+      return await holder.sweep(asked)
     } finally {
       holder.close()
     }
   }
   if (!hasJournal(home)) return { plans: 0, repaired: [] }
   return inHome(home, { sweepMs: 0, command: 'tenuto sweep' }, async (runtime) => {
-    const report = await runtime.sweep()
+    const report = await runtime.sweep({ by: operator(), ...asked })
     await Promise.race([runtime.idle(), runtime.failed])
     return report
   })
@@ -319,7 +321,7 @@ export type Gc = Awaited<ReturnType<Runtime['gc']>>
  * Removes what a home keeps no longer: asks its holder, or takes it for as long as that takes, and starts nothing.
  * @throws {TenutoError} `WRONG_STATE` when the journal is to be written anew while somebody holds the home.
  */
-export const gcOf = (home: string, asked: GcOptions): Promise<Gc> => {
+export const gcOf = (home: string, asked: GcOptions & Pick<Asker, 'why'>): Promise<Gc> => {
   const told = async (holder: HomeClient): Promise<Gc> => {
     const { pid, command } = holder.holder
     if (asked.shrink)
@@ -334,7 +336,7 @@ export const gcOf = (home: string, asked: GcOptions): Promise<Gc> => {
   return byHolder(home, told, async () =>
     hasJournal(home)
       ? await inHome(home, { resume: false, sweepMs: 0, command: 'tenuto gc' }, (runtime) =>
-          runtime.gc(asked),
+          runtime.gc({ by: operator(), ...asked }),
         )
       : nothingGone(asked.dryRun === true),
   )

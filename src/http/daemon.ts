@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Runtime } from '../runtime.ts'
 import { askerOf } from './entrance.ts'
 import { flag, readFields } from './fields.ts'
-import { WHY } from './plans.ts'
+import { saying, WHY } from './plans.ts'
 
 const DRAIN = { ...WHY, until_stop: flag }
 
@@ -22,5 +22,3 @@ export const daemonRoutes = (app: FastifyInstance, runtime: Runtime): void => {
     return runtime.order({ do: 'drain', untilStop, ...saying(reason, askerOf(request, by)) })
   })
 }
-
-const saying = (why: string | undefined, by: string) => ({ by, ...(why === undefined ? {} : { why }) })

@@ -3,6 +3,7 @@
  */
 import { isAbsolute } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Asker } from '../command.ts'
 import { jobEnvironment } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
@@ -160,6 +161,13 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
   }
 }
 
+/** What a command may say beside what it asks. */
+export const WHY = { reason: text(10_000), by: text(1000) }
+/** Who asks, and why, as a runtime takes it. */
+export const saying = (why: string | undefined, by: string): Asker => ({
+  by,
+  ...(why === undefined ? {} : { why }),
+})
 const SUBMISSION = {
   plan: anything,
   yaml: anything,
@@ -167,12 +175,14 @@ const SUBMISSION = {
   base: NAME,
   env: texts,
   key: NAME,
+  ...WHY,
   secrets: anything,
 }
 
 /** Adds the route that submits. */
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
-  app.post('/plans', async ({ body, headers }, reply) => {
+  app.post('/plans', async (request, reply) => {
+    const { body, headers } = request
     const { plan, yaml, inputs, base, env, secrets = {}, ...given } = readFields('body', body, SUBMISSION)
     const header = headers[HEADERS.key] as string | undefined
     const key = given.key ?? header
@@ -187,6 +197,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
       throw new TenutoError('USAGE', { what: `base is ${base}; it must be an absolute path` })
     const { id, replayed } = await runtime.submit(checkDefinition(plan), {
       base,
+      ...saying(given.reason, askerOf(request, given.by)),
       // Never those of this process; what is wrong with them is told by the runtime, which says of none what it is.
       secrets: secrets as Readonly<Record<string, string>>,
       ...(key === undefined ? {} : { key }),
@@ -198,9 +209,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   })
 }
 
-const GC = { dry_run: flag, older_than_ms: count, keep: count }
-/** What a command may say beside what it asks. */
-export const WHY = { reason: text(10_000), by: text(1000) }
+const GC = { dry_run: flag, older_than_ms: count, keep: count, ...WHY }
 type Verbs = Readonly<Partial<Record<Command['do'], Readonly<Record<string, Field<boolean>>>>>>
 const PLAN_VERBS: Verbs = { cancel: { now: flag }, pause: {}, continue: {}, retry: { failed: flag } }
 const JOB_VERBS: Verbs = {
@@ -214,13 +223,14 @@ const JOB_VERBS: Verbs = {
 
 /** Adds the routes of commands. */
 export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
-  app.post('/sweep', ({ body }) => {
-    readFields('body', body, {})
-    return runtime.sweep()
+  app.post('/sweep', (request) => {
+    const { reason, by } = readFields('body', request.body, WHY)
+    return runtime.sweep(saying(reason, askerOf(request, by)))
   })
-  app.post('/gc', ({ body }) => {
-    const { dry_run, older_than_ms, keep } = readFields('body', body, GC)
+  app.post('/gc', (request) => {
+    const { dry_run, older_than_ms, keep, reason, by } = readFields('body', request.body, GC)
     return runtime.gc({
+      ...saying(reason, askerOf(request, by)),
       ...(dry_run === undefined ? {} : { dryRun: dry_run }),
       ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
       ...(keep === undefined ? {} : { keep }),
@@ -244,7 +254,7 @@ export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
           params.plan,
           params.job ?? null,
           { do: verb, ...asked } as Command,
-          { by: askerOf(request, by), ...(reason === undefined ? {} : { why: reason }) },
+          saying(reason, askerOf(request, by)),
         )
         return reply.code(202).send(receipt)
       })

@@ -52,7 +52,14 @@ const PORTS: Keys = {
 }
 const EVENTS: Keys = { after: atLeast(0), plan: aText(4096), follow: aBoolean, signal: anything }
 
-const SUBMIT: Keys = { key: aText(200), base: aText(4096), environment: anything, secrets: anything }
+const SUBMIT: Keys = {
+  key: aText(200),
+  base: aText(4096),
+  environment: anything,
+  secrets: anything,
+  by: text,
+  why: text,
+}
 const COMMAND: Keys = {
   do: oneOf(['cancel', 'pause', 'continue', 'skip', 'now', 'approve', 'reject', 'retry']),
   now: aBoolean,

@@ -79,12 +79,15 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       submittedAt: clock.now(),
     }
     refuseNew()
-    if (Object.keys(secrets).length === 0) await host.submit({ row, definition })
+    const { by, why } = options
+    const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+    if (Object.keys(secrets).length === 0) await host.submit({ row, definition, asked })
     else {
-      const { name, key: by } = row
-      checkNotInClear(secrets, { ...(definition as unknown as JsonObject), name, environment, key: by })
+      const { name, key: called } = row
+      const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
+      checkNotInClear(secrets, stored)
       vault.keep(id, secrets)
-      await host.submit({ row, definition }).catch((error: unknown) => {
+      await host.submit({ row, definition, asked }).catch((error: unknown) => {
         vault.drop(id)
         throw error
       })
