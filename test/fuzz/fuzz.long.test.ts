@@ -62,7 +62,7 @@ test.each([
 ])('a route that %s is found', { timeout: 300_000 }, async (mistake, what) => {
   planted.mistake = mistake
 
-  const { faults } = await fuzz(2_000, 5)
+  const { faults } = await fuzz(2_000, 5, 1)
 
   expect(faults.map((fault) => fault.what).join('\n')).toContain(what)
 })

@@ -28,8 +28,8 @@ const FAULTS_MAX = 10
 /** So many requests come to one daemon before it is stopped, looked over, and begun anew. */
 const LIFE = 2_500
 
-/** Asks so many requests, drawn by the seed. Stops when it has found enough. */
-export const fuzz = async (requests: number, seed: number): Promise<Fuzzed> => {
+/** Asks so many requests, drawn by the seed. Stops when it has found so many faults. */
+export const fuzz = async (requests: number, seed: number, most = FAULTS_MAX): Promise<Fuzzed> => {
   const random = seededRandom(seed)
   const judged = await judge()
   const draw = requestsOf(judged.document, judged.routes, random)
@@ -37,11 +37,11 @@ export const fuzz = async (requests: number, seed: number): Promise<Fuzzed> => {
   const routes: Record<string, { asked: number; done: number }> = {}
   const faults: Fault[] = []
   let plans = 0
-  for (let done = 0; done < requests && faults.length < FAULTS_MAX; done += LIFE) {
+  for (let done = 0; done < requests && faults.length < most; done += LIFE) {
     const lab = await openLab()
     const links: string[] = []
     try {
-      for (let at = done; at < Math.min(requests, done + LIFE) && faults.length < FAULTS_MAX; at += 1) {
+      for (let at = done; at < Math.min(requests, done + LIFE) && faults.length < most; at += 1) {
         const known = await knownOf(lab, links)
         const made = draw(
           known,
