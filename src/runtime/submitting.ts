@@ -83,8 +83,9 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
     if (Object.keys(secrets).length === 0) await host.submit({ row, definition, asked })
     else {
-      const { name, key: called } = row
-      const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
+      const { name, key: called, base: folder } = row
+      const more = { name, environment, key: called, base: folder, ...asked }
+      const stored = { ...(definition as unknown as JsonObject), ...more }
       checkNotInClear(secrets, stored)
       vault.keep(id, secrets)
       await host.submit({ row, definition, asked }).catch((error: unknown) => {
