@@ -123,7 +123,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const mode = modes(hold && homePaths(home).mode, clock)
   const reading = catalog(journal, home, () => mode.now().mode)
   const secrets = vault(home)
-  const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents, log })
+  const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents })
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
   let executor: Part<Attempts> | undefined
   /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
@@ -402,7 +402,15 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       position: await staying.until(actors.settleLetter(id, order, by)),
       changed: true,
     }),
-    giveSecrets: (plan, values, by) => staying.until(hidden.give(plan, values, by)),
+    giveSecrets: (plan, values, { by } = {}) => {
+      const give = async () => {
+        const secrets = await hidden.give(plan, values)
+        const asker = by === undefined ? {} : { by }
+        await record.given(plan, (await reading.plan(plan)).state, asker, Object.keys(values))
+        return secrets
+      }
+      return staying.until(give())
+    },
     masked: hidden.masked,
     sweep: (asker = {}) => {
       const act = async (): Promise<SweepShape> => {

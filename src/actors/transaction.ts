@@ -110,6 +110,7 @@ export type Note = Readonly<{
     | 'mode.changed'
     | 'sweep.requested'
     | 'gc.requested'
+    | 'secrets.given'
   /** `HOME` for what was asked of the home itself. */
   plan: string
   job: string | null

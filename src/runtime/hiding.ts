@@ -25,7 +25,6 @@ export type HidingPorts = Readonly<{
   vault: Vault
   reading: Pick<Catalog, 'definition' | 'secrets'>
   residents: () => Host['residents']
-  log: Readonly<Record<'info', (fields: object, message: string) => void>>
 }>
 
 /** The secrets of the plans of a runtime. */
@@ -47,7 +46,7 @@ const asItIs = (value: Json): Json => value
 const WRITTEN = ['error', 'warnings', 'outputs'] as const
 
 /** Hides the secrets of plans. */
-export const hiding = ({ vault, reading, residents, log }: HidingPorts): Hiding => {
+export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
   /** Where a value is gone that may be in it, nothing of a text is shown. */
   const masker = (
     plan: string,
@@ -92,10 +91,9 @@ export const hiding = ({ vault, reading, residents, log }: HidingPorts): Hiding 
       const definition = await reading.definition(plan).catch(() => undefined)
       return masker(plan, definition)(text) as string
     },
-    give: async (plan, values, { by } = {}) => {
+    give: async (plan, values) => {
       await checkGiven(plan, values)
       vault.keep(plan, values)
-      log.info({ plan, names: Object.keys(values), by }, 'values of secrets were given')
       return reading.secrets(plan)
     },
   }

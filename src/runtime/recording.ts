@@ -29,6 +29,8 @@ export type Recording = Readonly<{
     asker: Asker,
     detail: Readonly<Record<string, Json>>,
   ) => Promise<void>
+  /** Puts on record, with its plan, who has given which secrets. */
+  given: (plan: string, state: string, asker: Asker, names: readonly string[]) => Promise<void>
 }>
 
 /** Begins to keep the record of a home, from what is on it already. */
@@ -70,6 +72,8 @@ export const recording = async ({ journal, host, mode }: RecordingPorts): Promis
           detail: { ...saying(asker), ...detail },
         })
     },
+    given: (plan, state, asker, names) =>
+      put({ type: 'secrets.given', plan, job: null, state, detail: { ...saying(asker), names } }),
   }
 }
 

@@ -100,8 +100,9 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
     const hasSecrets = Object.keys(secrets).length > 0
     if (hasSecrets) {
-      const { name, key: called } = row
-      const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
+      const { name, key: called, base: folder } = row
+      const more = { name, environment, key: called, base: folder, ...asked }
+      const stored = { ...(definition as unknown as JsonObject), ...more }
       checkNotInClear(secrets, stored)
       vault.keep(id, secrets)
     }

@@ -132,7 +132,7 @@ test('a canary is in no answer of any command or route, and in no file but the o
 test('a name without a value is refused before a home is made; a value that is gone is given again', {
   timeout: 60_000,
 }, async () => {
-  const { file, home, run } = openFolder()
+  const { file, home, run, unsound } = openFolder()
   file(
     'p.plan.yaml',
     'plan: v1\nname: p\njobs:\n  a: { run: \'printf "%s" "$CANARY"; false\', secrets: [CANARY] }\n',
@@ -172,4 +172,6 @@ test('a name without a value is refused before a home is made; a value that is g
   expect(hidden.err).toContain('tenuto secret set p-')
   expect(given.out).toBe('CANARY  kept  jobs.a.secrets\n')
   expect((await run('logs', 'p/a', '--attempt', '1')).out).toBe('***')
+  expect((await run('events', 'p')).out).toContain('secrets.given')
+  expect(await unsound()).toEqual([])
 })
