@@ -1,15 +1,17 @@
 /**
  * Writes the parts of the manual that come from the source: the table of keys in docs/plan-file.md, the table of findings in
- * docs/doctor.md, and all of docs/errors.md and docs/machines.md. With `--check` it writes nothing and fails when a page is out of date.
+ * docs/doctor.md, that of routes in docs/http.md, and all of docs/errors.md and docs/machines.md. With `--check` it writes nothing and fails when a page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { FINDINGS } from '../src/audit/finding.ts'
 import { ERRORS } from '../src/errors.ts'
+import { openapi } from '../src/http/openapi.ts'
 import { diagrams } from '../src/machines/diagram.ts'
 import { keyRows } from '../src/plans/schema.ts'
 
 const BEGIN = '<!-- keys: written by `npm run docs` -->'
 const END = '<!-- end of keys -->'
+const ROUTES_BEGIN = '<!-- routes: written by `npm run docs` -->'
 const FINDINGS_BEGIN = '<!-- findings: written by `npm run docs` -->'
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\n/g, ' ')
@@ -30,6 +32,31 @@ const findingTable = (): string => {
     lines.push(`| \`${kind}\` | ${grade} | ${cell(means)} | ${cell(remedy)} |`)
   return lines.join('\n')
 }
+
+type Route = Readonly<{
+  summary: string
+  security: readonly Readonly<{ token?: readonly string[] }>[]
+  responses: Readonly<Record<string, unknown>>
+}>
+
+/** The table of routes, from the document of the API; the last thing on its page. */
+const routeTable = (): string => {
+  const { paths } = openapi('') as Readonly<{
+    paths: Readonly<Record<string, Readonly<Record<string, Route>>>>
+  }>
+  const lines = ['| route | asks | what | answers |', '|---|---|---|---|']
+  for (const [path, methods] of Object.entries(paths))
+    for (const [method, { summary, security, responses }] of Object.entries(methods)) {
+      const asks = security[0]?.token?.[0] ?? ''
+      const statuses = Object.keys(responses).filter((status) => !EVERYWHERE.has(status))
+      lines.push(
+        `| \`${method.toUpperCase()} ${path}\` | ${asks} | ${cell(summary)} | ${statuses.join(' ')} |`,
+      )
+    }
+  return lines.join('\n')
+}
+/** How every route may answer. */
+const EVERYWHERE = new Set(['400', '401', '403', '406', '429', '500', '503'])
 
 /** The page of all errors. */
 const errorsPage = (): string => {
@@ -76,7 +103,11 @@ export const pages = (read: (path: string) => string): ReadonlyMap<string, strin
   const [doctor, findings] = read('docs/doctor.md').split(FINDINGS_BEGIN)
   if (doctor === undefined || findings === undefined)
     throw new Error('docs/doctor.md has lost the marker of its table')
+  const [http, routes] = read('docs/http.md').split(ROUTES_BEGIN)
+  if (http === undefined || routes === undefined)
+    throw new Error('docs/http.md has lost the marker of its table')
   return new Map([
+    ['docs/http.md', `${http}${ROUTES_BEGIN}\n\n${routeTable()}\n`],
     ['docs/doctor.md', `${doctor}${FINDINGS_BEGIN}\n\n${findingTable()}\n`],
     ['docs/plan-file.md', `${before}${BEGIN}\n\n${keyTable()}\n\n${END}${after}`],
     ['docs/errors.md', errorsPage()],

@@ -11,10 +11,12 @@ import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import type { JobRow, JournalReader, PlanHead, StepRow } from './journal/journal.ts'
 import type { Json } from './json.ts'
+import type { Of } from './json-schema.ts'
 import { type LogChunk, readLog } from './log-file.ts'
 import type { ModeName } from './mode.ts'
 import { secretPlaces, vault } from './secrets.ts'
 import { JOB_STATES } from './states.ts'
+import type { target } from './views/schemas.ts'
 import {
   type AttemptShape,
   attemptShapes,
@@ -33,7 +35,7 @@ import {
 } from './views/shapes.ts'
 
 /** What a ref names: a plan, a job of it, or an attempt of that. */
-export type Target = Readonly<{ plan: string; job: string | null; attempt: number | null }>
+export type Target = Of<typeof target>
 
 /** Which events to read. */
 export type EventQuery = Readonly<{ after: number; limit: number; plan?: string; job?: string }>

@@ -3,6 +3,7 @@
  */
 import { type Address, jobAddress, planAddress } from './address.ts'
 import { TenutoError } from './errors.ts'
+import { about, flag, named, type Of, object, whole } from './json-schema.ts'
 import { isJobEnd } from './states.ts'
 
 /** Who asked for something, and why; kept with the step. */
@@ -27,8 +28,16 @@ export type Command =
   | Readonly<{ do: 'reject' }>
   | Readonly<{ do: 'retry'; downstream?: boolean; failed?: boolean }>
 
+/** What is answered to a command. */
+export const commandReceipt = named(
+  'Receipt',
+  object({
+    position: about('Of the commit it is in.', whole()),
+    changed: about('False: things were so already.', flag),
+  }),
+)
 /** What became of a command: the position of the commit it is in. `changed` false: things were so already. */
-export type CommandReceipt = Readonly<{ position: number; changed: boolean }>
+export type CommandReceipt = Of<typeof commandReceipt>
 
 /** What may be done with a dead letter. */
 export type LetterOrder = 'redeliver' | 'discard'

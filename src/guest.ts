@@ -3,7 +3,21 @@
  * at a time, and gets committed steps in batches; nothing is ever sent to it that it has not asked for, but a ping and a question of
  * somebody who wants its numbers. Each side takes what the other says for no more than a text that may be anything.
  */
+
 import { isString, readObject } from './json.ts'
+import {
+  about,
+  list,
+  moment,
+  named,
+  number,
+  type Of,
+  object,
+  orNull,
+  record,
+  text,
+  whole,
+} from './json-schema.ts'
 
 /** Raised when a message changes its meaning; a guest of another protocol is not spoken to. */
 export const GUEST_PROTOCOL = 1
@@ -47,69 +61,88 @@ export type Batch = Readonly<{ after: number; upTo: number; head: number; steps:
 export type FiguresQuery = Readonly<{ plan?: string; limit?: number }>
 
 /** Milliseconds; the percentiles are within 1 % of one that was measured. Null where nothing was. */
-export type Spread = Readonly<{
-  count: number
-  p50: number | null
-  p95: number | null
-  p99: number | null
-  max: number | null
-}>
+const spread = about(
+  'Milliseconds; the percentiles are within 1 % of one that was measured. Null where nothing was.',
+  object({
+    count: whole(),
+    p50: orNull(number),
+    p95: orNull(number),
+    p99: orNull(number),
+    max: orNull(number),
+  }),
+)
+const tally = record(whole({ minimum: 0 }))
+
+/** The numbers of all, of plans of one name, or of a job of these. */
+export const figures = named(
+  'Figures',
+  object({
+    plan: about('The name of the plans; null for all.', orNull(text())),
+    job: about(
+      'The name of the job; null for all of them. `(others)` where there are too many names.',
+      orNull(text()),
+    ),
+    ended: about('Jobs by their end.', tally),
+    success_rate: about('Of those that succeeded or failed; null when none did.', orNull(number)),
+    attempts: about('Ended attempts, by their outcome.', tally),
+    lost: whole(),
+    retries: about('Attempts after which the policy of the job tried again.', whole()),
+    reopened: about('Jobs that were opened again, or decided, by hand.', whole()),
+    flaky: about(
+      'Jobs that succeeded after an attempt of theirs had failed, with the same definition.',
+      whole(),
+    ),
+    faults: about('Jobs that ended because their actor failed.', whole()),
+    repairs: about('What the sweep repaired.', whole()),
+    recovered: about(
+      'Attempts that were in flight when the runtime was interrupted, by what became of them.',
+      tally,
+    ),
+    waits: about('Waits that are over, by reason.', record(object({ count: whole(), ms: number }))),
+    queue_ms: about(
+      'From `queued` to `running`, without the time in which the plan was paused or quarantined.',
+      spread,
+    ),
+    duration_ms: about('Of attempts, from their own records.', spread),
+    plans: about(
+      'Of the plans themselves; null for a job.',
+      orNull(
+        object({
+          ended: tally,
+          success_rate: orNull(number),
+          restarts: about('How often a plan was taken up again after an interruption.', whole()),
+          duration_ms: spread,
+        }),
+      ),
+    ),
+  }),
+)
+
+const throughput = object({ from: moment, ended: tally })
+
+/** The numbers by plan, by job and by time. */
+export const numbers = named(
+  'Numbers',
+  object({
+    total: figures,
+    plans: about('Those with the most ended jobs first.', list(figures)),
+    jobs: about('Those that ended most often first.', list(figures)),
+    per_minute: about('The latest minutes in which something ended, in order.', list(throughput)),
+    per_hour: list(throughput),
+  }),
+)
+
+/** Milliseconds, as a count, percentiles and the longest. */
+export type Spread = Of<typeof spread>
 
 /** What was counted of all, of plans of one name, or of a job of these. */
-export type Figures = Readonly<{
-  /** The name of the plans; null for all. */
-  plan: string | null
-  /** The name of the job; null for all of them. `(others)` where there are too many names. */
-  job: string | null
-  /** Jobs by their end. */
-  ended: Readonly<Record<string, number>>
-  /** Of those that succeeded or failed; null when none did. */
-  success_rate: number | null
-  /** Ended attempts, by their outcome. */
-  attempts: Readonly<Record<string, number>>
-  lost: number
-  /** Attempts after which the policy of the job tried again. */
-  retries: number
-  /** Jobs that were opened again, or decided, by hand. */
-  reopened: number
-  /** Jobs that succeeded after an attempt of theirs had failed, with the same definition. */
-  flaky: number
-  /** Jobs that ended because their actor failed. */
-  faults: number
-  /** What the sweep repaired. */
-  repairs: number
-  /** Attempts that were in flight when the runtime was interrupted, by what became of them. */
-  recovered: Readonly<Record<string, number>>
-  /** Waits that are over, by reason. */
-  waits: Readonly<Record<string, Readonly<{ count: number; ms: number }>>>
-  /** From `queued` to `running`, without the time in which the plan was paused or quarantined. */
-  queue_ms: Spread
-  /** Of attempts, from their own records. */
-  duration_ms: Spread
-  /** Of the plans themselves; null for a job. */
-  plans: Readonly<{
-    ended: Readonly<Record<string, number>>
-    success_rate: number | null
-    /** How often a plan was taken up again after an interruption. */
-    restarts: number
-    duration_ms: Spread
-  }> | null
-}>
+export type Figures = Of<typeof figures>
 
 /** Jobs that ended in a minute or an hour, by their end. */
-export type Throughput = Readonly<{ from: string; ended: Readonly<Record<string, number>> }>
+export type Throughput = Of<typeof throughput>
 
 /** All that analytics has to say. */
-export type Numbers = Readonly<{
-  total: Figures
-  /** Those with the most ended jobs first. */
-  plans: readonly Figures[]
-  /** Those that ended most often first. */
-  jobs: readonly Figures[]
-  /** The latest minutes and hours in which something ended, in order. */
-  per_minute: readonly Throughput[]
-  per_hour: readonly Throughput[]
-}>
+export type Numbers = Of<typeof numbers>
 
 /** How far it has counted; `missed` steps were gone before it came to them. */
 export type Reckoning = Readonly<{ cursor: number; missed: number; total: Figures }>

@@ -6,24 +6,28 @@ import { readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 import { isObject, isString } from './json.ts'
+import { about, both, flag, moment, named, type Of, object, oneOf, orNull, text } from './json-schema.ts'
 import { codeOf } from './thrown.ts'
 import { syncPath, unwritten, writeWhole } from './whole-file.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
-export type ModeName = 'running' | 'paused' | 'draining'
+export type ModeName = (typeof MODES)[number]
+const MODES = ['running', 'paused', 'draining'] as const
 
 /** What may be ordered of a home. */
 export const MODE_ORDERS = ['pause', 'resume', 'drain'] as const
 /** An order to a home. */
 export type ModeOrder = (typeof MODE_ORDERS)[number]
 
+/** What is said of the mode of a home. */
+export const modeSchema = object({
+  mode: oneOf(MODES),
+  reason: orNull(text()),
+  since: orNull(moment),
+  by: orNull(text()),
+})
 /** A mode, and who wanted it, why, and since when (ISO 8601 UTC); all null while nobody has ordered anything. */
-export type Mode = Readonly<{
-  mode: ModeName
-  reason: string | null
-  since: string | null
-  by: string | null
-}>
+export type Mode = Of<typeof modeSchema>
 
 /** What is ordered. */
 export type Order = Readonly<{
@@ -34,8 +38,13 @@ export type Order = Readonly<{
   untilStop?: boolean
 }>
 
+/** What is answered to an order. */
+export const modeReceipt = named(
+  'Mode',
+  both(modeSchema, object({ changed: about('False: things were so already.', flag) })),
+)
 /** What became of an order; `changed` false: things were so already. */
-export type ModeReceipt = Mode & Readonly<{ changed: boolean }>
+export type ModeReceipt = Of<typeof modeReceipt>
 
 /** The mode of a home that is held. */
 export type Modes = Readonly<{

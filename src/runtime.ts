@@ -272,6 +272,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     checkSecrets: async (plan) => void secrets.masking(plan, await reading.definition(plan)),
   })
   const plans = submitting({
+    work: homePaths(home).work,
     journal,
     host: actors,
     reading,

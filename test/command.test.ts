@@ -226,3 +226,16 @@ test('a job that waits for one that an order skipped is told to try that one aga
     hint: expect.stringMatching(/^`tenuto retry p-\w{6}\/ordered` tries that again$/) as string,
   })
 })
+
+test('what a held job is asked and cannot do leaves nothing on record', async () => {
+  const { runtime, plan, order } = await openPlan({ jobs: { first: run(), held: run(['first']) } })
+  const before = await runtime.state()
+
+  for (const verb of ['now', 'approve', 'reject'] as const)
+    await expect(order('held', { do: verb })).rejects.toMatchObject({ code: 'WRONG_STATE' })
+  await runtime.idle()
+
+  expect((await runtime.state()).position).toBe(before.position)
+  expect(await order('held', { do: 'skip' })).toMatchObject({ changed: true })
+  expect(await runtime.catalog.job(plan, 'held')).toMatchObject({ state: 'skipped' })
+})

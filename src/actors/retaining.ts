@@ -1,7 +1,7 @@
 /**
  * Retaining: how much of what has ended a home keeps. Nothing of a plan that has not ended is ever touched. A plan goes with its steps
  * and its key in one commit for everybody; its rows follow in portions, between drains, so that no step waits for more than one of
- * them. Its attempt folders are moved aside in the same moment, and deleted when nobody waits. Each part can be done again after a crash.
+ * them. Its attempt folders, and the folder it was given to run in, are moved aside in the same moment, and deleted when nobody waits. Each part can be done again after a crash.
  *
  * What arrives must not outrun what goes. Rows are what grows first: they wait for no look at a folder and for no folder that is being
  * deleted, and where steps keep them waiting long they have a share of the time.
@@ -119,7 +119,7 @@ const unmeasured = ({ id, endedAt }: Ended): Gone => ({ name: id, endedAt, attem
 export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[]): Retaining => {
   const { home, journal, clock, log, between, isBusy } = ports
   const { pruning } = journal
-  const { attempts } = homePaths(home)
+  const { attempts, work } = homePaths(home)
   const leaving = new Set(leavingBefore)
   /** The folders of an ended plan do not change; a plan that was opened again has another end. */
   const sizes = new Map<string, TreeSize & Readonly<{ endedAt: number }>>()
@@ -219,12 +219,12 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   // Removing.
 
   /** In one moment, so that whoever comes next finds the name free or the folder whole. */
-  const moveAside = (name: string): void => {
+  const moveAside = (name: string, from = attempts): void => {
     const to = join(attempts, GONE)
     try {
       mkdirSync(to, { recursive: true, mode: 0o700 })
       moved += 1
-      renameSync(join(attempts, name), join(to, `${name}.${clock.now()}.${moved}`))
+      renameSync(join(from, name), join(to, `${name}.${clock.now()}.${moved}`))
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
     }
@@ -293,6 +293,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       leaving.add(id)
       removed.add(id)
       moveAside(id)
+      moveAside(id, work)
     }
     if (done.length > 0) await pruning.forget(done)
     for (const id of done) leaving.delete(id)
@@ -302,7 +303,11 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   /** What was begun before this process ended. */
   const goOn = async (): Promise<void> => {
     const known = [...leaving]
-    for (const id of known) if ((await journal.plan(id)) === undefined) moveAside(id)
+    for (const id of known) {
+      if ((await journal.plan(id)) !== undefined) continue
+      moveAside(id)
+      moveAside(id, work)
+    }
     await removePlans(known)
   }
   const clear = (plan: string): Promise<boolean> =>
@@ -367,6 +372,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       return mine
     },
     isUsed: (plan) =>
-      leaving.has(plan) || statSync(join(attempts, plan), { throwIfNoEntry: false }) !== undefined,
+      leaving.has(plan) ||
+      [attempts, work].some((of) => statSync(join(of, plan), { throwIfNoEntry: false }) !== undefined),
   }
 }

@@ -33,18 +33,9 @@ import type {
 } from '../views/shapes.ts'
 import type { StateShape } from '../views/state.ts'
 import { openEnvelope } from './envelope.ts'
+import type { LinkShape, VersionShape } from './operations.ts'
 import { type Frame, frames } from './sse.ts'
-import {
-  BASE,
-  HEADERS,
-  type LinkShape,
-  LOG_BYTES_MAX,
-  PAGE_MAX,
-  type Page,
-  SCHEMA,
-  STREAM_TYPE,
-  type VersionShape,
-} from './wire.ts'
+import { BASE, HEADERS, LOG_BYTES_MAX, PAGE_MAX, type Page, SCHEMA, STREAM_TYPE } from './wire.ts'
 
 /** A home that somebody else holds. Errors are those of its holder; without one any more, `NO_DAEMON`. */
 export type HomeClient = Readonly<{

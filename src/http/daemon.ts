@@ -3,22 +3,16 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Runtime } from '../runtime.ts'
-import { askerOf } from './entrance.ts'
-import { flag, readFields } from './fields.ts'
-import { saying, WHY } from './plans.ts'
-
-const DRAIN = { ...WHY, until_stop: flag }
+import { orderedBy } from './plans.ts'
+import { operate } from './routing.ts'
 
 /** Adds `POST /daemon/{pause,resume,drain}`. */
 export const daemonRoutes = (app: FastifyInstance, runtime: Runtime): void => {
-  for (const order of ['pause', 'resume'] as const) {
-    app.post(`/daemon/${order}`, (request) => {
-      const { reason, by } = readFields('body', request.body, WHY)
-      return runtime.order({ do: order, ...saying(reason, askerOf(request, by)) })
-    })
-  }
-  app.post('/daemon/drain', (request) => {
-    const { reason, by, until_stop: untilStop = false } = readFields('body', request.body, DRAIN)
-    return runtime.order({ do: 'drain', untilStop, ...saying(reason, askerOf(request, by)) })
-  })
+  for (const order of ['pause', 'resume'] as const)
+    operate(app, `POST /api/v1/daemon/${order}`, ({ body, request }) =>
+      runtime.order({ do: order, ...orderedBy(request, body) }),
+    )
+  operate(app, 'POST /api/v1/daemon/drain', ({ body, request }) =>
+    runtime.order({ do: 'drain', untilStop: body.until_stop ?? false, ...orderedBy(request, body) }),
+  )
 }

@@ -2,20 +2,32 @@
  * Errors on their way: an error of the table as the body of an answer, and the same error at the other end.
  */
 import { ERRORS, type ErrorCode, isTenutoError, TenutoError } from '../errors.ts'
+import { about, list, named, type Of, object, record, type Schema, text } from '../json-schema.ts'
+import { type PlanError, planError } from '../plans/problem.ts'
+
+const plainValue = { type: ['string', 'number', 'boolean', 'null'] } as Schema<
+  string | number | boolean | null
+>
+
+/** What every answer is that is an error. */
+export const errorSchema = named(
+  'Error',
+  object({
+    error: object(
+      {
+        code: about('Stable for ever; `docs/errors.md` lists them.', text()),
+        message: about('What is wrong, with the value.', text()),
+        hint: about('What to do.', text()),
+        request_id: about('The name of the request in `daemon.log`.', text()),
+        fields: about('The values in the message, for programs.', record(plainValue)),
+      },
+      { errors: about('Of an invalid plan: each of its errors.', list(planError)) },
+    ),
+  }),
+)
 
 /** The body of every answer that is an error. */
-export type Envelope = Readonly<{
-  error: Readonly<{
-    code: string
-    message: string
-    hint: string
-    request_id: string
-    /** The values in the message, for programs. */
-    fields: Readonly<Record<string, string | number | boolean | null>>
-    /** Of an invalid plan: each of its errors. */
-    errors?: readonly unknown[]
-  }>
-}>
+export type Envelope = Of<typeof errorSchema>
 
 /** The body that tells of an error. */
 export const envelope = (error: TenutoError, requestId: string): Envelope => {
@@ -32,7 +44,7 @@ export const envelope = (error: TenutoError, requestId: string): Envelope => {
       hint,
       request_id: requestId,
       fields: Object.fromEntries(plain),
-      ...(Array.isArray(errors) ? { errors: errors as readonly unknown[] } : {}),
+      ...(Array.isArray(errors) ? { errors: errors as readonly PlanError[] } : {}),
     },
   }
 }

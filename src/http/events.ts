@@ -5,43 +5,35 @@ import type { FastifyInstance } from 'fastify'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EventShape } from '../views/shapes.ts'
-import { readFields, text, whole, words } from './fields.ts'
-import { lastEventId, page } from './plans.ts'
+import { PAGE, page } from './plans.ts'
+import { type Asked, operate } from './routing.ts'
 import { type Ending, type EventChoice, eventText, type Streams, storageText } from './streams.ts'
-import { PAGE_MAX } from './wire.ts'
+import { HEADERS } from './wire.ts'
 
-const PAGE = 50
 /** How whoever holds the home is, beside what happens to plans. */
 const DAEMON = 'daemon'
-const isTopic = (word: string): boolean => word === 'plans' || word === DAEMON || /^plan:./.test(word)
-const FOLLOW = {
-  topics: words('one or more of plans, plan:ID, daemon', isTopic),
-  after: whole(0, Number.MAX_SAFE_INTEGER),
-  plan: text(1000),
-}
-const LIST = {
-  ...FOLLOW,
-  job: text(1000),
-  limit: whole(1, PAGE_MAX),
-  cursor: whole(0, Number.MAX_SAFE_INTEGER),
-}
+type Query = Asked<'GET /api/v1/events'>['query']
 
 /** Adds `GET /events`. */
 export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: Streams): void => {
-  app.get('/events', async (request, reply) => {
-    if (request.headers.accept?.includes('application/json')) return list(request.query)
-    const { after = 0, topics = [], ...asked } = readFields('query', request.query, FOLLOW)
-    const choice = await choose({ ...asked, topics })
-    const from = lastEventId(request) ?? after
+  operate(app, 'GET /api/v1/events', async ({ query, headers, request, reply }) => {
+    if (request.headers.accept?.includes('application/json')) return list(query)
+    const { after = 0, topics = [], plan, ...others } = query
+    const [ofLists] = Object.keys(others)
+    if (ofLists !== undefined)
+      throw new TenutoError('USAGE', {
+        what: `${ofLists} is for a list; a stream has topics, after and plan`,
+      })
+    const choice = await choose({ plan, topics })
+    const from = headers[HEADERS.lastEvent] ?? after
     const text = (ending: Ending) => eventText(runtime, choice, from, ending)
     return !topics.includes(DAEMON)
       ? streaming.send(reply, text)
       : streaming.send(reply, text, (say) => storageText(runtime, say))
   })
 
-  const list = async (query: unknown) => {
-    const { after = 0, cursor, limit = PAGE, job, ...asked } = readFields('query', query, LIST)
-    const { plan, wants } = await choose(asked)
+  const list = async ({ after = 0, cursor, limit = PAGE, job, topics, plan: of }: Query) => {
+    const { plan, wants } = await choose({ topics, plan: of })
     if (job !== undefined && plan === undefined)
       throw new TenutoError('USAGE', { what: 'job needs plan beside it' })
     const found = await runtime.catalog.events({
@@ -58,7 +50,10 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
   const choose = async ({
     topics = [],
     plan,
-  }: Readonly<{ topics?: readonly string[]; plan?: string }>): Promise<EventChoice> => {
+  }: Readonly<{
+    topics?: readonly string[] | undefined
+    plan?: string | undefined
+  }>): Promise<EventChoice> => {
     const ids = topics
       .filter((topic) => topic.startsWith('plan:'))
       .map((topic) => topic.slice('plan:'.length))

@@ -3,21 +3,15 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { TenutoError } from '../errors.ts'
-import type { LetterOrder, Runtime } from '../runtime.ts'
-import { askerOf } from './entrance.ts'
-import { readFields, whole } from './fields.ts'
-import { page, WHY } from './plans.ts'
-import { PAGE_MAX } from './wire.ts'
+import type { Runtime } from '../runtime.ts'
+import { orderedBy, PAGE, page } from './plans.ts'
+import { operate } from './routing.ts'
 
-type At = Readonly<{ Params: Readonly<{ id: string }> }>
+const ORDERS = ['redeliver', 'discard'] as const
 
-const PAGE = 50
-const LIST = { limit: whole(1, PAGE_MAX), cursor: whole(1, Number.MAX_SAFE_INTEGER) }
-const ORDERS: readonly LetterOrder[] = ['redeliver', 'discard']
-
-const idOf = ({ id }: At['Params']): number => {
-  const read = whole(1, Number.MAX_SAFE_INTEGER).read(id)
-  if (read === undefined) throw new TenutoError('LETTER_NOT_FOUND', { id })
+const idOf = (id: string): number => {
+  const read = /^[1-9][0-9]{0,15}$/.test(id) ? Number(id) : Number.NaN
+  if (!Number.isSafeInteger(read)) throw new TenutoError('LETTER_NOT_FOUND', { id })
   return read
 }
 
@@ -25,8 +19,7 @@ const idOf = ({ id }: At['Params']): number => {
 export const letterRoutes = (app: FastifyInstance, runtime: Runtime): void => {
   const { catalog } = runtime
 
-  app.get('/dead-letters', async ({ query }) => {
-    const { limit = PAGE, cursor } = readFields('query', query, LIST)
+  operate(app, 'GET /api/v1/dead-letters', async ({ query: { limit = PAGE, cursor } }) => {
     const found = await catalog.deadLetters({
       limit: limit + 1,
       ...(cursor === undefined ? {} : { before: cursor }),
@@ -34,19 +27,10 @@ export const letterRoutes = (app: FastifyInstance, runtime: Runtime): void => {
     return page(found, limit, ({ id }) => String(id))
   })
 
-  app.get<At>('/dead-letters/:id', ({ params, query }) => {
-    readFields('query', query, {})
-    return catalog.deadLetter(idOf(params))
-  })
+  operate(app, 'GET /api/v1/dead-letters/:id', ({ params }) => catalog.deadLetter(idOf(params.id)))
 
-  for (const order of ORDERS) {
-    app.post<At>(`/dead-letters/:id/${order}`, async (request, reply) => {
-      const { reason, by } = readFields('body', request.body, WHY)
-      const receipt = await runtime.settleLetter(idOf(request.params), order, {
-        by: askerOf(request, by),
-        ...(reason === undefined ? {} : { why: reason }),
-      })
-      return reply.code(202).send(receipt)
-    })
-  }
+  for (const order of ORDERS)
+    operate(app, `POST /api/v1/dead-letters/:id/${order}`, ({ params, body, request }) =>
+      runtime.settleLetter(idOf(params.id), order, orderedBy(request, body)),
+    )
 }

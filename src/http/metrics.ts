@@ -5,12 +5,11 @@ import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge, type Metric, Registry } from 'prom-client'
 import type { Metrics, Runtime } from '../runtime.ts'
 import type { Spread, Tally } from '../views/history.ts'
-import { readFields } from './fields.ts'
+import { operate } from './routing.ts'
 
 /** Adds the route of numbers. */
 export const metricsRoute = (app: FastifyInstance, runtime: Runtime): void => {
-  app.get('/metrics', async ({ query }, reply) => {
-    readFields('query', query, {})
+  operate(app, 'GET /metrics', async ({ reply }) => {
     const registry = registryOf(await runtime.metrics())
     return reply.type(registry.contentType).send(await registry.metrics())
   })

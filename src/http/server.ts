@@ -15,7 +15,6 @@ import { type Access, access } from './access.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
 import { type Entrance, socketEntrance } from './entrance.ts'
 import { envelope, told } from './envelope.ts'
-import { readFields } from './fields.ts'
 import { isReading } from './gate.ts'
 import {
   BODY_BYTES_MAX,
@@ -25,10 +24,11 @@ import {
   type TcpLimits,
 } from './limits.ts'
 import { linkRoute, lookRoutes, openRoute } from './links.ts'
-import { askedBy, declareRoutes } from './scopes.ts'
+import { declareRoutes, operate } from './routing.ts'
+import { askedBy } from './scopes.ts'
 import { type Streams, streams } from './streams.ts'
 import { bound, connectionOptions, type TcpPlace, unusable } from './tcp.ts'
-import { BASE, HEADERS, holderName, SCHEMA, type VersionShape } from './wire.ts'
+import { BASE, HEADERS, holderName, SCHEMA } from './wire.ts'
 
 /** A home that is served. */
 export type Served = Readonly<{
@@ -59,6 +59,7 @@ const loading = () =>
     import('./letters.ts'),
     import('./daemon.ts'),
     import('./metrics.ts'),
+    import('./reference.ts'),
   ])
 let loaded: ReturnType<typeof loading> | undefined
 
@@ -188,6 +189,7 @@ const application = async (
     { letterRoutes },
     { daemonRoutes },
     { metricsRoute },
+    { referenceRoutes },
   ] = await loadServer()
   let closing = false
   const app: FastifyInstance = fastify({
@@ -245,10 +247,12 @@ const application = async (
     }
   })
 
-  app.get('/version', async ({ query }): Promise<VersionShape> => {
-    readFields('query', query, {})
-    return { ...runtime.build(), schema: SCHEMA, pid: process.pid, command: runtime.calledAs }
-  })
+  operate(app, 'GET /version', () => ({
+    ...runtime.build(),
+    schema: SCHEMA,
+    pid: process.pid,
+    command: runtime.calledAs,
+  }))
   lookRoutes(app, runtime)
   metricsRoute(app, runtime)
   await app.register(
@@ -260,6 +264,7 @@ const application = async (
       daemonRoutes(api, runtime)
       eventRoute(api, runtime, streaming)
       linkRoute(api, way)
+      referenceRoutes(api, runtime)
     },
     { prefix: BASE },
   )

@@ -38,12 +38,6 @@ export const HEADERS = {
 /** The media type of streams. */
 export const STREAM_TYPE = 'text/event-stream'
 
-/** Who answers. */
-export type VersionShape = BuildShape & Readonly<{ schema: string; pid: number; command: string }>
-
-/** A link that lets one browser in, once. */
-export type LinkShape = Readonly<{ url: string; expires_at: string }>
-
 /** Who answers, in a few words. */
 export const holderName = ({ version, source_hash, dirty }: BuildShape): string =>
   buildName({ version, sourceHash: source_hash, dirty })

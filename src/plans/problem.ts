@@ -2,6 +2,7 @@
  * What is wrong in a plan: found as a problem at a path, told as an error at a line and column.
  */
 import { TenutoError } from '../errors.ts'
+import { about, named, type Of, object, orNull, text, whole } from '../json-schema.ts'
 
 /** The keys and list positions that lead to a value. */
 export type Path = readonly (string | number)[]
@@ -17,17 +18,21 @@ export type Problem = Readonly<{
   guess?: Readonly<{ word: string; among: readonly string[] }>
 }>
 
+/** What one error of a plan is. */
+export const planError = named(
+  'PlanError',
+  object({
+    file: about('Null where there is none; then line and column may be, too.', orNull(text())),
+    line: about('From 1.', orNull(whole())),
+    column: about('From 1, in UTF-16 units.', orNull(whole())),
+    path: text(),
+    message: text(),
+    hint: orNull(text()),
+  }),
+)
+
 /** One error of a plan, as people and programs get it. Without a file, `file`, `line` and `column` are null. */
-export type PlanError = Readonly<{
-  file: string | null
-  /** From 1. */
-  line: number | null
-  /** From 1, in UTF-16 units. */
-  column: number | null
-  path: string
-  message: string
-  hint: string | null
-}>
+export type PlanError = Of<typeof planError>
 
 /** Of more errors than this only the number is told. */
 export const ERRORS_SHOWN_MAX = 100

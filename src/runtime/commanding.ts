@@ -30,6 +30,9 @@ export type CommandingPorts = Readonly<{
   checkSecrets: (plan: string) => Promise<void>
 }>
 
+/** What no job takes that waits for others. */
+const NEVER_OF_HELD: ReadonlySet<string> = new Set(['now', 'approve', 'reject'])
+
 /** Takes commands. */
 export const commanding = ({
   journal,
@@ -48,7 +51,11 @@ export const commanding = ({
     if (asked.do === 'retry') await checkSecrets(plan)
     const { address, event } = commandMessage(plan, job, asked, { ...before, shown })
     if (job === null && before.state === 'quarantined') await redeliverFacts(plan, by)
-    const receipt = await staying.until(host.offer(address, { ...event, at: clock.now(), ...by }, waits))
+    // A job that is held has no actor yet, and none is made to be told that it cannot.
+    const isRefused = before.state === 'held' && NEVER_OF_HELD.has(asked.do)
+    const receipt = isRefused
+      ? { taken: false, position: 0 }
+      : await staying.until(host.offer(address, { ...event, at: clock.now(), ...by }, waits))
     if (receipt.taken) return { position: receipt.position, changed: true }
     const aside = (await journal.plan(plan))?.aside
     if (typeof aside === 'string') throw new TenutoError('PLAN_DAMAGED', { plan, why: aside })

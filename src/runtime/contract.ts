@@ -82,8 +82,8 @@ export type Ports = Readonly<{
 export type SubmitOptions = Readonly<{
   /** Idempotency key, of 1 to 200 characters: the same plan submitted again under it is the same plan. */
   key?: string
-  /** The folder its jobs run in; default the working folder of this process. */
-  base?: string
+  /** The folder its jobs run in; default the working folder of this process; null: `work/<plan>/` in the home, which goes with it. */
+  base?: string | null
   /** The environment its jobs get, before what the plan says; default this process's, by the allow-list. */
   environment?: Readonly<Record<string, string>>
   /** The values of the secrets that the plan names; default this process's variables of these names. */

@@ -52,9 +52,13 @@ const PORTS: Keys = {
 }
 const EVENTS: Keys = { after: atLeast(0), plan: aText(4096), follow: aBoolean, signal: anything }
 
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null ? null : check(value)
 const SUBMIT: Keys = {
   key: aText(200),
-  base: aText(4096),
+  base: orNull(aText(4096)),
   environment: anything,
   secrets: anything,
   by: text,

@@ -1,7 +1,8 @@
 /**
  * Taking plans in: the same plan under the same key is one plan, and whoever submitted it can wait for its end.
  */
-import { isAbsolute, resolve } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
 import type { Handler } from '../actors/calls.ts'
 import type { Host } from '../actors/contract.ts'
 import { planAddress } from '../address.ts'
@@ -10,7 +11,7 @@ import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
 import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
-import { TenutoError } from '../errors.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
@@ -18,11 +19,14 @@ import type { JsonObject } from '../json.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import { checkNotInClear, chooseSecrets, type SecretValues, secretPlaces, type Vault } from '../secrets.ts'
 import { isPlanEnd } from '../states.ts'
+import { hasNoRoom, wordsOf } from '../thrown.ts'
 import type { PlanHandle, Runtime, Settled, SubmitOptions } from './contract.ts'
 import { checkSubmitOptions } from './options.ts'
 
 /** What submitting stands on. */
 export type SubmittingPorts = Readonly<{
+  /** Where folders of plans that were submitted without one are made. */
+  work: string
   journal: Journal
   host: Pick<Host, 'submit' | 'takeUp' | 'residents'>
   reading: Catalog
@@ -49,9 +53,21 @@ export type Submitting = Readonly<{
 
 /** Takes plans in. */
 export const submitting = (ports: SubmittingPorts): Submitting => {
-  const { journal, host, reading, steps, staying, clock, random, handlers, isUsed, refuseNew, command } =
-    ports
-  const { vault } = ports
+  const {
+    work,
+    journal,
+    host,
+    reading,
+    steps,
+    staying,
+    clock,
+    random,
+    handlers,
+    isUsed,
+    refuseNew,
+    command,
+    vault,
+  } = ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
   const admit = async (given: Definition, options: SubmitOptions): Promise<PlanHandle> => {
@@ -66,7 +82,8 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     let id = planId(definition.name, random)
     while ((await journal.plan(id)) !== undefined || host.residents.has(id) || isUsed(id))
       id = planId(definition.name, random)
-    const base = options.base ?? process.cwd()
+    const own = options.base === null ? join(work, id) : undefined
+    const base = own ?? options.base ?? process.cwd()
     const environment = withoutSecrets(options.environment ?? jobEnvironment(), secrets)
     const row = {
       id,
@@ -81,16 +98,22 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     refuseNew()
     const { by, why } = options
     const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
-    if (Object.keys(secrets).length === 0) await host.submit({ row, definition, asked })
-    else {
+    const hasSecrets = Object.keys(secrets).length > 0
+    if (hasSecrets) {
       const { name, key: called } = row
       const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
       checkNotInClear(secrets, stored)
       vault.keep(id, secrets)
-      await host.submit({ row, definition, asked }).catch((error: unknown) => {
-        vault.drop(id)
-        throw error
-      })
+    }
+    try {
+      if (own !== undefined) makeFolder(own)
+      await host.submit({ row, definition, asked })
+    } catch (error) {
+      if (hasSecrets) vault.drop(id)
+      // What else fails may have been committed all the same, and its jobs need their folder.
+      if (own !== undefined && isTenutoError(error, 'STORE_FULL'))
+        rmSync(own, { recursive: true, force: true })
+      throw error
     }
     return handle(id, false)
   }
@@ -175,5 +198,17 @@ export const checkHandlers = (definition: Definition, handlers: Readonly<Record<
   for (const [job, { kind, call = '' }] of Object.entries(definition.jobs)) {
     if (kind === 'call' && !Object.hasOwn(handlers, call))
       throw new TenutoError('UNKNOWN_HANDLER', { job, handler: call })
+  }
+}
+
+const makeFolder = (path: string): void => {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new TenutoError(
+      hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
+      { path, why: wordsOf(error) },
+      error,
+    )
   }
 }

@@ -1,22 +1,13 @@
 /**
  * Evidence: what explaining is given to go by, and the facts that it says.
  */
+import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
+import type { fact as factSchema } from './schemas.ts'
 import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from './shapes.ts'
 
 /** One fact of a chain: what it is, about what, since when, what changes it, and the command that does. */
-export type FactShape = Readonly<{
-  what: string
-  /** The plan or job it is about; null where it is about the home or the machine. */
-  ref: string | null
-  since: string | null
-  /** When it changes by itself; null when no moment is known. */
-  until: string | null
-  /** What would change it; null when nothing needs to. */
-  change: string | null
-  /** The command that does, without `--home`; null when there is none. */
-  command: string | null
-}>
+export type FactShape = Of<typeof factSchema>
 
 /** What the holder of a home says that plans and jobs hang on. */
 export type Holding = Readonly<{

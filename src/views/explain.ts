@@ -2,23 +2,15 @@
  * Why something waits, or ended as it did: a chain of facts, from what was asked about down to what it hangs on. Pure: it is given what
  * is on record and what the holder of the home says, and finds nothing out by itself.
  */
+import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
 import { ending, firstFailure, ofEnd } from './endings.ts'
 import { type Evidence, type FactShape, fact, isMet, listed, ordered, refOf, SHOWN } from './evidence.ts'
+import type { explanation } from './schemas.ts'
 import type { JobShape } from './shapes.ts'
 
 /** Why a plan or a job is where it is. */
-export type ExplainShape = Readonly<{
-  ref: string
-  kind: 'plan' | 'job'
-  state: string
-  reason: string | null
-  since: string | null
-  /** The nearest first. */
-  chain: readonly FactShape[]
-  /** How many facts of the same kind were left out. */
-  more: number
-}>
+export type ExplainShape = Of<typeof explanation>
 
 /** What keeps everything of a home from going on; empty while somebody runs it and can write. */
 const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {

@@ -4,25 +4,14 @@
  */
 import { HOME, noteAddress } from '../address.ts'
 import type { Build } from '../build.ts'
-import type { Figures, Numbers } from '../guest.ts'
 import type { DeadLetterRow, JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
+import type { Of } from '../json-schema.ts'
 import type { ModeName } from '../mode.ts'
+import type * as schemas from './schemas.ts'
 
 /** Which build this is. */
-export type BuildShape = Readonly<{
-  /** `development` where the source runs directly. */
-  kind: Build['kind']
-  version: string
-  commit: string | null
-  dirty: boolean | null
-  source_hash: string
-  built_at: string | null
-  node: string
-  stale: boolean
-  /** Why, in words; null when it is not stale. */
-  stale_reason: string | null
-}>
+export type BuildShape = Of<typeof schemas.build>
 
 /** The shape of a build; `stale` says why it is stale, null that it is not. */
 export const buildShape = (build: Build, stale: string | null): BuildShape => ({
@@ -38,178 +27,46 @@ export const buildShape = (build: Build, stale: string | null): BuildShape => ({
 })
 
 /** A secret that a plan names. */
-export type SecretShape = Readonly<{
-  name: string
-  /** Where the plan names it first: `secrets`, or `jobs.NAME.secrets`. */
-  place: string
-  /** Whether the home has its value. */
-  kept: boolean
-}>
+export type SecretShape = Of<typeof schemas.secret>
 
 /** How many jobs are in each state; states nobody is in are left out. */
-export type Counts = Readonly<Record<string, number>>
+export type Counts = Of<typeof schemas.counts>
 
 /** A plan. */
-export type PlanShape = Readonly<{
-  id: string
-  name: string
-  state: string
-  reason: string | null
-  generation: number
-  created_at: string
-  started_at: string | null
-  ended_at: string | null
-  counts: Counts
-  key: string | null
-  /** Why it is quarantined, where its rows cannot be loaded; null otherwise. */
-  error: string | null
-}>
+export type PlanShape = Of<typeof schemas.plan>
 
 /** What one sweep looked at and repaired. */
-export type SweepShape = Readonly<{
-  plans: number
-  repaired: readonly Readonly<{ kind: string; plan: string; job: string | null; age_ms: number }>[]
-}>
+export type SweepShape = Of<typeof schemas.sweep>
 
 /** What retention removed, or would remove: plans, and attempt folders without their plans. */
-export type GcShape = Readonly<{
-  dry_run: boolean
-  /** Plans with all that is theirs, oldest first. */
-  plans: readonly Readonly<{ id: string; ended_at: string; attempts: number; bytes: number }>[]
-  /** Plans of which only the attempt folders go. */
-  cleared: readonly Readonly<{ id: string; attempts: number; bytes: number }>[]
-  /** Folders of attempts of which the journal knows no plan. */
-  orphans: readonly Readonly<{ name: string; attempts: number; bytes: number }>[]
-  /** Journals that a restore has put aside, oldest first. */
-  replaced: readonly Readonly<{ path: string; replaced_at: string; bytes: number }>[]
-  dead_letters: number
-  /** Attempt folders of all of these, and the bytes of everything on disk. */
-  attempts: number
-  bytes: number
-  /** The file of the journal, and how much of it waits to be used again. */
-  journal: Readonly<{ bytes: number; free_bytes: number }>
-}>
+export type GcShape = Of<typeof schemas.gc>
 
 /** One part of what a holder says, which may fail alone. */
-export type SectionShape<Data> = Readonly<{
-  /** `stale`: it is there, and behind. */
-  status: 'ok' | 'stale' | 'unavailable' | 'disabled'
-  /** When it was last heard of, and how long ago; null when it never was. */
-  as_of: string | null
-  age_ms: number | null
-  error: Readonly<{ code: string; message: string; hint: string }> | null
-  data: Data
-}>
+export type SectionShape<Data> = Of<typeof schemas.sectionHead> & Readonly<{ data: Data }>
 
 /** Whether commits can be made. While not, requests are refused and what was begun goes on. */
-export type StorageShape = SectionShape<
-  Readonly<{
-    /** When the first commit of this outage failed; null where there is none. */
-    since: string | null
-    /** How often a commit was tried since. */
-    tries: number
-    next_try_at: string | null
-    /** Of all commits since the holder began. */
-    failed_commits: number
-  }>
->
+export type StorageShape = SectionShape<Of<typeof schemas.storageData>>
 
 /** A message that could not be delivered. */
-export type DeadLetterShape = Readonly<{
-  id: number
-  at: string
-  plan: string
-  job: string | null
-  address: string
-  type: string
-  /** The first line of why. */
-  why: string
-}>
+export type DeadLetterShape = Of<typeof schemas.deadLetter>
 
 /** A dead letter, whole: what it says, and all that is known of why it could not be delivered. */
-export type WholeLetterShape = DeadLetterShape & Readonly<{ event: JsonObject; error: string }>
+export type WholeLetterShape = Of<typeof schemas.wholeLetter>
 
 /** How analytics is. */
-export type AnalyticsData = Readonly<{
-  /** `starting`, `up`, `catching-up`, `silent` while it does not answer, `waiting` to be started again, `given-up` for a while, `trying` after that, `off`. */
-  state: string
-  pid: number | null
-  /** It has counted up to this position; null when it has not said so yet. */
-  cursor: number | null
-  /** The last position of the journal, as far as analytics has asked for it. */
-  head: number | null
-  behind: number | null
-  /** Steps that were gone before they were counted. */
-  missed_steps: number | null
-  restarts: number
-  /** Failures that count towards giving it up. */
-  failures: number
-  /** When it was asked what it has not answered yet, while it is silent. */
-  silent_since: string | null
-  failed_at: string | null
-  next_try_at: string | null
-  total: Figures | null
-}>
+export type AnalyticsData = Of<typeof schemas.analyticsData>
 
 /** How analytics is, and its numbers; null when it does not give them. */
-export type AnalyticsShape = SectionShape<AnalyticsData | null> & Readonly<{ numbers: Numbers | null }>
+export type AnalyticsShape = Of<typeof schemas.analytics>
 
 /** A job. `needs` says of each need what is asked of it. */
-export type JobShape = Readonly<{
-  plan: string
-  name: string
-  kind: string
-  state: string
-  reason: string | null
-  generation: number
-  attempt: number
-  needs: Readonly<Record<string, string>>
-  since: string
-  /** When a backoff ends, or the wait for an answer; null otherwise. */
-  wake_at: string | null
-  /** What a person is asked; only of `approve` jobs. */
-  prompt?: string
-  optional: boolean
-  outputs: Json
-}>
+export type JobShape = Of<typeof schemas.job>
 
 /** One try of a job. `outcome` is null while it runs. */
-export type AttemptShape = Readonly<{
-  n: number
-  generation: number
-  outcome: string | null
-  code: number | null
-  signal: string | null
-  started_at: string | null
-  ended_at: string | null
-  pid: number | null
-  error: string | null
-  warnings: readonly string[]
-  leftovers: number
-}>
+export type AttemptShape = Of<typeof schemas.attempt>
 
 /** One step, as the world may see it. */
-export type EventShape = Readonly<{
-  position: number
-  at: string
-  /** Empty for what is of the home itself, and of no plan. */
-  plan: string
-  job?: string
-  attempt?: number
-  address: string
-  seq: number
-  type: string
-  from: string | null
-  to: string
-  reason?: string
-  /** Who ordered it, and why, where a person did. */
-  by?: string
-  why?: string
-  /** What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it. */
-  detail?: JsonObject
-  /** Jobs that this step of their plan ended without their ever having begun. */
-  ended?: readonly Readonly<{ job: string; state: string; reason: string | null }>[]
-}>
+export type EventShape = Of<typeof schemas.event>
 
 /** A moment in epoch milliseconds as ISO 8601 UTC. */
 export const iso = (at: number): string => new Date(at).toISOString()
@@ -377,22 +234,4 @@ const BEGUN: AttemptShape = {
 }
 
 /** One node of the supervision tree. */
-export type TreeShape = Readonly<{
-  id: string
-  kind: 'supervisor' | 'worker' | 'actor'
-  /** Of a supervisor. */
-  strategy: string | null
-  state: string
-  /** Restarts within the period, against how many are allowed; null for the root, and for an actor that has never failed. */
-  restarts: Readonly<{ count: number; intensity: number; period_ms: number }> | null
-  last_error: string | null
-  /** How long ago it came into its state, in milliseconds; null where nobody keeps it. */
-  since_ms: number | null
-  /** What waits for an actor. */
-  mailbox: Readonly<{ depth: number; oldest_ms: number | null }> | null
-  /** Why it ended before, the newest last, at most 20. */
-  history: readonly Readonly<{ ago_ms: number; reason: string }>[]
-  children: readonly TreeShape[]
-  /** Children that are not shown. */
-  more: number
-}>
+export type TreeShape = schemas.TreeNode

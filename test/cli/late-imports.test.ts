@@ -24,6 +24,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   'src/http/server.ts: ./letters.ts': 'once, by loadServer',
   'src/http/server.ts: ./daemon.ts': 'once, by loadServer',
   'src/http/server.ts: ./metrics.ts': 'once, by loadServer',
+  'src/http/server.ts: ./reference.ts': 'once, by loadServer',
   'src/log.ts: pino': 'first when the home is opened, and always by this file',
 }
 

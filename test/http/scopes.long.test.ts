@@ -1,7 +1,9 @@
 /** What routes ask: each says it, or nothing starts. */
 import { fastify } from 'fastify'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { askedBy, declareRoutes, ROUTES } from '../../src/http/scopes.ts'
+import { OPERATIONS } from '../../src/http/operations.ts'
+import { declareRoutes } from '../../src/http/routing.ts'
+import { askedBy } from '../../src/http/scopes.ts'
 import { serveHome } from '../../src/http/server.ts'
 import { createRuntime } from '../../src/runtime.ts'
 import { holdOutside } from './outside.ts'
@@ -46,7 +48,7 @@ test('every route of the table is there, and none but three is open to somebody 
   const at = (path: string) =>
     path.replace(':plan', 'none-aaaaaa').replace(':job', 'a').replace(':n', '1').replace(':id', '1')
 
-  for (const [route, asks] of Object.entries(ROUTES)) {
+  for (const [route, { asks }] of Object.entries(OPERATIONS)) {
     const [method = '', path = ''] = route.split(' ')
     const bare = await askBare(`${method} ${at(path)}`, method === 'POST' ? { body: {} } : {})
     const isOpen = asks === 'open'
@@ -55,6 +57,6 @@ test('every route of the table is there, and none but three is open to somebody 
     const { text } = await ask(`${method} ${at(path)}`, method === 'POST' ? { body: {} } : {})
     expect([route, text.includes('ROUTE_UNKNOWN')]).toEqual([route, false])
   }
-  expect(Object.values(ROUTES).filter((asks) => asks === 'open' || asks === 'link')).toHaveLength(3)
+  expect(Object.values(OPERATIONS).filter(({ asks }) => asks === 'open' || asks === 'link')).toHaveLength(3)
   expect(port).toBeGreaterThan(0)
 })

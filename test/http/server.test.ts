@@ -1,8 +1,17 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readBuild } from '../../src/build.ts'
 import type { Definition } from '../../src/definition.ts'
+import { homePaths } from '../../src/home.ts'
 import type { Journal } from '../../src/journal/journal.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
@@ -345,21 +354,69 @@ describe('submitting', () => {
       ask(served.path, `POST ${API}/plans`, { raw: text, headers: { 'content-type': type } })
     const plan = chain()
 
-    expect(refused(await post({ base }))).toEqual([400, 'USAGE', 'plan is missing: the compiled plan'])
-    expect(refused(await post({ plan, base: 'here' }))[2]).toBe('base is here; it must be an absolute path')
-    expect(refused(await post({ plan, base, env: { A: 1 } }))[2]).toBe(
-      'env is a map; it must be an object of texts',
-    )
+    expect(refused(await post({ base }))).toEqual([
+      400,
+      'USAGE',
+      'plan is missing: the compiled plan, or its file as yaml',
+    ])
+    expect(refused(await post({ plan, yaml: 'plan: v1', base }))[2]).toContain('there are both plan and yaml')
+    expect(refused(await post({ plan, base: 'here' }))[2]).toBe('base is "here"; it must be an absolute path')
+    expect(refused(await post({ plan, base, env: { A: 1 } }))[2]).toBe('env.A is 1; it must be a text')
     expect(refused(await post({ plan, base, kye: 'k' }))[2]).toContain('the body has "kye"; it may have plan')
     expect(refused(await post({ plan, base, key: 'a' }, { 'idempotency-key': 'b' }))[0]).toBe(400)
     expect(refused(await post([plan]))[2]).toBe('the body is a list; it must be an object')
-    expect(refused(await post({ plan })).slice(0, 2)).toEqual([501, 'NOT_YET'])
-    expect(refused(await post({ yaml: 'plan: v1', base })).slice(0, 2)).toEqual([501, 'NOT_YET'])
-    expect(refused(await post({ plan, base, inputs: {} })).slice(0, 2)).toEqual([501, 'NOT_YET'])
+    expect(refused(await post({ plan, base, inputs: { to: 'x' } }))[2]).toBe(
+      'inputs has "to"; it may have nothing',
+    )
+    expect(refused(await post({ plan, key: '' }))[2]).toBe(
+      'key is ""; it must be a text of 1 to 200 characters',
+    )
     expect(refused(await raw('{"plan": '))[2]).toContain('the body is no JSON')
     expect(refused(await raw('plan: v1', 'application/yaml'))[0]).toBe(400)
     expect(refused(await raw(Buffer.alloc(5_000_001, 0x20))).slice(0, 2)).toEqual([413, 'BODY_TOO_BIG'])
     expect(await runtime.catalog.plans()).toEqual([])
+  })
+
+  test('a plan file is submitted as it is; what is wrong in it is told with line and column', async () => {
+    const { post, base, runtime } = await openToSubmit()
+    const yaml = 'plan: v1\nname: build\njobs:\n  a:\n    run: exit 0\n'
+
+    const wrong = await post({ yaml: yaml.replace('run:', 'rum:'), base })
+    const stored = await runtime.catalog.plans()
+    const right = await post({ yaml, base, key: 'k' })
+    const same = await post({ yaml: `# the same\n${yaml}`, base, key: 'k' })
+
+    expect(refused(wrong).slice(0, 2)).toEqual([422, 'PLAN_INVALID'])
+    expect((wrong.json as { error: { errors: unknown[] } }).error.errors[0]).toMatchObject({
+      file: null,
+      line: 4,
+      column: 3,
+      path: 'jobs.a',
+    })
+    expect(stored).toEqual([])
+    expect([right.status, right.json]).toEqual([201, expect.objectContaining({ name: 'build' })])
+    expect([same.status, same.headers['idempotent-replay']]).toEqual([200, 'true'])
+  })
+
+  test('a plan without a folder runs in one of its own in the home, which goes with it', async () => {
+    const { post, runtime } = await openToSubmit()
+    const work = homePaths(runtime.home).work
+
+    const answer = await post({ yaml: 'plan: v1\njobs: { a: { run: pwd > here } }' })
+    const { id } = answer.json as { id: string }
+    const { state } = await (await runtime.plan(id)).settled()
+    const refusedOne = await post({ yaml: 'plan: v2' })
+    const folders = readdirSync(work)
+    const wrote = readFileSync(join(work, id, 'here'), 'utf8').trim()
+    await runtime.idle()
+    const removed = await runtime.gc({ olderThanMs: 0 })
+
+    expect([answer.status, state]).toEqual([201, 'succeeded'])
+    expect(refusedOne.status).toBe(422)
+    expect(folders).toEqual([id])
+    expect(wrote).toBe(realpathSync(runtime.home) + `/work/${id}`)
+    expect(removed.plans.map((plan) => plan.id)).toEqual([id])
+    expect(existsSync(join(work, id))).toBe(false)
   })
 
   test('a name that only looks like poison is told by the rules of plans', async () => {

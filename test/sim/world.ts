@@ -111,7 +111,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     tell(`the home ${to}`)
     current?.between(async () => {}).catch(() => {})
     // A start that was granted before is none that the order can meet; once all of that is done, no more may come.
-    current?.idle().then(() => {
+    void current?.idle().then(() => {
       if (home === 'is to hold') home = 'holds'
     })
   }
