@@ -22,6 +22,8 @@ export type Ending = Readonly<{
   isClosing: () => boolean
   /** What was asked for is gone: its client begins anew. */
   reset: () => void
+  /** Resolves when it may send so many events more (`EVENTS_AT_ONCE`), in its turn among all streams. */
+  turn: () => Promise<void>
 }>
 
 /** The streams of a server. */
@@ -58,6 +60,7 @@ export const streams = (
     const what = isSession ? `${own} streams of ${who.by}` : `${open.size} streams`
     throw new TenutoError('TOO_MANY', { what: `${what} are open`, remedy: 'close one that is not read' })
   }
+  const turn = turns(clock)
   let closing = false
   let ever = 0
   let resets = 0
@@ -81,7 +84,7 @@ export const streams = (
       let over = false
       const pieces = async function* (): AsyncGenerator<string> {
         try {
-          yield* of({ signal: ending.signal, isClosing: () => closing, reset })
+          yield* of({ signal: ending.signal, isClosing: () => closing, reset, turn })
         } finally {
           over = true
         }
@@ -129,15 +132,41 @@ export type EventChoice = Readonly<{
 }>
 
 const PAGE = 500
-/** After so many events the rest of the holder has its turn: a client that reads fast is never waited for, so nothing else yields. */
-const TURN = 50
+/** After so many events a stream waits for its turn: a client that reads fast is never waited for, so nothing else yields. */
+export const EVENTS_AT_ONCE = 8
+/** So many streams have their turn before the rest of the holder has its own, so that many clients delay it no more than a few. */
+export const STREAMS_AT_ONCE = 8
+
+/** Gives turns to whoever asks, in order. */
+export const turns = ({ soon }: Pick<Clock, 'soon'>): (() => Promise<void>) => {
+  const waiting: (() => void)[] = []
+  let given = 0
+  let isDue = false
+  const due = (): void => {
+    if (isDue) return
+    isDue = true
+    soon(() => {
+      isDue = false
+      const next = waiting.splice(0, STREAMS_AT_ONCE)
+      given = next.length
+      for (const go of next) go()
+      if (given > 0) due()
+    })
+  }
+  return () => {
+    due()
+    if (given >= STREAMS_AT_ONCE || waiting.length > 0) return new Promise((go) => waiting.push(go))
+    given += 1
+    return Promise.resolve()
+  }
+}
 
 /** The events after a position, as text. When the server closes, everything committed is still sent. */
 export async function* eventText(
   { catalog, events, prunedTo }: Pick<Runtime, 'catalog' | 'events' | 'prunedTo'>,
   { plan, wants }: EventChoice,
   after: number,
-  { signal, isClosing, reset }: Ending,
+  { signal, isClosing, reset, turn }: Ending,
 ): AsyncGenerator<string> {
   const of = plan === undefined ? {} : { plan }
   const pruned = await prunedTo()
@@ -153,12 +182,17 @@ export async function* eventText(
   }
   yield OPENING
   let position = after
-  let taken = 0
+  // Before the first, too: what was there before is read in its turn.
+  await turn()
+  let left = EVENTS_AT_ONCE
   for await (const event of events({ ...of, after, signal })) {
+    if (left === 0) {
+      await turn()
+      left = EVENTS_AT_ONCE
+    }
+    left -= 1
     position = event.position
     if (wants(event)) yield eventFrame(event)
-    taken += 1
-    if (taken % TURN === 0) await turn()
   }
   while (isClosing()) {
     const page = await catalog.events({ ...of, after: position, limit: PAGE })
@@ -180,9 +214,6 @@ export const storageText = (
   told(storage())
   return onStorage(told)
 }
-
-/** Lets everything else in this process go first. */
-const turn = (): Promise<void> => new Promise((resolve) => systemClock.soon(resolve))
 
 /** Of an event that many are sent, once. */
 const frames = new WeakMap<EventShape, string>()

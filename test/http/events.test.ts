@@ -1,8 +1,9 @@
 import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { frames } from '../../src/http/sse.ts'
-import { eventText } from '../../src/http/streams.ts'
+import { EVENTS_AT_ONCE, eventText, STREAMS_AT_ONCE, turns } from '../../src/http/streams.ts'
 import { seededRandom } from '../../src/ids.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
 import type { Runtime } from '../../src/runtime.ts'
@@ -255,24 +256,60 @@ test('a client that reads as fast as it can leaves the holder its turns', async 
   const { runtime, submit } = await hold({ handlers: { noop } })
   await (await runtime.plan(await submit(fan('fan', 500)))).settled()
   const total = (await runtime.catalog.events({ after: 0, limit: 10_000 })).length
-  let turns = 0
+  let passed = 0
   let counting = true
   const count = (): void => {
-    turns += 1
+    passed += 1
     if (counting) setImmediate(count)
   }
   setImmediate(count)
 
   let sent = 0
   const choice = { wants: () => true }
-  const never = { signal: new AbortController().signal, isClosing: () => false, reset: () => {} }
+  const never = {
+    signal: new AbortController().signal,
+    isClosing: () => false,
+    reset: () => {},
+    turn: turns(systemClock),
+  }
   for await (const text of eventText(runtime, choice, 0, never)) {
     if (text.startsWith('id: ')) sent += 1
     if (sent === total) break
   }
   counting = false
 
-  expect(turns).toBeGreaterThan(total / 100)
+  expect(passed).toBeGreaterThan(total / 100)
+})
+
+test('two hundred clients that read as fast as they can leave the holder as many turns as one', async () => {
+  const { runtime, submit } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 100)))).settled()
+  const total = (await runtime.catalog.events({ after: 0, limit: 10_000 })).length
+  let sent = 0
+  /** What was sent in each turn of the loop. */
+  const inTurn: number[] = []
+  const count = (): void => {
+    inTurn.push(sent - inTurn.reduce((all, each) => all + each, 0))
+    if (sent < 200 * total) setImmediate(count)
+  }
+  setImmediate(count)
+
+  const choice = { wants: () => true }
+  const turn = turns(systemClock)
+  const never = { signal: new AbortController().signal, isClosing: () => false, reset: () => {}, turn }
+  const read = async (): Promise<void> => {
+    let mine = 0
+    for await (const text of eventText(runtime, choice, 0, never)) {
+      if (!text.startsWith('id: ')) continue
+      sent += 1
+      mine += 1
+      if (mine === total) return
+    }
+  }
+  await Promise.all(Array.from({ length: 200 }, read))
+
+  expect(sent).toBe(200 * total)
+  expect(Math.max(...inTurn)).toBeLessThanOrEqual(2 * EVENTS_AT_ONCE * STREAMS_AT_ONCE)
 })
 
 /** Resolves when the server has taken what was asked before, and a condition holds. */
