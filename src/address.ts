@@ -1,6 +1,7 @@
 /**
  * Where an actor is reached: `plan:ID` or `job:ID/NAME`. An address is stable for ever; it names no process. `note:ID` and
  * `note:ID/NAME` are where the journal keeps what the runtime itself has to say about a plan or a job; nobody is reached there.
+ * `note:home` is where it keeps what was asked of the home itself; no plan has an id without a suffix, so that none is called so.
  */
 
 /** `plan:ID` or `job:ID/NAME`; or `note:ID` or `note:ID/NAME`. */
@@ -15,6 +16,9 @@ export const jobAddress = (plan: string, job: string): Address => `job:${plan}/$
 /** Where notes about a plan, or about a job of it, are kept. */
 export const noteAddress = (plan: string, job: string | null): Address =>
   job === null ? `note:${plan}` : `note:${plan}/${job}`
+
+/** The place of a plan in the notes of what was asked of no plan, but of the home. */
+export const HOME = 'home'
 
 /** What an address names: a plan, a job of it, or the notes about one of them. */
 export type Place = Readonly<

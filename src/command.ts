@@ -14,6 +14,9 @@ export type CommandOptions = Readonly<{
   waits?: boolean
 }>
 
+/** Who asked for something, and why. */
+export type Asker = Pick<CommandOptions, 'by' | 'why'>
+
 /** What an operator may ask of a plan or a job. */
 export type Command =
   | Readonly<{ do: 'cancel'; now?: boolean }>

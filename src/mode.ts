@@ -2,13 +2,13 @@
  * The mode of a home: whether anything new may start in it, and whether plans are taken in. It is an order of a person, so that it
  * outlives whoever carried it out: a file of the home, forced to disk before the order is acknowledged. No file means that all runs.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
-import { TenutoError } from './errors.ts'
 import { isObject, isString } from './json.ts'
 import { about, both, flag, moment, named, type Of, object, oneOf, orNull, text } from './json-schema.ts'
-import { codeOf, hasNoRoom } from './thrown.ts'
+import { codeOf } from './thrown.ts'
+import { syncPath, unwritten, writeWhole } from './whole-file.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
 export type ModeName = (typeof MODES)[number]
@@ -135,24 +135,11 @@ const isMode = (found: unknown): found is Stored => {
 
 const keep = (file: string, stored: Stored): void => {
   try {
-    if (stored.mode === 'running') rmSync(file, { force: true })
-    else {
-      const draft = `${file}.new`
-      writeFileSync(draft, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600, flush: true })
-      renameSync(draft, file)
-    }
-    const folder = openSync(dirname(file), 'r')
-    try {
-      fsyncSync(folder)
-    } finally {
-      closeSync(folder)
-    }
+    if (stored.mode !== 'running') return writeWhole(file, `${JSON.stringify(stored, null, 2)}\n`)
+    rmSync(file, { force: true })
+    syncPath(dirname(file))
   } catch (error) {
-    throw new TenutoError(
-      hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE',
-      { path: file, why: (error as Error).message },
-      error,
-    )
+    throw unwritten(file, error)
   }
 }
 

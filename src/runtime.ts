@@ -39,6 +39,7 @@ import { loopLag } from './runtime/loop-lag.ts'
 import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
+import { recording } from './runtime/recording.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
@@ -50,8 +51,8 @@ import { SWEEP_MS, sweeper } from './sweep.ts'
 import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { modeFacts } from './unserved.ts'
-import { NOT_HELD } from './views/evidence.ts'
-import { buildShape } from './views/shapes.ts'
+import { type Holding, NOT_HELD } from './views/evidence.ts'
+import { buildShape, type GcShape, type SweepShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -69,9 +70,6 @@ export type {
   SubmitOptions,
 } from './runtime/contract.ts'
 export type { Metrics } from './runtime/metrics.ts'
-
-/** Plans that are asked for the slots they hold, when somebody asks why a job waits for one. */
-const PLANS_LOOKED_AT = 1000
 
 /**
  * Takes a home and begins to run it.
@@ -376,14 +374,13 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }),
   )
 
+  const record = await recording({ journal, host: actors, mode })
   const explain = explaining(journal, reading)
-  const heldSlots = async (): Promise<readonly Readonly<{ plan: string; slots: number }>[]> => {
-    const held: { plan: string; slots: number }[] = []
-    for (const { id } of await journal.plans({ states: UNSETTLED, limit: PLANS_LOOKED_AT })) {
-      const { running = 0, stopping = 0 } = await journal.counts(id)
-      if (running + stopping > 0) held.push({ plan: id, slots: running + stopping })
-    }
-    return held.toSorted((a, b) => b.slots - a.slots)
+  /** Plans that hold slots, those that hold most first. */
+  const heldSlots = (): Holding['held'] => {
+    const held = new Map<string, number>()
+    for (const { plan } of live.now().running.values()) held.set(plan, (held.get(plan) ?? 0) + 1)
+    return [...held].map(([plan, slots]) => ({ plan, slots })).toSorted((a, b) => b.slots - a.slots)
   }
 
   const runtime: Runtime = {
@@ -407,26 +404,41 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     }),
     giveSecrets: (plan, values, by) => staying.until(hidden.give(plan, values, by)),
     masked: hidden.masked,
-    sweep: () => staying.until(net.now()),
-    gc: (asked) => staying.until(retain.gc(asked)),
+    sweep: (asker = {}) => {
+      const act = async (): Promise<SweepShape> => {
+        const report = await net.now()
+        const { plans: looked, repaired } = report
+        await record.asked('sweep.requested', asker, { plans: looked, repaired: repaired.length })
+        return report
+      }
+      return staying.until(act())
+    },
+    gc: ({ by, why, ...asked } = {}) => {
+      const act = async (): Promise<GcShape> => {
+        const report = await retain.gc(asked)
+        const { plans: gone, attempts, bytes } = report
+        const asker = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+        if (!report.dry_run)
+          await record.asked('gc.requested', asker, { plans: gone.length, attempts, bytes })
+        return report
+      }
+      return staying.until(act())
+    },
     prunedTo: async () => (await journal.pruned()).last,
     takeUp,
     catalog: reading,
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
-    explain: async (plan, job) => {
-      // Where there is no limit nobody waits for a slot that another plan holds.
-      const isLimited = Number.isFinite(maxParallel)
-      return explain(plan, job, {
+    explain: (plan, job) =>
+      explain(plan, job, {
         ...NOT_HELD,
         holder: 'running',
         pid: process.pid,
-        slots: isLimited ? maxParallel : null,
-        held: isLimited ? await heldSlots() : [],
+        slots: Number.isFinite(maxParallel) ? maxParallel : null,
+        held: heldSlots(),
         storage: stored.now(),
         ...modeFacts(mode.now()),
-      })
-    },
+      }),
     state,
     metrics: async () => ({
       history: await count(),
@@ -448,7 +460,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const receipt = mode.order(asked)
         if (receipt.changed) log.info({ ...receipt }, 'a person has ordered another mode')
         // What was decided before the order is done; what is decided after it obeys. A store that is away decides nothing.
-        await actors.between(async () => {}).catch(() => {})
+        if (receipt.changed) await record.ordered(asked)
+        else await actors.between(async () => {}).catch(() => {})
         return receipt
       }
       return staying.until(act())
@@ -507,6 +520,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       })
     }
   }
+  await record.found()
   net.ready()
   return runtime
 }

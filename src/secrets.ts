@@ -2,19 +2,7 @@
  * The values of secrets that plans name. They are in no journal: each plan has a file of its own in `secrets/` of the home, for its user
  * alone, as long as its logs are kept, since logs are masked by these values.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
@@ -22,7 +10,7 @@ import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
 import { MASK, type Masking, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
-import { codeOf, wordsOf } from './thrown.ts'
+import { unwritten, writeWhole } from './whole-file.ts'
 
 /** Values by the names of their secrets. */
 export type SecretValues = Readonly<Record<string, string>>
@@ -105,6 +93,8 @@ export const chooseSecrets = (
  * @throws {TenutoError} `SECRET_IN_CLEAR` with the name, and where its value stands.
  */
 export const checkNotInClear = (values: SecretValues, stored: Json): void => {
+  // In its text a value stands as JSON, which is one of the forms that are looked for. A large plan has many texts.
+  if (masking(Object.values(values)).runs(Buffer.from(JSON.stringify(stored))).length === 0) return
   for (const [name, value] of Object.entries(values)) {
     const place = placeOf(masking([value]), stored, '')
     if (place !== undefined) throw new TenutoError('SECRET_IN_CLEAR', { name, place })
@@ -143,7 +133,6 @@ export type Vault = Readonly<{
   drop: (plan: string) => void
 }>
 
-const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EROFS']
 const NOTHING: Masking = masking([])
 
 /** The plans that are asked for at once are few. */
@@ -261,25 +250,14 @@ const readKept = (path: string): Kept | undefined => {
 }
 
 /**
- * Beside, and renamed when it is on the medium: a plan that is there has its secrets, also after a power cut.
+ * A plan that is there has its secrets, also after a power cut.
  * @throws {TenutoError} `STORE_FULL`, `FILE_UNWRITABLE`.
  */
 const writeKept = (path: string, kept: Kept): void => {
-  const folder = dirname(path)
-  const beside = `${path}.new`
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    rmSync(beside, { force: true })
-    writeFileSync(beside, JSON.stringify({ v: VERSION, ...kept }), { flag: 'wx', mode: 0o600, flush: true })
-    renameSync(beside, path)
-    const opened = openSync(folder, 'r')
-    try {
-      fsyncSync(opened)
-    } finally {
-      closeSync(opened)
-    }
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeWhole(path, JSON.stringify({ v: VERSION, ...kept }))
   } catch (error) {
-    const code = NO_ROOM.includes(String(codeOf(error))) ? 'STORE_FULL' : 'FILE_UNWRITABLE'
-    throw new TenutoError(code, { path, why: wordsOf(error) }, error)
+    throw unwritten(path, error)
   }
 }

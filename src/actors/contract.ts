@@ -17,6 +17,7 @@ import type { HostCounts, Memory } from './memory.ts'
 import type { StorageState } from './outage.ts'
 import type { Faults } from './part.ts'
 import type { Missed, SweepReport } from './sweeping.ts'
+import type { Note } from './transaction.ts'
 
 /** An actor that has failed, and what can be done about it. */
 export type FailedActor = Readonly<{
@@ -81,6 +82,11 @@ export type Host = Readonly<{
    * @throws {TenutoError} `LETTER_NOT_FOUND`, `WRONG_STATE`.
    */
   settleLetter: (id: number, order: LetterOrder, options: CommandOptions) => Promise<number>
+  /**
+   * Puts something on record that is no step of an actor; resolves when it will be in the commit of the next drain, however often that
+   * has to be tried.
+   */
+  record: (note: Note) => Promise<void>
   /** Does something between two drains, when nobody reads or changes a plan. */
   between: <T>(act: () => Promise<T>) => Promise<T>
   /** Tells a part that was replaced what is so. */

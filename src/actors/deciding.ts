@@ -4,6 +4,7 @@
  */
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import type { Definition } from '../definition.ts'
 import type { Random } from '../ids.ts'
 import type { PlanRow } from '../journal/journal.ts'
@@ -30,7 +31,7 @@ export type DecidingPorts = Readonly<{
 }>
 
 /** A plan to be taken in. */
-export type Submission = Readonly<{ row: PlanRow; definition: Definition }>
+export type Submission = Readonly<{ row: PlanRow; definition: Definition; asked?: Asker }>
 
 /** The deciding half of a host. */
 export type Deciding = Readonly<{
@@ -171,10 +172,22 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
   }
 
   /** The actor that an address names, made from its row if need be; null when the message can go to nobody now. */
-  const actorFor = (of: Resident, address: Address, job: string | null, now: number): Entry | null => {
+  const actorFor = (
+    of: Resident,
+    address: Address,
+    job: string | null,
+    now: number,
+    { event }: Message,
+  ): Entry | null => {
     const known = of.actors.get(address)
     if (known) return known
-    if (job === null) return enter(of, address, -1, createPlan(system, of, now))
+    if (job === null)
+      return enter(
+        of,
+        address,
+        -1,
+        createPlan(system, of, now, event.type === 'created' ? (event as Asker) : {}),
+      )
     const index = of.graph.index.get(job)
     const row = index === undefined ? undefined : of.rows[index]
     if (!row || index === undefined) return null
@@ -204,7 +217,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       return poison(of, address, message, DEADLY)
     try {
       faults?.({ actor: address, message: message.event.type })
-      const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now)
+      const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now, message)
       if (entry) take(entry, message, now)
       else if (absent.has(address)) boxes.putFirst(address, message)
       else if (isUnheard(message)) bury(address, message, `there is no actor at ${address}`)
@@ -293,7 +306,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     boxes.putFirst(address, faulted)
   }
 
-  const admit = ({ row, definition }: Submission): void => {
+  const admit = ({ row, definition, asked }: Submission): void => {
     const graph = graphOf(definition)
     const of = resident(row, definition, graph, openRows(row.id, graph, row.submittedAt))
     residents.set(row.id, of)
@@ -305,7 +318,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     }
     memory.open.plans.push({ plan: row, revision })
     for (const { index } of of.rows) touchJob(memory.open, of, index)
-    post(planAddress(row.id), { type: 'created', at: row.submittedAt }, planAddress(row.id))
+    post(planAddress(row.id), { type: 'created', at: row.submittedAt, ...asked }, planAddress(row.id))
   }
 
   /** Grants what can be granted; the first address that got something to take. */

@@ -259,6 +259,12 @@ export const host = (ports: HostPorts): Host => {
       tellings.push({ act: () => tellPart(part), done, fail })
       wake()
     })
+  const record: Host['record'] = (told) =>
+    new Promise((done, fail) => {
+      if (stopped) return fail(new TenutoError('STOPPED'))
+      tellings.push({ act: () => note(told), done, fail })
+      wake()
+    })
   const tellKept = (messages: readonly Message[]): void => {
     for (const { offer } of messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
@@ -494,6 +500,7 @@ export const host = (ports: HostPorts): Host => {
       }
     },
     between,
+    record,
     residents,
     inspect,
     counts: () => ({ ...counts }),

@@ -34,6 +34,8 @@ export type RetentionLimits = Readonly<{
 }>
 
 const DAY_MS = 86_400_000
+/** What was asked of the home itself, the newest. */
+const HOME_NOTES_MAX = 10_000
 
 /** What is kept unless somebody says otherwise. */
 export const RETENTION: RetentionLimits = {
@@ -357,6 +359,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     const orphans = await those(orphaned, clearOrphan)
     const deadLetters = await pruning.dropDeadLetters(limits.deadLetters, oldest)
     if (deadLetters > 0) log.warn({ deadLetters }, 'dead letters that are kept no longer were removed')
+    await pruning.dropHomeNotes(HOME_NOTES_MAX)
     if (isAsked) await deleteMoved()
     else deleteBeside()
     return { plans: plans.filter(({ name }) => removed.has(name)), cleared, orphans, deadLetters, isWhole }

@@ -3,6 +3,7 @@
  * machine that throws leaves no trace.
  */
 import { type Address, planAddress } from '../address.ts'
+import type { Asker } from '../command.ts'
 import type { JsonObject } from '../json.ts'
 import {
   type BoardPost,
@@ -66,11 +67,12 @@ const read = (
   return { event, decision, posts, effects, change: decision.changed ? change : null }
 }
 
-/** Makes the actor of a plan: its first step. */
+/** Makes the actor of a plan: its first step, which says who submitted it. */
 export const createPlan = (
   system: FlatSystem,
   of: Resident,
   at: number,
+  { by, why }: Asker = {},
 ): Readonly<{ actor: LiveActor; step: Step }> => {
   const input: PlanInput = {
     jobs: of.rows.length,
@@ -78,7 +80,8 @@ export const createPlan = (
     deadlines: of.graph.hasDeadline.some(Boolean),
   }
   const { actor, decision } = system.create(machineOf('plan').machine, planAddress(of.id), input)
-  return { actor, step: read({ resident: of }, { type: 'created', at, input }, decision, null) }
+  const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+  return { actor, step: read({ resident: of }, { type: 'created', at, ...asked, input }, decision, null) }
 }
 
 /** Makes the actor of a job from its row: its first step. The row must be held or queued. */

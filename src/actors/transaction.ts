@@ -107,9 +107,15 @@ export type Note = Readonly<{
     | 'letter.redelivered'
     | 'letter.discarded'
     | 'begun'
+    | 'mode.changed'
+    | 'sweep.requested'
+    | 'gc.requested'
+  /** `HOME` for what was asked of the home itself. */
   plan: string
   job: string | null
   attempt?: number
+  /** What it was in before. */
+  from?: string
   /** What it was found in, or is in now. */
   state: string
   reason?: string
@@ -124,7 +130,7 @@ export const noteRow = (note: Note, position: number, at: number): StepRow => ({
   seq: position,
   type: note.type,
   event: JSON.stringify({ type: note.type, at, ...note.detail }),
-  from: null,
+  from: note.from ?? null,
   to: note.state,
   reason: note.reason ?? null,
   attempt: note.attempt ?? null,

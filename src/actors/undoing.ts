@@ -70,7 +70,7 @@ export const undoing = (
       memory.open.aside.push(row)
       aside.set(row.plan, row.why)
     }
-    for (const { address, type, to, reason, attempt, event } of done.steps) {
+    for (const { address, type, from, to, reason, attempt, event } of done.steps) {
       const place = parseAddress(address)
       if (place.kind !== 'note') continue
       const { type: _, at: __, ...detail } = JSON.parse(event) as { type: string; at: number }
@@ -87,6 +87,7 @@ export const undoing = (
           plan: place.plan,
           job: place.job,
           state: to,
+          ...(from === null ? {} : { from }),
           ...(reason === null ? {} : { reason }),
           ...(attempt === null ? {} : { attempt }),
           detail,

@@ -2,6 +2,7 @@
  * The whole journal, audited in one pass: every row is what was written, every plan's rows equal the fold of its steps, positions
  * run on, and nothing is stranded.
  */
+import { HOME, noteAddress } from '../address.ts'
 import { type Definition, definitionHash } from '../definition.ts'
 import { bootId } from '../process.ts'
 import { isPlanEnd } from '../states.ts'
@@ -10,6 +11,8 @@ import { type AuditEnd, type AuditFold, type AuditRows, type AuditStep, auditFol
 import { type Finding, finding, placeOf } from './finding.ts'
 import { type Cells, isWhole, type JournalFile, structureOf } from './journal-file.ts'
 import { auditStranded } from './stranded.ts'
+
+const HOME_NOTES = noteAddress(HOME, null)
 
 /** What a pass over a journal came to. */
 export type JournalAudit = Readonly<{
@@ -165,6 +168,8 @@ export const auditJournal = (file: JournalFile): JournalAudit => {
       damage(String(row[3]), { ...placeOf(step.address), position }, 'the crc of its step does not fit')
       continue
     }
+    // What was asked of the home is of no plan.
+    if (step.address === HOME_NOTES) continue
     const of = caseOf(step.address, 'a step')
     if (of !== undefined && !damaged.has(of.id)) of.fold.take(step)
   }

@@ -71,9 +71,9 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
 }
 
 /** Looks for what messages have missed, now; answers the exit code. */
-export const sweep = async (flags: Globals): Promise<number> => {
+export const sweep = async (flags: Globals & Readonly<{ reason?: string }>): Promise<number> => {
   const on = screen(flags)
-  const report = await sweepOf(homeOf(flags))
+  const report = await sweepOf(homeOf(flags), flags.reason)
   if (on.json) {
     on.answer(JSON.stringify(report))
     return 0

@@ -5,14 +5,14 @@ import { pause } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { HomeClient } from '../http/client.ts'
 import { operator } from '../process.ts'
-import { UNSETTLED } from '../states.ts'
 import { awaitHolder } from './home.ts'
 import type { Screen } from './screen.ts'
 import { named } from './unheld.ts'
 import { counted } from './words.ts'
 
 const LOOK_MS = 250
-const PLANS_MAX = 1_000
+/** So many are asked for, to be named. */
+const NAMES = 10
 
 /** How waiting ended: nothing runs any more; a signal ended the waiting; nobody is there any more to be stopped. */
 export type Drained = 'drained' | 'interrupted' | 'gone'
@@ -63,7 +63,7 @@ const look = async (holder: HomeClient, home: string): Promise<string | 0 | unde
     const left = Math.max(busy, counts.attempts_live)
     if (left === 0) return 0
     const names = await busyJobs(holder)
-    return `draining: ${counted(left, 'attempt')} left${names.length === 0 ? '' : ` (${named(names)})`}`
+    return `draining: ${counted(left, 'attempt')} left${names.length === 0 ? '' : ` (${named(names, busy)})`}`
   } catch (error) {
     if (isTenutoError(error, 'NO_DAEMON') || isTenutoError(error, 'STOPPED')) return undefined
     throw error
@@ -71,11 +71,6 @@ const look = async (holder: HomeClient, home: string): Promise<string | 0 | unde
 }
 
 const busyJobs = async ({ catalog }: HomeClient): Promise<readonly string[]> => {
-  const plans = await catalog.plans({ states: UNSETTLED, limit: PLANS_MAX })
-  const busy = plans.filter(({ counts }) => (counts['running'] ?? 0) + (counts['stopping'] ?? 0) > 0)
-  const jobs = await Promise.all(busy.map(({ id }) => catalog.jobs(id)))
-  return jobs
-    .flat()
-    .filter(({ state }) => state === 'running' || state === 'stopping')
-    .map(({ plan, name }) => `${plan}/${name}`)
+  const jobs = await catalog.jobsIn({ states: ['running', 'stopping'], limit: NAMES })
+  return jobs.map(({ plan, name }) => `${plan}/${name}`)
 }

@@ -11,7 +11,7 @@ import { counted, duration } from './words.ts'
 
 /** The flags of `gc`. */
 export type GcFlags = Globals &
-  Readonly<{ dryRun?: boolean; olderThan?: string; keep?: string; shrink?: boolean }>
+  Readonly<{ dryRun?: boolean; olderThan?: string; keep?: string; shrink?: boolean; reason?: string }>
 
 const DAY_MS = 86_400_000
 /** Plans that are named; JSON names all. */
@@ -29,6 +29,7 @@ export const gc = async (flags: GcFlags): Promise<number> => {
     shrink: flags.shrink === true,
     ...(olderThanMs === undefined ? {} : { olderThanMs }),
     ...(keep === undefined ? {} : { keep }),
+    ...(flags.reason === undefined ? {} : { why: flags.reason }),
   })
   if (on.json) {
     on.answer(JSON.stringify(done))

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
 import { pause } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
 import { readHolder } from '../holder.ts'
@@ -105,6 +106,35 @@ export const sourceOf = ({ catalog, command, events }: Runtime | HomeClient): So
   events,
 })
 
+/** Asks the holder of a home; `without` is what is done where there is none. */
+const byHolder = async <T>(
+  home: string,
+  ask: (holder: HomeClient) => Promise<T>,
+  without: () => Promise<T>,
+): Promise<T> => {
+  const holder = await awaitHolder(home)
+  if (!holder) return without()
+  try {
+    return await ask(holder)
+  } finally {
+    holder.close()
+  }
+}
+
+/** Takes a home for as long as something takes, and starts nothing in it. */
+const inHome = async <T>(
+  home: string,
+  options: Omit<Parameters<typeof hold>[1], 'starts'>,
+  act: (runtime: Runtime) => Promise<T>,
+): Promise<T> => {
+  const runtime = await hold(home, { ...options, starts: false })
+  try {
+    return await act(runtime)
+  } finally {
+    await runtime.stop()
+  }
+}
+
 /** The secrets that a plan names. */
 export type PlanSecrets = Readonly<{ plan: string; secrets: Awaited<ReturnType<Catalog['secrets']>> }>
 
@@ -131,20 +161,13 @@ export const giveSecrets = async (
   values: Readonly<Record<string, string>>,
 ): Promise<PlanSecrets> => {
   const by = { by: operator() }
-  const holder = await awaitHolder(home)
-  if (holder) {
-    try {
-      return { plan, secrets: await holder.giveSecrets(plan, values, by) }
-    } finally {
-      holder.close()
-    }
-  }
-  const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto secret set' })
-  try {
-    return { plan, secrets: await runtime.giveSecrets(plan, values, by) }
-  } finally {
-    await runtime.stop()
-  }
+  const give = async (to: Pick<Runtime, 'giveSecrets'>): Promise<PlanSecrets> => ({
+    plan,
+    secrets: await to.giveSecrets(plan, values, by),
+  })
+  return byHolder(home, give, () =>
+    inHome(home, { resume: false, sweepMs: 0, command: 'tenuto secret set' }, give),
+  )
 }
 
 /** What a command did, and whether somebody is there to go on with it. */
@@ -184,33 +207,27 @@ export const command = async (
   waits: Parameters<Runtime['onStorage']>[0],
 ): Promise<Commanded> => {
   const by = { by: operator(), ...(why === undefined ? {} : { why }) }
-  const holder = await awaitHolder(home)
-  if (holder) {
-    try {
-      const target = await holder.catalog.resolve(ref)
-      checkKind(asked, target)
-      const { plan, job } = target
-      return { receipt: await holder.command(plan, job, asked, by), plan, job, held: true }
-    } finally {
-      holder.close()
-    }
+  const told = async (holder: HomeClient): Promise<Commanded> => {
+    const target = await holder.catalog.resolve(ref)
+    checkKind(asked, target)
+    const { plan, job } = target
+    return { receipt: await holder.command(plan, job, asked, by), plan, job, held: true }
   }
-  const reading = await readingOf(home)
-  const target = await reading.resolve(ref)
-  await reading.close()
-  checkKind(asked, target)
-  const { plan, job } = target
-  const runtime = await hold(home, { resume: false, starts: false, command: `tenuto ${asked.do}` })
-  runtime.onStorage(waits)
-  try {
-    const receipt = await runtime.command(plan, job, asked, by)
-    if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)
-    // A job hears of its new life by mail; nobody might be there to bring it for long.
-    else await Promise.race([runtime.idle(), runtime.failed])
-    return { receipt, plan, job, held: false }
-  } finally {
-    await runtime.stop()
-  }
+  return byHolder(home, told, async () => {
+    const reading = await readingOf(home)
+    const target = await reading.resolve(ref)
+    await reading.close()
+    checkKind(asked, target)
+    const { plan, job } = target
+    return inHome(home, { resume: false, command: `tenuto ${asked.do}` }, async (runtime) => {
+      runtime.onStorage(waits)
+      const receipt = await runtime.command(plan, job, asked, by)
+      if (asked.do === 'cancel') await seeToItsEnd(runtime, plan, job)
+      // A job hears of its new life by mail; nobody might be there to bring it for long.
+      else await Promise.race([runtime.idle(), runtime.failed])
+      return { receipt, plan, job, held: false }
+    })
+  })
 }
 
 /**
@@ -233,56 +250,43 @@ export const settleLetter = async (
   why: string | undefined,
 ): Promise<SettledLetter> => {
   const by = why === undefined ? {} : { why }
-  const holder = await awaitHolder(home)
-  if (holder) {
+  const told = async (holder: HomeClient): Promise<SettledLetter> => ({
+    receipt: await holder.settleLetter(id, order, by),
+    held: true,
+  })
+  return byHolder(home, told, async () => {
+    const reading = await readingOf(home)
     try {
-      return { receipt: await holder.settleLetter(id, order, by), held: true }
+      await reading.deadLetter(id)
     } finally {
-      holder.close()
+      await reading.close()
     }
-  }
-  const reading = await readingOf(home)
-  try {
-    await reading.deadLetter(id)
-  } finally {
-    await reading.close()
-  }
-  const runtime = await hold(home, { resume: false, starts: false, command: `tenuto dead ${order}` })
-  try {
-    const receipt = await runtime.settleLetter(id, order, by)
-    await Promise.race([runtime.idle(), runtime.failed])
-    return { receipt, held: false }
-  } finally {
-    await runtime.stop()
-  }
+    return inHome(home, { resume: false, command: `tenuto dead ${order}` }, async (runtime) => {
+      const receipt = await runtime.settleLetter(id, order, by)
+      await Promise.race([runtime.idle(), runtime.failed])
+      return { receipt, held: false }
+    })
+  })
 }
 
-/** Orders a mode of a home: of its holder, or by taking it for as long as that takes. `held`: somebody has heard it. */
-export const orderMode = async (
-  home: string,
-  what: ModeOrder,
-  why: string | undefined,
-): Promise<ModeReceipt & Readonly<{ held: boolean }>> => {
+/** A mode that was ordered. `held`: somebody has heard it. */
+type OrderedMode = ModeReceipt & Readonly<{ held: boolean }>
+
+/** Orders a mode of a home: of its holder, or by taking it for as long as that takes. */
+export const orderMode = (home: string, what: ModeOrder, why: string | undefined): Promise<OrderedMode> => {
   const order = { do: what, by: operator(), ...(why === undefined ? {} : { why }) }
-  const holder = await awaitHolder(home)
-  if (holder) {
-    try {
-      return { ...(await holder.order(order)), held: true }
-    } finally {
-      holder.close()
-    }
-  }
-  const runtime = await hold(home, {
-    resume: false,
-    starts: false,
-    sweepMs: 0,
-    command: `tenuto daemon ${what}`,
+  const give = async (to: Pick<Runtime, 'order'>, held: boolean): Promise<OrderedMode> => ({
+    ...(await to.order(order)),
+    held,
   })
-  try {
-    return { ...(await runtime.order(order)), held: false }
-  } finally {
-    await runtime.stop()
-  }
+  return byHolder(
+    home,
+    (holder) => give(holder, true),
+    () =>
+      inHome(home, { resume: false, sweepMs: 0, command: `tenuto daemon ${what}` }, (runtime) =>
+        give(runtime, false),
+      ),
+  )
 }
 
 /** Refuses to run anything here while somebody has ordered that nothing starts. @throws {TenutoError} `HOME_PAUSED`. */
@@ -292,24 +296,22 @@ export const refusePaused = (home: string): void => {
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
-export const sweepOf = async (home: string): ReturnType<Runtime['sweep']> => {
+export const sweepOf = async (home: string, why?: string): ReturnType<Runtime['sweep']> => {
+  const asked = why === undefined ? {} : { why }
   const holder = await holderOf(home)
   if (holder) {
     try {
-      return await holder.sweep()
+      return await holder.sweep(asked)
     } finally {
       holder.close()
     }
   }
   if (!hasJournal(home)) return { plans: 0, repaired: [] }
-  const runtime = await hold(home, { starts: false, sweepMs: 0, command: 'tenuto sweep' })
-  try {
-    const report = await runtime.sweep()
+  return inHome(home, { sweepMs: 0, command: 'tenuto sweep' }, async (runtime) => {
+    const report = await runtime.sweep({ by: operator(), ...asked })
     await Promise.race([runtime.idle(), runtime.failed])
     return report
-  } finally {
-    await runtime.stop()
-  }
+  })
 }
 
 /** What retention removed or would remove. */
@@ -319,30 +321,25 @@ export type Gc = Awaited<ReturnType<Runtime['gc']>>
  * Removes what a home keeps no longer: asks its holder, or takes it for as long as that takes, and starts nothing.
  * @throws {TenutoError} `WRONG_STATE` when the journal is to be written anew while somebody holds the home.
  */
-export const gcOf = async (home: string, asked: GcOptions): Promise<Gc> => {
-  const holder = await awaitHolder(home)
-  if (holder) {
-    try {
-      const { pid, command } = holder.holder
-      if (asked.shrink)
-        throw new TenutoError('WRONG_STATE', {
-          ref: home,
-          state: `held by pid ${pid} (${command})`,
-          what: 'its journal cannot be written anew meanwhile',
-          remedy: '`tenuto down` stops a daemon; without --shrink what is free is used again',
-        })
-      return await holder.gc(asked)
-    } finally {
-      holder.close()
-    }
+export const gcOf = (home: string, asked: GcOptions & Pick<Asker, 'why'>): Promise<Gc> => {
+  const told = async (holder: HomeClient): Promise<Gc> => {
+    const { pid, command } = holder.holder
+    if (asked.shrink)
+      throw new TenutoError('WRONG_STATE', {
+        ref: home,
+        state: `held by pid ${pid} (${command})`,
+        what: 'its journal cannot be written anew meanwhile',
+        remedy: '`tenuto down` stops a daemon; without --shrink what is free is used again',
+      })
+    return await holder.gc(asked)
   }
-  if (!hasJournal(home)) return nothingGone(asked.dryRun === true)
-  const runtime = await hold(home, { resume: false, starts: false, sweepMs: 0, command: 'tenuto gc' })
-  try {
-    return await runtime.gc(asked)
-  } finally {
-    await runtime.stop()
-  }
+  return byHolder(home, told, async () =>
+    hasJournal(home)
+      ? await inHome(home, { resume: false, sweepMs: 0, command: 'tenuto gc' }, (runtime) =>
+          runtime.gc({ by: operator(), ...asked }),
+        )
+      : nothingGone(asked.dryRun === true),
+  )
 }
 const nothingGone = (dryRun: boolean): Gc => ({
   dry_run: dryRun,

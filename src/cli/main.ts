@@ -202,9 +202,9 @@ sub(
     (await import('./secret.ts')).secret(what, ref, names, flags),
   ),
 )
-sub('sweep', 'look now for what messages have missed, and repair it').action(
-  does(async (flags) => (await import('./act.ts')).sweep(flags)),
-)
+sub('sweep', 'look now for what messages have missed, and repair it')
+  .option('--reason <text>', 'why; kept with what happened')
+  .action(does(async (flags) => (await import('./act.ts')).sweep(flags as ActFlags)))
 sub('tree', 'show the parts of whoever serves, what failed, and what waits for whom').action(
   does(async (flags) => (await import('./tree.ts')).tree(flags)),
 )
@@ -220,6 +220,7 @@ sub('gc', 'remove what is kept no longer of plans that have ended')
   .option('--older-than <age>', 'plans that ended so long ago, as 12h or 30d (the default)')
   .option('--keep <n>', 'keep so many ended plans (10000)')
   .option('--shrink', 'also give what is free in the journal back; nobody may hold the home')
+  .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags) => (await import('./gc.ts')).gc(flags as GcFlags)))
 sub('doctor', 'say whether this machine and a home are well, and what to do where they are not')
   .option('--audit', 'also follow the whole history and compare it with every file')

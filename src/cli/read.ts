@@ -334,12 +334,13 @@ export const events = async (
 ): Promise<number> => {
   const on = screen(flags)
   const tell = (event: Awaited<ReturnType<Catalog['events']>>[number]): void => {
-    const { position, at, address, type, from, to, attempt, reason } = event
+    const { position, at, address, type, from, to, attempt, reason, by, why } = event
     if (on.json) on.answer(JSON.stringify(event))
     else {
+      const asked = `${by === undefined ? '' : `  by ${plain(by)}`}${why === undefined ? '' : `: ${plain(why)}`}`
       const move = from === to || from === null ? to : `${from} ${on.marks.arrow} ${to}`
       on.tell(
-        `${String(position).padStart(7)}  ${at}  ${plain(address)}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${plain(reason)}` : ''}`,
+        `${String(position).padStart(7)}  ${at}  ${plain(address)}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${plain(reason)}` : ''}${asked}`,
       )
     }
   }

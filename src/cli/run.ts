@@ -9,6 +9,7 @@ import { DAEMON, homeHeld } from '../holder.ts'
 import type { HomeClient } from '../http/client.ts'
 import type { Served, TcpOptions } from '../http/server.ts'
 import { parseDuration } from '../plans/duration.ts'
+import { operator } from '../process.ts'
 import { chooseSecrets, type SecretValues, secretPlaces } from '../secrets.ts'
 import type { StorageShape } from '../views/shapes.ts'
 import { type Followed, follow } from './follow.ts'
@@ -78,6 +79,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     const options = {
       base: read.base,
       environment: jobEnvironment(),
+      by: operator(),
       secrets,
       ...(flags.key === undefined ? {} : { key: flags.key }),
     }

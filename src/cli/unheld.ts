@@ -31,9 +31,11 @@ export const unsettled = async (
   }
 }
 
-/** The first few of some plans by name, the others by number. */
-export const named = (ids: readonly string[]): string =>
-  `${ids.slice(0, NAMED).join(', ')}${ids.length > NAMED ? ` and ${ids.length - NAMED} more` : ''}`
+/** The first few of some things by name, the others by number; `all` is how many there are, where not each is given. */
+export const named = (ids: readonly string[], all = ids.length): string => {
+  const shown = ids.slice(0, NAMED)
+  return `${shown.join(', ')}${all > shown.length ? ` and ${all - shown.length} more` : ''}`
+}
 
 /** How many attempts run, in words. */
 export const running = (attempts: number): string =>

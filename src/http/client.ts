@@ -6,6 +6,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'no
 import { buildName } from '../artefact.ts'
 import type { Catalog, Target } from '../catalog.ts'
 import { pause } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { jobEnvironment, namedVariables } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
@@ -71,7 +72,7 @@ export type HomeClient = Readonly<{
   order: Runtime['order']
   sweep: Runtime['sweep']
   /** Without `shrink`, which only who holds a home may do. */
-  gc: (options?: Omit<GcOptions, 'shrink'>) => ReturnType<Runtime['gc']>
+  gc: (options?: Omit<GcOptions, 'shrink'> & Asker) => ReturnType<Runtime['gc']>
   /** Who holds the home, as it was when it was reached. */
   holder: VersionShape
   /** Lets go of the connections. Idempotent. */
@@ -377,10 +378,11 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       ),
     submit: async (
       plan,
-      { key, base = process.cwd(), environment: env = jobEnvironment(), ...given } = {},
+      { key, base = process.cwd(), environment: env = jobEnvironment(), by, why, ...given } = {},
     ) => {
       const { secrets = namedVariables(secretPlaces(plan).keys()) } = given
-      const answer = await ask('POST', `${BASE}/plans`, { body: { plan, key, base, env, secrets } })
+      const body = { plan, key, base, env, secrets, by, reason: why }
+      const answer = await ask('POST', `${BASE}/plans`, { body })
       return { id: json<PlanShape>(answer).id, replayed: answer.headers[HEADERS.replay] === 'true' }
     },
     giveSecrets: async (plan, values, { by } = {}) =>
@@ -396,9 +398,10 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
           body: { by, reason: why, ...(untilStop === undefined ? {} : { until_stop: untilStop }) },
         }),
       ),
-    sweep: async () => json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: {} })),
-    gc: async ({ dryRun, olderThanMs, keep } = {}) => {
-      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep }
+    sweep: async ({ by, why } = {}) =>
+      json<SweepShape>(await ask('POST', `${BASE}/sweep`, { body: { by, reason: why } })),
+    gc: async ({ dryRun, olderThanMs, keep, by, why } = {}) => {
+      const body = { dry_run: dryRun, older_than_ms: olderThanMs, keep, by, reason: why }
       return json<GcShape>(await ask('POST', `${BASE}/gc`, { body }))
     },
     state: () => get<StateShape>(`${BASE}/state`),

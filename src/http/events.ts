@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
+import type { EventShape } from '../views/shapes.ts'
 import { PAGE, page } from './plans.ts'
 import { type Asked, operate } from './routing.ts'
 import { type Ending, type EventChoice, eventText, type Streams, storageText } from './streams.ts'
@@ -23,12 +24,10 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
       throw new TenutoError('USAGE', {
         what: `${ofLists} is for a list; a stream has topics, after and plan`,
       })
-    const inJournal = topics.filter((topic) => topic !== DAEMON)
-    const isOnly = topics.length > 0 && inJournal.length === 0 && plan === undefined
-    const choice = isOnly ? { wants: () => false } : await choose({ plan, topics: inJournal })
+    const choice = await choose({ plan, topics })
     const from = headers[HEADERS.lastEvent] ?? after
     const text = (ending: Ending) => eventText(runtime, choice, from, ending)
-    return inJournal.length === topics.length
+    return !topics.includes(DAEMON)
       ? streaming.send(reply, text)
       : streaming.send(reply, text, (say) => storageText(runtime, say))
   })
@@ -47,7 +46,7 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
     return { items: items.filter(wants), next_cursor }
   }
 
-  /** `plans` is what happens to plans themselves, `plan:ID` one plan and its jobs, neither is everything. */
+  /** `plans` is what happens to plans themselves, `plan:ID` one plan and its jobs, `daemon` what is asked of the home; none is everything. */
   const choose = async ({
     topics = [],
     plan,
@@ -55,15 +54,18 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
     topics?: readonly string[] | undefined
     plan?: string | undefined
   }>): Promise<EventChoice> => {
-    // It has no position, and nothing of it is kept.
-    if (topics.includes(DAEMON))
-      throw new TenutoError('NOT_YET', { what: 'a list of the topic `daemon`', remedy: 'follow it' })
-    const ids = topics.filter((topic) => topic !== 'plans').map((topic) => topic.slice('plan:'.length))
+    const ids = topics
+      .filter((topic) => topic.startsWith('plan:'))
+      .map((topic) => topic.slice('plan:'.length))
     const all = new Set(plan === undefined ? ids : [...ids, plan])
     for (const id of all) await runtime.catalog.plan(id)
     const [only] = all
-    if (topics.includes('plans')) return { wants: (event) => event.job === undefined || all.has(event.plan) }
-    if (only === undefined) return { wants: () => true }
-    return all.size === 1 ? { plan: only, wants: () => true } : { wants: (event) => all.has(event.plan) }
+    const [ofHome, ofPlans] = [topics.includes(DAEMON), topics.includes('plans')]
+    if (only === undefined && !ofHome && !ofPlans) return { wants: () => true }
+    // Who follows a plan hears beside it how commits go, and nothing that happens elsewhere.
+    if (all.size === 1 && only !== undefined && !ofPlans) return { plan: only, wants: () => true }
+    const wants = ({ plan: of, job }: EventShape): boolean =>
+      of === '' ? ofHome : all.has(of) || (ofPlans && job === undefined)
+    return { wants }
   }
 }

@@ -121,6 +121,7 @@ export const submission = named(
     secrets,
     inputs: about('What the plan asks for; plans of this version ask for nothing.', nothing),
     key: about('Idempotency key: the same plan again under it is the same plan.', KEY),
+    ...WHY,
   }),
 )
 
@@ -310,7 +311,7 @@ export const OPERATIONS = {
         type: 'text/event-stream',
       },
     },
-    errors: [...REF, 'NOT_YET', 'TOO_MANY'],
+    errors: [...REF, 'TOO_MANY'],
   },
   'GET /api/v1/plans': {
     asks: 'read',
@@ -549,7 +550,7 @@ export const OPERATIONS = {
     asks: 'operate',
     tag: 'holder',
     summary: 'Looks now for what messages have missed, and repairs it.',
-    body: nothing,
+    body: options(WHY),
     answers: ok(shapes.sweep),
     errors: COMMIT,
   },
@@ -561,6 +562,7 @@ export const OPERATIONS = {
       dry_run: about('Only says it.', flag),
       older_than_ms: about('Plans that ended so long ago.', position),
       keep: about('So many plans stay at least.', position),
+      ...WHY,
     }),
     answers: ok(shapes.gc),
     errors: COMMIT,

@@ -133,7 +133,7 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
 
 /** Adds the route that submits. */
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
-  operate(app, 'POST /api/v1/plans', async ({ body, headers, reply }) => {
+  operate(app, 'POST /api/v1/plans', async ({ body, headers, request, reply }) => {
     const { plan, yaml, base, env, secrets = {}, ...given } = body
     const header = headers[HEADERS.key]
     const key = given.key ?? header
@@ -147,6 +147,7 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
     const definition = yaml === undefined ? checkDefinition(plan) : parsePlan(yaml).definition
     const { id, replayed } = await runtime.submit(definition, {
       base: base ?? null,
+      ...orderedBy(request, given),
       // Never those of this process.
       secrets,
       ...(key === undefined ? {} : { key }),
@@ -163,9 +164,10 @@ const JOB_VERBS = ['cancel', 'retry', 'skip', 'now', 'approve', 'reject'] as con
 
 /** Adds the routes of commands. */
 export const commandRoutes = (app: FastifyInstance, runtime: Runtime): void => {
-  operate(app, 'POST /api/v1/sweep', () => runtime.sweep())
-  operate(app, 'POST /api/v1/gc', ({ body: { dry_run, older_than_ms, keep } }) =>
+  operate(app, 'POST /api/v1/sweep', ({ body, request }) => runtime.sweep(orderedBy(request, body)))
+  operate(app, 'POST /api/v1/gc', ({ body: { dry_run, older_than_ms, keep, ...asked }, request }) =>
     runtime.gc({
+      ...orderedBy(request, asked),
       ...(dry_run === undefined ? {} : { dryRun: dry_run }),
       ...(older_than_ms === undefined ? {} : { olderThanMs: older_than_ms }),
       ...(keep === undefined ? {} : { keep }),

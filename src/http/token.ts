@@ -3,18 +3,9 @@
  * home's user.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
+import { writeWhole } from '../whole-file.ts'
 import { TOKEN_PREFIX } from './gate.ts'
 
 /** Says whether what somebody brings is the token. Takes the same time whatever is brought. */
@@ -71,17 +62,8 @@ const read = (path: string): string | undefined => {
 
 const make = (path: string): string => {
   const token = `${TOKEN_PREFIX}${drawSecret()}`
-  const draft = `${path}.new`
   try {
-    rmSync(draft, { force: true })
-    const handle = openSync(draft, 'wx', 0o600)
-    try {
-      writeFileSync(handle, `${token}\n`)
-      fsyncSync(handle)
-    } finally {
-      closeSync(handle)
-    }
-    renameSync(draft, path)
+    writeWhole(path, `${token}\n`)
   } catch (error) {
     throw new TenutoError('STORE_FULL', { path, why: (error as Error).message }, error)
   }

@@ -1,8 +1,9 @@
 /**
  * Drafts: a database that comes to its place whole, or not at all, closed to others and on the medium.
  */
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { syncPath } from '../whole-file.ts'
 import { type Driver, storeError } from './driver.ts'
 
 const ENDS = ['', '-wal', '-shm', '-journal'] as const
@@ -36,14 +37,5 @@ export const writeCopy = <R>(driver: Driver, file: string, look: (draft: string)
   } catch (error) {
     removeDraft(draft)
     throw storeError(file, error)
-  }
-}
-
-const syncPath = (path: string): void => {
-  const handle = openSync(path, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }

@@ -228,7 +228,7 @@ export type JournalReader = Readonly<{
   /** What the runtime has noted about a plan and its jobs, newest first, at most `limit`; but not that attempts have begun. */
   notes: (plan: string, limit: number) => Promise<readonly StepRow[]>
   /** The latest note of a type about a job. */
-  lastNote: (plan: string, job: string, type: string) => Promise<StepRow | undefined>
+  lastNote: (plan: string, job: string | null, type: string) => Promise<StepRow | undefined>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
   /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */
@@ -274,6 +274,8 @@ export type Pruning = Readonly<{
   oldDeadLetters: (keep: number, before: number) => Promise<number>
   /** Removes these; answers how many went. */
   dropDeadLetters: (keep: number, before: number) => Promise<number>
+  /** Removes what was asked of the home beyond the newest, a few hundred at a time; answers how many. */
+  dropHomeNotes: (keep: number) => Promise<number>
   /** The bytes of the file, and how many of them wait to be used again. */
   room: () => Promise<Readonly<{ bytes: number; free: number }>>
   /** Gives what is free back to the file system. Writes the file anew: nothing else happens meanwhile. */

@@ -1,9 +1,11 @@
 /**
  * Removing what is kept no longer from a journal in memory. It refuses, portions and remembers as the journal on a file does.
  */
-import { parseAddress } from '../address.ts'
+import { HOME, parseAddress } from '../address.ts'
 import type { DeadLetterRow, Pruning } from './journal.ts'
 import type { Tables } from './memory-disk.ts'
+
+const HOME_NOTES_AT_ONCE = 200
 
 /** Retention on a disk. `within` checks that the journal may write, `hasEnded` says whether a plan has, and is sound. */
 export const memoryPruning = (
@@ -98,6 +100,11 @@ export const memoryPruning = (
       const old = new Set(oldLetters(tables.dead, keep, before))
       keepOnly(tables.dead, (letter) => !old.has(letter))
       return old.size
+    },
+    dropHomeNotes: async (keep) => {
+      within()
+      const there = tables.stepsOfPlan.get(HOME)?.length ?? 0
+      return there <= keep ? 0 : dropRows(HOME, Math.min(HOME_NOTES_AT_ONCE, there - keep))
     },
     room: async () => ({ bytes: 0, free: 0 }),
     shrink: async () => {},

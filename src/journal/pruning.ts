@@ -3,7 +3,7 @@
  * transactions; its other rows follow, and that they do is on record until they have. What was removed is counted, so that an auditor
  * can tell it from what was lost.
  */
-import { parseAddress } from '../address.ts'
+import { HOME, noteAddress, parseAddress } from '../address.ts'
 import { isPlanEnd } from '../states.ts'
 import { type Driver, type Row, type Statement, storeError, type Value } from './driver.ts'
 import type { Pruning } from './journal.ts'
@@ -19,6 +19,8 @@ const allAddressesOf = (plan: string): Value[] => [
   `note:${plan}/`,
   `note:${plan}0`,
 ]
+const HOME_NOTES = noteAddress(HOME, null)
+const HOME_NOTES_AT_ONCE = 200
 /** 2^32: sums of positions are kept below what a number can hold. */
 const SUM_MODULUS = 4_294_967_296
 
@@ -67,6 +69,9 @@ export const pruningOn = (
     `INSERT INTO cleared (plan, position) SELECT ?, position FROM meta WHERE true
      ON CONFLICT (plan) DO UPDATE SET position = excluded.position`,
   )
+  const oldHomeNotes = driver.prepare(
+    `SELECT position FROM step WHERE address = '${HOME_NOTES}' ORDER BY seq DESC LIMIT ${HOME_NOTES_AT_ONCE} OFFSET ?`,
+  )
   const oldLetters = `FROM dead_letter
     WHERE at < ?2 OR id <= (SELECT id FROM dead_letter ORDER BY id DESC LIMIT 1 OFFSET ?1)`
   const countOldLetters = driver.prepare(`SELECT count(*) ${oldLetters}`)
@@ -99,14 +104,16 @@ export const pruningOn = (
     leave.run(plan)
     count.run(1, 0, 0, 0)
   }
+  const dropPositions = (gone: readonly number[]): void => {
+    if (gone.length === 0) return
+    dropSteps.run(JSON.stringify(gone))
+    const sum = gone.reduce((all, position) => (all + position) % SUM_MODULUS, 0)
+    count.run(0, gone.length, sum, Math.max(...gone))
+  }
   /** Removes rows of a plan; answers how many. */
   const dropRows = (plan: string, rows: number): number => {
     const gone = positions.all(...allAddressesOf(plan), rows).map(([position]) => position as number)
-    if (gone.length > 0) {
-      dropSteps.run(JSON.stringify(gone))
-      const sum = gone.reduce((all, position) => (all + position) % SUM_MODULUS, 0)
-      count.run(0, gone.length, sum, Math.max(...gone))
-    }
+    dropPositions(gone)
     let dropped = gone.length
     const jobs = dropped < rows ? dropJobs.run(plan, rows - dropped) : 0
     dropped += jobs
@@ -183,6 +190,17 @@ export const pruningOn = (
     oldDeadLetters: async (keep, before) => old(keep, before),
     dropDeadLetters: async (keep, before) =>
       old(keep, before) === 0 ? 0 : within(() => drop(dropOldLetters, whole(keep), whole(before))),
+    dropHomeNotes: async (keep) => {
+      usable()
+      let gone: readonly number[]
+      try {
+        gone = oldHomeNotes.all(whole(keep)).map(([position]) => position as number)
+      } catch (error) {
+        throw storeError(path, error)
+      }
+      if (gone.length > 0) within(() => dropPositions(gone))
+      return gone.length
+    },
     room: async () => {
       usable()
       const pragma = (name: string): number => Number(driver.prepare(`PRAGMA ${name}`).get()?.[0])

@@ -11,7 +11,7 @@ import type { Faults } from '../actors/part.ts'
 import type { LiveAttempt } from '../attempt.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
-import type { Command, CommandOptions, CommandReceipt, LetterOrder } from '../command.ts'
+import type { Asker, Command, CommandOptions, CommandReceipt, LetterOrder } from '../command.ts'
 import type { Definition } from '../definition.ts'
 import type { FiguresQuery } from '../guest.ts'
 import type { Random } from '../ids.ts'
@@ -88,7 +88,8 @@ export type SubmitOptions = Readonly<{
   environment?: Readonly<Record<string, string>>
   /** The values of the secrets that the plan names; default this process's variables of these names. */
   secrets?: Readonly<Record<string, string>>
-}>
+}> &
+  Asker
 
 /** How a plan ended. */
 export type Settled = Readonly<{
@@ -163,13 +164,15 @@ export type Runtime = Readonly<{
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.
    */
   takeUp: (plan: string) => Promise<boolean>
-  /** Looks now for what messages have missed, however young, and leads on from it; each repair is on record. Idempotent. */
-  sweep: () => Promise<SweepShape>
+  /**
+   * Looks now for what messages have missed, however young, and leads on from it; each repair is on record, and who asked. Idempotent.
+   */
+  sweep: (asked?: Asker) => Promise<SweepShape>
   /**
    * Removes what is kept no longer of plans that have ended, or says what that would be. A key goes with its plan: submitted again
-   * under it, the plan runs again. Idempotent.
+   * under it, the plan runs again. What it removed, and who asked, is on record. Idempotent.
    */
-  gc: (options?: GcOptions) => Promise<GcShape>
+  gc: (options?: GcOptions & Asker) => Promise<GcShape>
   /**
    * Hears what every live actor does, in order, after the commit it belongs to; those that live already come first. One that throws,
    * whose promise rejects, or that falls too far behind is dropped, and `dropped` hears why. The answer ends it.

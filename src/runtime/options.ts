@@ -56,7 +56,14 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? null : check(value)
-const SUBMIT: Keys = { key: aText(200), base: orNull(aText(4096)), environment: anything, secrets: anything }
+const SUBMIT: Keys = {
+  key: aText(200),
+  base: orNull(aText(4096)),
+  environment: anything,
+  secrets: anything,
+  by: text,
+  why: text,
+}
 const COMMAND: Keys = {
   do: oneOf(['cancel', 'pause', 'continue', 'skip', 'now', 'approve', 'reject', 'retry']),
   now: aBoolean,

@@ -96,15 +96,18 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       submittedAt: clock.now(),
     }
     refuseNew()
+    const { by, why } = options
+    const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
     const hasSecrets = Object.keys(secrets).length > 0
     if (hasSecrets) {
-      const { name, key: by } = row
-      checkNotInClear(secrets, { ...(definition as unknown as JsonObject), name, environment, key: by })
+      const { name, key: called } = row
+      const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, ...asked }
+      checkNotInClear(secrets, stored)
       vault.keep(id, secrets)
     }
     try {
       if (own !== undefined) makeFolder(own)
-      await host.submit({ row, definition })
+      await host.submit({ row, definition, asked })
     } catch (error) {
       if (hasSecrets) vault.drop(id)
       // What else fails may have been committed all the same, and its jobs need their folder.

@@ -132,7 +132,7 @@ export const event = named(
     {
       position: count,
       at: moment,
-      plan: text(),
+      plan: about('Empty for what is of the home itself, and of no plan.', text()),
       address: text(),
       seq: count,
       type: text(),

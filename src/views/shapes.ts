@@ -2,6 +2,7 @@
  * Plans, jobs, attempts and events as every client sees them: in the CLI's JSON, over HTTP, in events and pages. Pure functions
  * from rows of the journal; times are ISO 8601 UTC.
  */
+import { HOME, noteAddress } from '../address.ts'
 import type { Build } from '../build.ts'
 import type { DeadLetterRow, JobRow, PlanHead, StepRow } from '../journal/journal.ts'
 import type { Json, JsonObject } from '../json.ts'
@@ -73,6 +74,7 @@ const isoOrNull = (at: number | null): string | null => (at === null ? null : is
 
 /** What a plan is called before and after `/`, in an address of it or of one of its jobs. */
 const placeOf = (address: string): Readonly<{ plan: string; job?: string }> => {
+  if (address === HOME_NOTES) return { plan: '' }
   const [colon, slash] = [address.indexOf(':'), address.indexOf('/')]
   return address.startsWith('plan:') || slash < 0
     ? { plan: address.slice(colon + 1) }
@@ -91,10 +93,14 @@ export const eventShape = (step: StepRow): EventShape => ({
   from: step.from,
   to: step.to,
   ...(step.reason === null ? {} : { reason: step.reason }),
-  ...(step.type.endsWith('.requested') ? orderOf(step.event) : {}),
+  ...(isAsked(step) ? orderOf(step.event) : {}),
   ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
-  ...(step.address.startsWith('note:') ? detailOf(step.event) : {}),
+  ...(step.address.startsWith('note:') ? detailOf(step) : {}),
 })
+const HOME_NOTES = noteAddress(HOME, null)
+/** Whether a step may say who asked for it: what was requested, a plan that was submitted, what was asked of the home. */
+const isAsked = ({ type, address }: StepRow): boolean =>
+  type.endsWith('.requested') || address === HOME_NOTES || (type === 'created' && address.startsWith('plan:'))
 const orderOf = (event: string): Pick<EventShape, 'by' | 'why'> => {
   const { by, why } = JSON.parse(event) as JsonObject
   return {
@@ -102,8 +108,10 @@ const orderOf = (event: string): Pick<EventShape, 'by' | 'why'> => {
     ...(typeof why === 'string' ? { why } : {}),
   }
 }
-const detailOf = (event: string): Pick<EventShape, 'detail'> => {
-  const { type: _, at: __, ...detail } = JSON.parse(event) as JsonObject
+const detailOf = ({ event, address }: StepRow): Pick<EventShape, 'detail'> => {
+  const { type: _, at: __, by, why, ...more } = JSON.parse(event) as JsonObject
+  const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+  const detail = address === HOME_NOTES ? more : { ...more, ...asked }
   return Object.keys(detail).length === 0 ? {} : { detail }
 }
 const endedOf = (event: string): Pick<EventShape, 'ended'> => {

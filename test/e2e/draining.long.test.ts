@@ -58,6 +58,11 @@ test('a paused home stays paused over a kill, a stop and a start, whoever would 
   expect([again.code, again.out]).toEqual([0, expect.stringContaining('as it was already')])
   expect(existsSync(join(folder, 'ledger'))).toBe(false)
   expect((await run('daemon', 'resume')).code).toBe(0)
+  const orders = (await run('events')).out.split('\n').filter((line) => line.includes('  mode.changed  '))
+  expect(orders).toEqual([
+    expect.stringMatching(/  note:home  mode\.changed  running \S+ paused  by \S+: new disk$/),
+    expect.stringMatching(/  note:home  mode\.changed  paused \S+ running  by \S+$/),
+  ])
   expect((await run('resume')).code).toBe(0)
   expect(existsSync(join(folder, 'ledger'))).toBe(true)
 })

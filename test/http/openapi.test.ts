@@ -219,7 +219,7 @@ describe('inputs', () => {
       '1',
     ])
     expect(refusal('body', 'POST /api/v1/gc', { kep: 1 })).toEqual([
-      'the body has "kep"; it may have dry_run, older_than_ms, keep',
+      'the body has "kep"; it may have dry_run, older_than_ms, keep, reason, by',
       'kep',
       '1',
     ])

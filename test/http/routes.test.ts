@@ -84,7 +84,6 @@ const ROWS: Readonly<Record<OperationName, Row>> = {
       { as: '404 REF_NOT_FOUND', query: '?plan=none-aaaaaa' },
       { as: '400 USAGE', query: '?limit=1' },
       { as: '400 USAGE', query: '?job=a', headers: { accept: 'application/json' } },
-      { as: '501 NOT_YET', query: '?topics=daemon', headers: { accept: 'application/json' } },
     ],
   },
   'GET /api/v1/plans': { good: {}, state: [{ as: '404 REF_NOT_FOUND', query: '?cursor=none-aaaaaa' }] },

@@ -190,7 +190,7 @@ describe('reading', () => {
     }
     expect(refused(await get(`${API}/events`, { 'last-event-id': 'x' }))[0]).toBe(400)
     const list = { accept: 'application/json' }
-    expect(refused(await get(`${API}/events?topics=daemon`, list)).slice(0, 2)).toEqual([501, 'NOT_YET'])
+    expect((await get(`${API}/events?topics=daemon`, list)).json).toEqual({ items: [], next_cursor: null })
     expect(refused(await get(`${API}/events?job=a`, { accept: 'application/json' }))[0]).toBe(400)
   })
 

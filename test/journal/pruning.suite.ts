@@ -1,5 +1,6 @@
 /** What every journal promises of removing what is kept no longer. A journal passes by calling `pruningSuite`, as `journalSuite`. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { HOME, noteAddress } from '../../src/address.ts'
 import type { Batch, Journal } from '../../src/journal/journal.ts'
 import { failsWith } from '../support/failing.ts'
 import {
@@ -14,6 +15,7 @@ import {
   moved,
   planAddress,
   planOf,
+  stepOf,
 } from './batches.ts'
 import type { Medium } from './journal.suite.ts'
 
@@ -167,6 +169,31 @@ export const pruningSuite = (name: string, makeMedium: () => Medium): void => {
       expect(await pruning.dropDeadLetters(9, 1_001)).toBe(1)
       expect(await journal.totals()).toMatchObject({ deadLetters: 0, deadLettersEver: 2 })
       await journal.commit(batch({ dead: [deadOf(3, JOB)] }))
+    })
+
+    test('what was asked of the home goes when there is much that is newer, and nothing else with it', async () => {
+      const journal = await lived()
+      const { position } = await journal.head()
+      const notes = Array.from({ length: 250 }, (_, at) =>
+        stepOf(position + at + 1, noteAddress(HOME, null), position + at + 1, { type: 'mode.changed' }),
+      )
+      await journal.commit(batch({ steps: notes }))
+      const others = async () => ({
+        ...((await everything(journal, [P, 'q-bbbbbb'])) as object),
+        steps: null,
+      })
+      const said = await others()
+      const { pruning } = journal
+
+      expect(await pruning.dropHomeNotes(250)).toBe(0)
+      expect([await pruning.dropHomeNotes(10), await pruning.dropHomeNotes(10)]).toEqual([200, 40])
+      expect(await pruning.dropHomeNotes(10)).toBe(0)
+
+      const left = await journal.steps({ after: position, limit: 1_000 })
+      expect(left).toHaveLength(10)
+      expect(await journal.lastNote(HOME, null, 'mode.changed')).toEqual(notes.at(-1))
+      expect(await journal.pruned()).toMatchObject({ plans: 0, steps: 240 })
+      expect(await others()).toEqual(said)
     })
 
     test('giving room back changes nothing that is read', async () => {

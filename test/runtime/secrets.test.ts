@@ -2,8 +2,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Handler } from '../../src/actors/calls.ts'
+import { attemptDir, FILES } from '../../src/attempt.ts'
 import type { Definition } from '../../src/definition.ts'
 import { homePaths } from '../../src/home.ts'
 import { createRuntime, definePlan, TenutoError } from '../../src/index.ts'
@@ -245,6 +246,33 @@ test('where the values are gone no job starts, no log is shown, and no retry is 
   expect(Buffer.from((await runtime.catalog.log(id, 'a', attempt, 0, 1000)).bytes).toString()).toBe(
     'got ***\n',
   )
+})
+
+test('an attempt that lives is adopted also where its values are gone, and nothing that it wrote is stored', async () => {
+  const first = await opened()
+  const plan = definePlan({
+    name: 'p',
+    jobs: {
+      a: {
+        run: 'while ! test -e go; do sleep 0.02; done; echo "t=$CANARY" >> "$TENUTO_OUTPUT"; echo done >> ledger',
+        secrets: ['CANARY'],
+      },
+    },
+  })
+  const { id } = await first.submit(plan, { CANARY: 'canary-7f3a' })
+  const claim = join(attemptDir(first.home, id, 'a', 1), FILES.claim)
+  await vi.waitFor(() => statSync(claim), { timeout: 20_000 })
+  await first.runtime.stop()
+  rmSync(secretsFile(first.home, id))
+
+  const { runtime, folder, home } = await opened({}, first.folder)
+  writeFileSync(join(folder, 'go'), '')
+  const { state, jobs } = await (await runtime.plan(id)).settled()
+
+  expect(state).toBe('succeeded')
+  expect(jobs['a']).toMatchObject({ attempt: 1, outputs: { '***': '***' } })
+  expect(readFileSync(join(folder, 'ledger'), 'utf8')).toBe('done\n')
+  expectNothingSpilt(storedIn(home))
 })
 
 test('a value that takes the place of another reaches the next attempts, and both stay masked', async () => {

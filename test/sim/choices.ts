@@ -24,6 +24,7 @@ export const FAULTS = {
   'double a report': 0.3,
   'jump the clock': 0.03,
   'give a command': 0.06,
+  'hold the home': 0.02,
   'damage a row': 0.05,
   'remove a folder': 0.5,
   // What messages alone cannot survive; only with the sweep on.

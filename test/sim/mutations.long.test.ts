@@ -114,6 +114,13 @@ const mutations: readonly Mutation[] = [
     to: 'else {\n          offer.fail(error)\n          boxes.put(address, message)\n        }',
   },
   {
+    name: 'a start in a home that holds',
+    says: /starts in a home that holds/,
+    file: 'src/actors/slots.ts',
+    from: 'while (held < limit && mayGrant() && turns.length > 0) {',
+    to: 'while (held < limit && turns.length > 0) {',
+  },
+  {
     name: 'a refused plan kept',
     says: /was refused and is in the journal|the host gave up/,
     file: 'src/actors/host.ts',

@@ -104,9 +104,22 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     },
   })
 
+  /** What a person has ordered of the home outlives every daemon; each hears of it when it can. */
+  let home: 'goes on' | 'is to hold' | 'holds' = 'goes on'
+  const order = (to: 'goes on' | 'is to hold'): void => {
+    home = to
+    tell(`the home ${to}`)
+    current?.between(async () => {}).catch(() => {})
+    // A start that was granted before is none that the order can meet; once all of that is done, no more may come.
+    void current?.idle().then(() => {
+      if (home === 'is to hold') home = 'holds'
+    })
+  }
+
   const committed = (steps: readonly StepRow[]): void => {
     setting.shown?.(steps)
     for (const { type, address, reason } of steps) {
+      if (home === 'holds' && type === 'slot.granted') wrong.push(`${address} starts in a home that holds`)
       if (type !== 'sweep.repaired') continue
       counts.repairs += 1
       // A report on its way is a message that the sweep cannot see; with it delayed, an end that is on record may look unread.
@@ -225,6 +238,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       random: choices.random('host'),
       attempts,
       maxParallel: Number.POSITIVE_INFINITY,
+      mayStart: () => home === 'goes on',
       drainSteps: setting.drainSteps,
       log,
       show: () => {},
@@ -323,6 +337,11 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   for (let turns = 0; turns < setting.faultyTurns && wrong.length === 0; turns += 1) {
     const asked = choices.strike('give a command', 'now')
     if (asked !== undefined) command(asked)
+    const held = choices.strike('hold the home', 'now')
+    if (held !== undefined) {
+      order('is to hold')
+      time.at(held * 8_000, WORLD, () => order('goes on'))
+    }
     const jumped = choices.strike('jump the clock', 'now')
     if (jumped !== undefined) {
       const ms = (jumped - 0.5) * (jumped * 10 ** 6 - Math.floor(jumped * 10 ** 6) < 0.1 ? 1_200_000 : 4_000)
@@ -333,6 +352,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   }
   choices.calm()
   tell('the faults stop')
+  order('goes on')
   shelf.awayUntil = 0
   disk.faults.damaged = undefined
   time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
