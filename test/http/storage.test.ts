@@ -2,6 +2,7 @@
  * A holder whose store is away, over its socket: requests are refused at once in the envelope, what is told of it is true, and what was
  * acknowledged is exactly what is in the journal.
  */
+import { readdirSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -238,4 +239,23 @@ test('a holder of an earlier build, which does not say how its store is, is foll
   }
 
   expect([asked, last]).toEqual([1, 'succeeded'])
+})
+
+test('a plan that could not be stored leaves no folder that was made for it', async () => {
+  const home = folder()
+  let away = false
+  const journal = failing(join(home, 'journal.db'), () => away)
+  const { served } = await hold({ home, handlers: { give: () => ({}) }, ports: { journal } })
+  const plan = definePlan({ name: 'p', jobs: { a: { call: 'give' } } })
+  const submit = () => ask(served.path, 'POST /api/v1/plans', { body: { plan } })
+  const before = (await submit()).json as { id: string }
+
+  away = true
+  const refused = await submit()
+
+  expect([refused.status, (refused.json as { error: { code: string } }).error.code]).toEqual([
+    503,
+    'STORE_FULL',
+  ])
+  expect(readdirSync(join(home, 'work'))).toEqual([before.id])
 })
