@@ -249,9 +249,9 @@ export const settleLetter = async (
   order: LetterOrder,
   why: string | undefined,
 ): Promise<SettledLetter> => {
-  const by = why === undefined ? {} : { why }
+  const asked = why === undefined ? {} : { why }
   const told = async (holder: HomeClient): Promise<SettledLetter> => ({
-    receipt: await holder.settleLetter(id, order, by),
+    receipt: await holder.settleLetter(id, order, asked),
     held: true,
   })
   return byHolder(home, told, async () => {
@@ -262,7 +262,7 @@ export const settleLetter = async (
       await reading.close()
     }
     return inHome(home, { resume: false, command: `tenuto dead ${order}` }, async (runtime) => {
-      const receipt = await runtime.settleLetter(id, order, by)
+      const receipt = await runtime.settleLetter(id, order, { by: operator(), ...asked })
       await Promise.race([runtime.idle(), runtime.failed])
       return { receipt, held: false }
     })
@@ -296,22 +296,20 @@ export const refusePaused = (home: string): void => {
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */
-export const sweepOf = async (home: string, why?: string): ReturnType<Runtime['sweep']> => {
+export const sweepOf = (home: string, why?: string): ReturnType<Runtime['sweep']> => {
   const asked = why === undefined ? {} : { why }
-  const holder = await holderOf(home)
-  if (holder) {
-    try {
-      return await holder.sweep(asked)
-    } finally {
-      holder.close()
-    }
-  }
-  if (!hasJournal(home)) return { plans: 0, repaired: [] }
-  return inHome(home, { sweepMs: 0, command: 'tenuto sweep' }, async (runtime) => {
-    const report = await runtime.sweep({ by: operator(), ...asked })
-    await Promise.race([runtime.idle(), runtime.failed])
-    return report
-  })
+  return byHolder(
+    home,
+    (holder) => holder.sweep(asked),
+    async () => {
+      if (!hasJournal(home)) return { plans: 0, repaired: [] }
+      return inHome(home, { sweepMs: 0, command: 'tenuto sweep' }, async (runtime) => {
+        const report = await runtime.sweep({ by: operator(), ...asked })
+        await Promise.race([runtime.idle(), runtime.failed])
+        return report
+      })
+    },
+  )
 }
 
 /** What retention removed or would remove. */

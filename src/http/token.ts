@@ -5,7 +5,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { TenutoError } from '../errors.ts'
-import { writeWhole } from '../whole-file.ts'
+import { unwritten, writeWhole } from '../whole-file.ts'
 import { TOKEN_PREFIX } from './gate.ts'
 
 /** Says whether what somebody brings is the token. Takes the same time whatever is brought. */
@@ -17,7 +17,7 @@ const SHAPE = /^tenuto_[\w-]{43}$/
 /**
  * The token of a home, made with mode 0600 where there is none. Only who holds the home calls this.
  * @throws {TenutoError} `NOT_ALLOWED` when the file is a link, no file, somebody else's, open to others, or holds no token;
- * `STORE_FULL` when none can be made.
+ * `STORE_FULL`, `FILE_UNWRITABLE` when none can be made.
  */
 export const tokenOf = (path: string): TokenCheck => {
   const hash = digest(read(path) ?? make(path))
@@ -65,7 +65,7 @@ const make = (path: string): string => {
   try {
     writeWhole(path, `${token}\n`)
   } catch (error) {
-    throw new TenutoError('STORE_FULL', { path, why: (error as Error).message }, error)
+    throw unwritten(path, error)
   }
   return token
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import type { HolderRecord } from '../../src/holder.ts'
 import { homePaths } from '../../src/home.ts'
 import { openFolder } from './tenuto.ts'
 
@@ -50,8 +51,8 @@ test('a canary is in no answer of any command or route, and in no file but the o
 }, async () => {
   const { file, folder, home, start, run, unsound } = openFolder()
   file('p.plan.yaml', PLAN)
-  const first = start('up', '--no-parent')
-  await first.heard('serving')
+  const up = start('up')
+  await up.heard('serving')
   // The daemon has it from nobody but whoever submits.
   vi.stubEnv('CANARY', CANARY)
   onTestFinished(() => void vi.unstubAllEnvs())
@@ -61,10 +62,12 @@ test('a canary is in no answer of any command or route, and in no file but the o
   const followed = start('logs', `${id}/print`, '-f')
   await followed.heard('***')
 
-  first.child.kill('SIGKILL')
-  await first.said
-  const second = start('up', '--no-parent')
-  await second.heard('serving')
+  // Whoever follows waits for the next one as long as the parent lives.
+  const holder = (): HolderRecord => JSON.parse(readFileSync(homePaths(home).daemon, 'utf8')) as HolderRecord
+  const { pid } = holder()
+  process.kill(pid, 'SIGKILL')
+  await up.heard('started again')
+  await expect.poll(() => holder().pid !== pid && holder().sock !== null, { timeout: 60_000 }).toBe(true)
   writeFileSync(join(folder, 'go'), '')
   const ended = await run('resume', id)
   const failed = await run('show', `${id}/after`)
@@ -72,7 +75,7 @@ test('a canary is in no answer of any command or route, and in no file but the o
   const retried = await run('retry', id, '--failed', '--reason', `because of ${CANARY}`)
   const again = await run('resume', id)
 
-  const { sock } = JSON.parse(readFileSync(homePaths(home).daemon, 'utf8')) as { sock: string }
+  const sock = holder().sock ?? ''
   const routes = [
     '',
     '?jobs=true',
