@@ -75,7 +75,7 @@ const nothing = options({})
 const states = (words: readonly string[]) =>
   about('In one of these states.', list(word(words), { minItems: 1 }))
 const topics = about(
-  '`plans`: what happens to plans themselves. `plan:ID`: to one plan and its jobs. `daemon`: whether commits can be made, only in a stream. None: everything that happens.',
+  '`plans`: what happens to plans themselves. `plan:ID`: to one plan and its jobs. `daemon`: what is asked of the home itself; in a stream also whether commits can be made. None: everything that happens.',
   list(text({ pattern: '^(plans|daemon|plan:.+)$', maxLength: TEXT_MAX, format: 'topic' }), {
     minItems: 1,
   }),
