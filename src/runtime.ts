@@ -3,19 +3,14 @@
  */
 import { resolve } from 'node:path'
 import { analytics, noAnalytics } from './actors/analytics.ts'
-import { type Attempts, NO_ATTEMPTS } from './actors/attempts.ts'
-import { callAttempts, type Needs } from './actors/calls.ts'
+import type { Needs } from './actors/calls.ts'
 import type { Host } from './actors/contract.ts'
-import { processExecutor } from './actors/executor.ts'
 import { host } from './actors/host.ts'
 import { readNeeds } from './actors/needs.ts'
-import { type Part, part } from './actors/part.ts'
-import { type ExecutorNews, processAttempts } from './actors/processes.ts'
+import { part } from './actors/part.ts'
 import { NO_PROJECTOR, type Projector, projector } from './actors/projector.ts'
-import { routedAttempts } from './actors/routed.ts'
 import { parseAddress } from './address.ts'
 import { alive } from './alive.ts'
-import { attemptKey, type LiveAttempt } from './attempt.ts'
 import { catalog } from './catalog.ts'
 import { systemClock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
@@ -31,7 +26,8 @@ import { bootId } from './process.ts'
 import { retention } from './retention.ts'
 import { runningBuild } from './running-build.ts'
 import { commanding } from './runtime/commanding.ts'
-import type { Ports, Runtime, RuntimeOptions } from './runtime/contract.ts'
+import type { Runtime, RuntimeOptions } from './runtime/contract.ts'
+import { executing } from './runtime/executing.ts'
 import { following } from './runtime/following.ts'
 import { hiding } from './runtime/hiding.ts'
 import { living } from './runtime/living.ts'
@@ -125,52 +121,22 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const secrets = vault(home)
   const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents })
   const needs = (ref: Parameters<typeof readNeeds>[1]): Promise<Needs> => readNeeds(journal, ref)
-  let executor: Part<Attempts> | undefined
-  /** Handlers of this program are no part of it: nothing could take them over from one that failed. */
-  const executing = (make: () => Attempts): Attempts => {
-    executor = part<Attempts>({
-      name: 'executor',
-      make,
-      idle: NO_ATTEMPTS,
-      tell: () => actors.tellAgain('executor'),
-      drop: (failed) => void failed.close(),
-      faults,
-    })
-    return executor.port
-  }
-  let liveAttempts: () => Promise<readonly LiveAttempt[]> = async () => []
-
-  const realAttempts: Ports['attempts'] = (tell) => {
-    const calls = callAttempts({
-      handlers,
-      clock,
-      keyOf: (plan, job, attempt) => attemptKey(homeId, plan, job, attempt),
-      needs,
-      secrets: hidden.of,
-      tell,
-      warn: (fields, message) => log.warn(fields, message),
-    })
-    const executor = (news: ExecutorNews) => {
-      const made = processExecutor({
-        home,
-        homeId,
-        epoch: journal.opening.epoch,
-        clock,
-        build: running.build.sourceHash,
-        program,
-        fail: (error) => broken(error),
-        ...news,
-        log: (level, fields, message) => log[level](fields, message),
-      })
-      liveAttempts = made.live
-      return made
-    }
-    const { bootedSince } = journal.opening
-    const processes = executing(() =>
-      processAttempts({ home, homeId, bootedSince, clock, executor, needs, secrets: hidden.of, tell }),
-    )
-    return routedAttempts(processes, calls)
-  }
+  const execution = executing({
+    home,
+    clock,
+    log,
+    opening: journal.opening,
+    build: running.build.sourceHash,
+    program,
+    handlers,
+    needs,
+    secrets: hidden.of,
+    given: options.ports?.attempts,
+    starts: options.starts ?? true,
+    again: () => actors.tellAgain('executor'),
+    fail: (error) => broken(error),
+    faults,
+  })
 
   /** Why nothing goes on; undefined while something does. */
   let fail: (error: unknown) => void = () => {}
@@ -194,11 +160,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     journal,
     clock,
     random,
-    attempts: (telling) => {
-      const tell = hidden.telling(telling)
-      const given = options.ports?.attempts
-      return starting(options.starts ?? true, given ? executing(() => given(tell)) : realAttempts(tell))
-    },
+    attempts: (tell) => execution.attempts(hidden.telling(tell)),
     maxParallel: (options.starts ?? true) ? maxParallel : 0,
     mayStart: () => mode.now().mode === 'running',
     log,
@@ -326,7 +288,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       journal: { start: writer.start },
       slots: actors.parts.slots,
       timers: actors.parts.timers,
-      executor: { start: (exit) => executor?.start(exit) },
+      executor: execution.part,
       sweeper: net,
       retention: retain,
       projector: { start: projecting.start },
@@ -363,7 +325,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       host: actors,
       live,
       maxParallel,
-      attempts: () => liveAttempts(),
+      attempts: execution.live,
       storage: stored.now,
       tree,
       sweep: net,
@@ -488,7 +450,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     tree: () => treeShape(tree.show(), actors, guest.section(), clock.now()),
     idle: actors.idle,
     build: () => buildShape(running.build, running.comparison().stale),
-    live: () => liveAttempts(),
+    live: execution.live,
     describe: (more) => hold?.describe(more),
     failed,
     stop: () => {
@@ -536,7 +498,3 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 const isOfTheStore = (error: unknown): boolean =>
   isTenutoError(error, 'STORE_BROKEN') ||
   (isTenutoError(error, 'STORE_CORRUPT') && !('address' in error.fields))
-
-/** Attempts that are only ever stopped, where nothing may start. */
-const starting = (starts: boolean, attempts: Attempts): Attempts =>
-  starts ? attempts : { ...attempts, ensure: () => {}, look: () => 'awaited' }
