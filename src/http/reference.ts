@@ -58,7 +58,7 @@ export const referencePage = (document: Node): string => {
 </head>
 <body>
 <header><h1>${escaped(info.title)} API <small>${escaped(info.version)}</small></h1>
-<p>${escaped(info.description)} The same for programs: <a href="${BASE}/openapi.json">openapi.json</a>.</p>
+<p>${prose(info.description)} The same for programs: <a href="${BASE}/openapi.json">openapi.json</a>.</p>
 <nav aria-label="Parts">${links.map((name) => `<a href="#${anchor(name)}">${escaped(name)}</a>`).join(' ')}</nav></header>
 <main>
 ${sections.join('\n')}
@@ -106,7 +106,7 @@ const operationText = ({ path, method, operation }: Route): string => {
     name === undefined
       ? []
       : [
-          `<tr><td><code>${escaped(name)}</code></td><td>${place}${required === true ? ', required' : ''}</td><td>${escaped(description)}</td><td><code>${escaped(JSON.stringify(schema))}</code></td></tr>`,
+          `<tr><td><code>${escaped(name)}</code></td><td>${place}${required === true ? ', required' : ''}</td><td>${prose(description)}</td><td><code>${escaped(JSON.stringify(schema))}</code></td></tr>`,
         ],
   )
   const table =
@@ -117,9 +117,9 @@ const operationText = ({ path, method, operation }: Route): string => {
     requestBody === undefined ? '' : `<h4>Body</h4>${mediaText(requestBody.content['application/json'])}`
   const answers = Object.entries(responses).map(([status, { description, content = {} }]) => {
     const text = Object.entries(content).map(([type, media]) => `<p>${type}</p>${mediaText(media)}`)
-    return `<h4>${status}</h4><p>${escaped(description)}</p>${text.join('')}`
+    return `<h4>${status}</h4><p>${prose(description)}</p>${text.join('')}`
   })
-  return `<details id="${operationId}"><summary><b>${method}</b> <code>${escaped(path)}</code> <span>${escaped(summary)}</span></summary>
+  return `<details id="${operationId}"><summary><b>${method}</b> <code>${escaped(path)}</code> <span>${prose(summary)}</span></summary>
 <p>Asks for <code>${asks}</code>.</p>${table}${body}${answers.join('\n')}</details>`
 }
 
@@ -131,6 +131,9 @@ const mediaText = ({ schema, example, examples }: Media = {}): string => {
   if (codes.length > 0) return `<p>${links}</p>`
   return `${of}${typeof example === 'string' ? `<pre>${escaped(example)}</pre>` : jsonText(example)}`
 }
+
+/** A sentence; what stands in backticks is code. */
+const prose = (text: string): string => escaped(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
 const jsonText = (value: unknown): string =>
   value === undefined ? '' : `<pre>${escaped(JSON.stringify(value, null, 2))}</pre>`

@@ -85,6 +85,9 @@ describe('the document', () => {
 
     expect(page).toContain('&lt;b&gt;&quot;&amp; API')
     expect(page).not.toContain('<1>')
+    // What stands in backticks is code, and no more than that.
+    expect(page).toContain('<code>degraded</code> when a section does not')
+    expect(page.replaceAll(/<pre>[^]*?<\/pre>/g, '')).not.toContain('`')
   })
 })
 
