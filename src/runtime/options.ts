@@ -28,6 +28,7 @@ const OPTIONS: Keys = {
   durability: oneOf(['full', 'normal']),
   resume: aBoolean,
   starts: aBoolean,
+  restarted: aBoolean,
   sweepMs: atLeast(0),
   retention: anything,
   analytics: aBoolean,
