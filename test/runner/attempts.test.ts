@@ -354,6 +354,20 @@ test('a second stop without grace cuts the first one short', async () => {
   expect((await ended(spec.key)).record).toMatchObject({ outcome: 'cancelled', signal: 'SIGKILL' })
 })
 
+test('of two stops that come before anybody watches the attempt the quicker one counts', async () => {
+  const { shell, executor, stopOf, home, runnerPid } = openHome()
+  const { ensure, stop, ended } = executor()
+  const spec = shell('trap "" TERM; : > there; while :; do sleep 0.05 || :; done')
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+
+  process.kill(await runnerPid(), 'SIGKILL')
+  stop(stopOf(spec, { graceMs: 0 }))
+  stop(stopOf(spec, { graceMs: 1_000_000, why: 'timeout' }))
+
+  expect((await ended(spec.key)).record).toMatchObject({ outcome: 'cancelled' })
+})
+
 test('a process that is stopped by a signal is stopped all the same', async () => {
   const { shell, executor, stopOf, home } = openHome()
   const { ensure, stop, ended } = executor()
