@@ -131,6 +131,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     handlers,
     needs,
     secrets: hidden.of,
+    masked: hidden.written,
     given: options.ports?.attempts,
     starts: options.starts ?? true,
     again: () => actors.tellAgain('executor'),

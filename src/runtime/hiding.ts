@@ -36,6 +36,8 @@ export type Hiding = Readonly<{
   of: (ref: AttemptRef) => SecretValues
   /** Tells what attempts report, masked. */
   telling: (tell: TellAttempt) => TellAttempt
+  /** What a job has written, before it is cut up. Where values are gone it is as it was, and nothing of it is told. */
+  written: (plan: string, text: string) => string
   masked: Runtime['masked']
   give: Runtime['giveSecrets']
 }>
@@ -87,6 +89,7 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     of: ({ resident: { id, definition }, job }) =>
       vault.values(id, secretsOf(definition, definition.jobs[job] as JobDefinition)),
     telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, news)),
+    written: (plan, text) => masker(plan, residents().get(plan)?.definition, asItIs)(text) as string,
     masked: async (plan, text) => {
       const definition = await reading.definition(plan).catch(() => undefined)
       return masker(plan, definition)(text) as string

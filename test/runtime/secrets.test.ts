@@ -111,6 +111,33 @@ test('a secret that a job gives away in every way is shown and stored nowhere', 
   expectNothingSpilt(storedIn(home))
 })
 
+test('a secret with a `=` in it, or that is JSON, is no output by itself', async () => {
+  const { home, runtime, submit } = await opened()
+  const TOKEN = `${Buffer.from('a-very-secret-key-16').toString('base64').slice(0, -1)}AA=`
+  const KEYS = JSON.stringify({ private_key: 'MIIEcanary0001', id: 'canary-7f3a' })
+  const plan = definePlan({
+    name: 'cut',
+    jobs: {
+      a: {
+        run: 'printf "%s\\n" "$TOKEN" "my token: $TOKEN" "$KEYS" "t=<$TOKEN>" >> "$TENUTO_OUTPUT"',
+        secrets: ['TOKEN', 'KEYS'],
+      },
+    },
+  })
+
+  const { id, settled } = await submit(plan, { TOKEN, KEYS })
+  const { jobs } = await settled()
+
+  expect(jobs['a']?.outputs).toEqual({ t: '<***>' })
+  const [attempt] = await runtime.catalog.attempts(id, 'a')
+  expect(attempt?.warnings).toHaveLength(3)
+  await runtime.stop()
+  const stored = storedIn(home)
+  expectNothingSpilt(stored)
+  for (const [where, text] of stored)
+    expect([where, text.includes(TOKEN.slice(0, 12))]).toEqual([where, false])
+})
+
 test('a secret reaches the jobs that name it, and no other; it is none of the stored variables', async () => {
   const { home, runtime, folder, log } = await opened()
   const plan = definePlan({
