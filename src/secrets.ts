@@ -20,7 +20,12 @@ type Kept = Readonly<{
   values: SecretValues
   /** Values that were replaced: they stand in older logs. */
   former: readonly string[]
+  /** Of each job the last attempt that may have had values which are lost: nothing masks what it wrote. */
+  withheld: Attempts
 }>
+
+/** Numbers of attempts by the names of their jobs. */
+type Attempts = Readonly<Record<string, number>>
 
 /** The largest value, in bytes; Linux takes variables of 128 kB. */
 const VALUE_BYTES_MAX = 65_536
@@ -115,8 +120,13 @@ const placeOf = (mask: Masking, value: Json, at: string): string | undefined => 
 
 /** The secrets of a home. */
 export type Vault = Readonly<{
-  /** Keeps the values of a plan, on the medium when it returns; the values they replace stay masked. */
-  keep: (plan: string, values: SecretValues) => void
+  /**
+   * Keeps the values of a plan, on the medium when it returns; the values they replace stay masked. Where others were lost, `before`
+   * are the last attempts of its jobs that may have had them.
+   */
+  keep: (plan: string, values: SecretValues, before?: Attempts) => void
+  /** Whether an attempt may have had values that are lost. */
+  isWithheld: (plan: string, job: string, attempt: number) => boolean
   /**
    * The values of these secrets of a plan.
    * @throws {TenutoError} `SECRETS_GONE` when one of them is not there.
@@ -164,16 +174,21 @@ export const vault = (home: string): Vault => {
     names.filter((name) => !Object.hasOwn(kept?.values ?? {}, name))
 
   return {
-    keep: (plan, values) => {
-      const before = look(plan)?.kept ?? { values: {}, former: [] }
+    keep: (plan, values, attempts = {}) => {
+      const before = look(plan)?.kept ?? { values: {}, former: [], withheld: {} }
       const replaced = Object.entries(before.values).flatMap(([name, value]) =>
         Object.hasOwn(values, name) && values[name] !== value ? [value] : [],
       )
       const kept: Kept = {
         values: { ...before.values, ...values },
         former: [...new Set([...before.former, ...replaced])],
+        withheld: { ...before.withheld, ...attempts },
       }
       writeKept(secretsFile(home, plan), kept)
+    },
+    isWithheld: (plan, job, attempt) => {
+      const { withheld = {} } = look(plan)?.kept ?? {}
+      return Object.hasOwn(withheld, job) && attempt <= (withheld[job] ?? 0)
     },
     values: (plan, names) => {
       if (names.length === 0) return {}
@@ -239,10 +254,16 @@ const statsOf = (path: string): Stats | undefined => {
 
 const readKept = (path: string): Kept | undefined => {
   try {
-    return readObject(readFileSync(path, 'utf8'), ({ v, values, former }) => {
-      if (v !== VERSION || !isObject(values) || !Array.isArray(former)) return undefined
+    return readObject(readFileSync(path, 'utf8'), ({ v, values, former, withheld = {} }) => {
+      if (v !== VERSION || !isObject(values) || !Array.isArray(former) || !isObject(withheld))
+        return undefined
       if (![...Object.values(values), ...former].every(isString)) return undefined
-      return { values: values as SecretValues, former: former as readonly string[] }
+      if (!Object.values(withheld).every(Number.isSafeInteger)) return undefined
+      return {
+        values: values as SecretValues,
+        former: former as readonly string[],
+        withheld: withheld as Attempts,
+      }
     })
   } catch {
     return undefined

@@ -23,7 +23,7 @@ import { checkSecrets } from './options.ts'
 /** What hiding stands on. */
 export type HidingPorts = Readonly<{
   vault: Vault
-  reading: Pick<Catalog, 'definition' | 'secrets'>
+  reading: Pick<Catalog, 'definition' | 'secrets' | 'jobs'>
   residents: () => Host['residents']
 }>
 
@@ -63,11 +63,13 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
       throw error
     }
   }
-  const newsOf = (plan: string, news: AttemptNews): AttemptNews => {
+  const newsOf = (plan: string, job: string, news: AttemptNews): AttemptNews => {
     if (news.type !== 'attempt.ended') return news
     // What is said of an attempt that was never started are our own words.
     const withoutValues = news.outcome === 'never-started' ? asItIs : blank
-    const mask = masker(plan, residents().get(plan)?.definition, withoutValues)
+    const mask = vault.isWithheld(plan, job, news.attempt)
+      ? withoutValues
+      : masker(plan, residents().get(plan)?.definition, withoutValues)
     if (mask === asItIs) return news
     const found = WRITTEN.flatMap((name) => (news[name] === undefined ? [] : [[name, mask(news[name])]]))
     return { ...news, ...(Object.fromEntries(found) as JsonObject) }
@@ -84,11 +86,17 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     }
     checkNotInClear(values, definition as unknown as Json)
   }
+  /** The last attempts of jobs that may have had values which are lost. Whoever gives values may give others than those were. */
+  const attemptsWithLost = async (plan: string): Promise<Readonly<Record<string, number>>> => {
+    if ((await reading.secrets(plan)).every(({ kept }) => kept)) return {}
+    const begun = (await reading.jobs(plan)).filter(({ attempt }) => attempt > 0)
+    return Object.fromEntries(begun.map(({ name, attempt }) => [name, attempt]))
+  }
 
   return {
     of: ({ resident: { id, definition }, job }) =>
       vault.values(id, secretsOf(definition, definition.jobs[job] as JobDefinition)),
-    telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, news)),
+    telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, job, news)),
     written: (plan, text) => masker(plan, residents().get(plan)?.definition, asItIs)(text) as string,
     masked: async (plan, text) => {
       const definition = await reading.definition(plan).catch(() => undefined)
@@ -96,7 +104,7 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     },
     give: async (plan, values) => {
       await checkGiven(plan, values)
-      vault.keep(plan, values)
+      vault.keep(plan, values, await attemptsWithLost(plan))
       return reading.secrets(plan)
     },
   }

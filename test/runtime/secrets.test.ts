@@ -303,16 +303,13 @@ test('an attempt that lives is adopted also where its values are gone, and nothi
 })
 
 test('a value that takes the place of another reaches the next attempts, and both stay masked', async () => {
-  const { home, runtime, submit, log } = await opened()
+  const { runtime, submit, log } = await opened()
   const plan = definePlan({
     name: 'p',
     jobs: { a: { run: 'printf "with %s\\n" "$CANARY"; false', secrets: ['CANARY'] } },
   })
   const { id, settled } = await submit(plan, { CANARY: 'the-former-one' })
   await settled()
-  rmSync(secretsFile(home, id))
-  await expect(log(id, 'a')).rejects.toMatchObject({ code: 'SECRETS_GONE', exit: 7 })
-  await runtime.giveSecrets(id, { CANARY: 'the-former-one' })
 
   await runtime.giveSecrets(id, { CANARY })
   await runtime.command(id, null, { do: 'retry' })
@@ -321,3 +318,42 @@ test('a value that takes the place of another reaches the next attempts, and bot
   expect(await log(id, 'a')).toBe('with ***\n')
   expect(Buffer.from((await runtime.catalog.log(id, 'a', 2, 0, 1000)).bytes).toString()).toBe('with ***\n')
 })
+
+test.each(['removed', 'damaged'])(
+  'values that are given after the file with others was %s show nothing of the attempts before',
+  async (how) => {
+    const { folder, home, runtime, submit, log } = await opened()
+    const plan = definePlan({
+      name: 'p',
+      secrets: ['CANARY'],
+      jobs: {
+        a: {
+          run: 'echo "had $CANARY"; while ! test -e go; do sleep 0.02; done; echo "t=$CANARY" >> "$TENUTO_OUTPUT"',
+        },
+        early: { run: 'echo "early $CANARY"' },
+        b: { needs: ['a'], run: 'echo "b has $CANARY"' },
+      },
+    })
+    const { id, settled } = await submit(plan, { CANARY: 'canary-7f3a' })
+    await vi.waitFor(async () => expect(await log(id, 'a')).toContain('had ***'), { timeout: 20_000 })
+    await vi.waitFor(async () => expect((await runtime.catalog.job(id, 'early')).state).toBe('succeeded'), {
+      timeout: 20_000,
+    })
+
+    if (how === 'removed') rmSync(secretsFile(home, id))
+    else writeFileSync(secretsFile(home, id), '{"v":1,"values"')
+    await expect(log(id, 'a')).rejects.toMatchObject({ code: 'SECRETS_GONE', exit: 7 })
+    await runtime.giveSecrets(id, { CANARY: 'another-value' })
+    await runtime.giveSecrets(id, { CANARY: 'yet-another-value' })
+
+    const withheld = { code: 'LOG_WITHHELD', exit: 7, http: 409 }
+    await expect(log(id, 'a')).rejects.toMatchObject(withheld)
+    await expect(log(id, 'early')).rejects.toMatchObject(withheld)
+    writeFileSync(join(folder, 'go'), '')
+    const { state, jobs } = await settled()
+    expect(state).toBe('succeeded')
+    expect(jobs['a']).toMatchObject({ attempt: 1, outputs: { '***': '***' } })
+    expect(await log(id, 'b')).toBe('b has ***\n')
+    expectNothingSpilt(storedIn(home))
+  },
+)
