@@ -9,7 +9,7 @@ import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
-import { MASK, type Masking, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
+import { joined, MASK, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
 import { unwritten, writeWhole } from './whole-file.ts'
 
 /** Values by the names of their secrets. */
@@ -139,6 +139,8 @@ export type Vault = Readonly<{
    * @throws {TenutoError} `SECRETS_GONE` when one of those that the plan names is not there.
    */
   masking: (plan: string, definition?: Definition) => Masking
+  /** A text without the secrets of any plan that is here. */
+  hide: (text: string) => string
   /** Forgets the secrets of a plan. Idempotent. */
   drop: (plan: string) => void
 }>
@@ -147,6 +149,8 @@ const NOTHING: Masking = masking([])
 
 /** The plans that are asked for at once are few. */
 const REMEMBERED_MAX = 64
+/** So many values are looked for at once: what is looked for of each takes a few times its size. */
+const HIDDEN_AT_ONCE = 256
 
 /** The secrets of a home; nothing is made before there is something to keep. */
 export const vault = (home: string): Vault => {
@@ -168,6 +172,19 @@ export const vault = (home: string): Vault => {
     remembered.set(plan, now)
     return now
   }
+  let all: Readonly<{ stamp: string; values: readonly string[] }> | undefined
+  /** Every file that is written is put in its place, which the folder tells. */
+  const every = (): readonly string[] => {
+    const stats = statsOf(homePaths(home).secrets)
+    if (stats === undefined) return []
+    const stamp = `${stats.ino} ${stats.mtimeMs}`
+    if (all?.stamp !== stamp) {
+      const kept = secretPaths(home).slice(1).map(readKept)
+      const values = kept.flatMap((each) => (each ? [...Object.values(each.values), ...each.former] : []))
+      all = { stamp, values: [...new Set(values)] }
+    }
+    return all.values
+  }
   const gone = (plan: string, names: readonly string[]): TenutoError =>
     new TenutoError('SECRETS_GONE', { plan, names: names.join(', ') })
   const missing = (kept: Kept | undefined, names: readonly string[]): readonly string[] =>
@@ -185,6 +202,8 @@ export const vault = (home: string): Vault => {
         withheld: { ...before.withheld, ...attempts },
       }
       writeKept(secretsFile(home, plan), kept)
+      // Two writes may follow one another faster than the time of the folder goes on.
+      all = undefined
     },
     isWithheld: (plan, job, attempt) => {
       const { withheld = {} } = look(plan)?.kept ?? {}
@@ -206,6 +225,14 @@ export const vault = (home: string): Vault => {
       const lacking = missing(found?.kept, names)
       if (found === undefined || lacking.length > 0) throw gone(plan, lacking)
       return found.mask
+    },
+    hide: (text) => {
+      const bytes = Buffer.from(text)
+      const values = every()
+      const found: ReturnType<Masking['runs']>[number][] = []
+      for (let at = 0; at < values.length; at += HIDDEN_AT_ONCE)
+        found.push(...masking(values.slice(at, at + HIDDEN_AT_ONCE)).runs(bytes))
+      return found.length === 0 ? text : masked(bytes, 0, joined(found)).toString()
     },
     drop: (plan) => {
       remembered.delete(plan)

@@ -5,6 +5,7 @@
 import type { AttemptNews, AttemptRef, TellAttempt } from '../actors/attempts.ts'
 import type { Host } from '../actors/contract.ts'
 import type { Catalog } from '../catalog.ts'
+import type { Asker } from '../command.ts'
 import type { JobDefinition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
@@ -39,6 +40,8 @@ export type Hiding = Readonly<{
   /** What a job has written, before it is cut up. Where values are gone it is as it was, and nothing of it is told. */
   written: (plan: string, text: string) => string
   masked: Runtime['masked']
+  /** Who asks something of the home itself, and why, without the secrets of any plan. */
+  asker: <Asked extends Asker>(asked: Asked) => Asked
   give: Runtime['giveSecrets']
 }>
 
@@ -99,9 +102,11 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, job, news)),
     written: (plan, text) => masker(plan, residents().get(plan)?.definition, asItIs)(text) as string,
     masked: async (plan, text) => {
+      if (plan === null) return vault.hide(text)
       const definition = await reading.definition(plan).catch(() => undefined)
       return masker(plan, definition)(text) as string
     },
+    asker: (asked) => (asked.why === undefined ? asked : { ...asked, why: vault.hide(asked.why) }),
     give: async (plan, values) => {
       await checkGiven(plan, values)
       vault.keep(plan, values, await attemptsWithLost(plan))
