@@ -74,7 +74,8 @@ export type Catalog = Readonly<{
   secrets: (plan: string) => Promise<readonly SecretShape[]>
   /**
    * Part of an attempt's log, the secrets of its plan masked. An attempt without a log reads as empty.
-   * @throws {TenutoError} `SECRETS_GONE` when they cannot be masked, because their values are not kept.
+   * @throws {TenutoError} `SECRETS_GONE` when they cannot be masked, because their values are not kept; `LOG_WITHHELD` when the
+   * attempt may have had others, which are lost.
    */
   log: (plan: string, job: string, attempt: number, offset: number, limit: number) => Promise<LogChunk>
   close: () => Promise<void>
@@ -242,6 +243,8 @@ export const catalog = (
       const path = join(attemptDir(home, plan, job, attempt), FILES.log)
       // Secrets go with the logs that they are kept for, and what is not there needs no masking.
       if (!existsSync(path)) return readLog(path, offset, limit)
+      if (secrets.isWithheld(plan, job, attempt))
+        throw new TenutoError('LOG_WITHHELD', { plan, job, attempt, path })
       const masking = secrets.masking(plan, await definition(plan).catch(() => undefined))
       if (masking.reach === 0) return readLog(path, offset, limit)
       // Asked before reading: what an attempt that has ended wrote is all there.

@@ -93,6 +93,13 @@ export const ERRORS = {
     exit: 7,
     http: 409,
   },
+  LOG_WITHHELD: {
+    message:
+      'the log of attempt {attempt} of {plan}/{job} is older than the loss of secrets of its plan, so that they cannot be masked in it',
+    hint: 'as it was written, secrets included, it is {path}; logs of later attempts are shown',
+    exit: 7,
+    http: 409,
+  },
   REF_NOT_FOUND: {
     message: 'nothing here is called {ref}',
     hint: '`tenuto ls` lists the plans',

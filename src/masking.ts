@@ -140,14 +140,44 @@ const formsOf = (value: string): readonly string[] => {
   const whole = [value, value.trim()]
   const lines = value.split(/\r\n|\r|\n/).map((line) => line.trim())
   const encoded = whole.flatMap((text) => [
-    JSON.stringify(text).slice(1, -1),
-    encodeURIComponent(text.toWellFormed()),
-    encodeURIComponent(text.toWellFormed()).replaceAll('%20', '+'),
+    ...jsonOf(text),
+    ...urlOf(text.toWellFormed()),
     ...base64Of(text),
     Buffer.from(text).toString('hex'),
     Buffer.from(text).toString('hex').toUpperCase(),
   ])
   return [...whole, ...lines, ...encoded].filter((form) => form.length >= SECRET_CHARACTERS_LEAST)
+}
+
+const quoted = (text: string): string => JSON.stringify(text).slice(1, -1)
+
+const unicode = (letter: string): string => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** As JSON, and as JSON that is a text of JSON: as it is here, in ASCII (Python), safe in HTML (Go), and with `\/` (PHP). */
+const jsonOf = (text: string): readonly string[] => {
+  const once = quoted(text)
+  const ascii = once.replace(/[\u007f-\uffff]/g, unicode)
+  const slashed = (json: string): string => json.replaceAll('/', '\\/')
+  const forms = [once, ascii, once.replace(/[<>&\u2028\u2029]/g, unicode), slashed(once), slashed(ascii)]
+  return [...forms, ...forms.map(quoted)]
+}
+
+const percent = (letter: string): string => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`
+
+/** As programs write it in URLs and forms: they differ in which signs they leave as they are, in blanks, and in the case of hex digits. */
+const urlOf = (text: string): readonly string[] => {
+  const component = encodeURIComponent(text)
+  const strict = component.replace(/[!'()*]/g, percent)
+  const written = [
+    component,
+    // curl, and `quote_plus` of Python; `quote` of Python; `URLSearchParams`; a whole URL.
+    strict,
+    strict.replaceAll('%2F', '/'),
+    component.replace(/[!'()~]/g, percent),
+    encodeURI(text),
+  ]
+  const blanks = written.flatMap((form) => [form, form.replaceAll('%20', '+')])
+  return blanks.flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())])
 }
 
 /** As it stands in the base64 of a longer text, whatever stands before it: what of it does not depend on its neighbours. */

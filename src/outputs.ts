@@ -2,6 +2,7 @@
  * The outputs file of an attempt: what a job says to those that need it.
  */
 import { type Json, type JsonObject, readObject } from './json.ts'
+import { MASK } from './masking.ts'
 
 /** How much of an outputs file is read. */
 export const OUTPUTS_LIMIT_BYTES = 1_000_000
@@ -12,13 +13,17 @@ export type ParsedOutputs = Readonly<{ outputs: JsonObject | undefined; warnings
 
 /**
  * Reads an outputs file: lines of `key=value` (a text) or of a JSON object; a later line wins. Lines that are neither, and
- * everything past the limit, are left out and named. No key is special, `__proto__` included.
+ * everything past the limit, are left out and named. No key is special, `__proto__` included. What must not be shown is masked before
+ * anything is cut, since neither half of a secret with a `=` in it could be found.
  */
-export const parseOutputs = (file: Uint8Array): ParsedOutputs => {
+export const parseOutputs = (
+  file: Uint8Array,
+  masked: (text: string) => string = (text) => text,
+): ParsedOutputs => {
   const outputs = new Map<string, Json>()
   const warnings: string[] = []
   const within = file.byteLength > OUTPUTS_LIMIT_BYTES ? wholeLines(file) : file
-  const lines = new TextDecoder().decode(within).split('\n')
+  const lines = masked(new TextDecoder().decode(within)).split('\n')
   let bad = 0
   for (const [index, line] of lines.entries()) {
     const text = line.endsWith('\r') ? line.slice(0, -1) : line
@@ -38,9 +43,14 @@ const wholeLines = (file: Uint8Array): Uint8Array => {
   return within.subarray(0, within.lastIndexOf(0x0a) + 1)
 }
 
+const BARE_MASK = /(?<=[[:,]\s*)\*{3}(?=\s*[\],}])/g
+const asItIs = <Value>(value: Value): Value => value
+
 const addOutputs = (outputs: Map<string, Json>, line: string): boolean => {
   if (line.trimStart().startsWith('{')) {
-    const object = readObject(line, (value) => value)
+    // A secret that is a number, or a whole object, leaves a mask without quotes.
+    const object =
+      readObject(line, asItIs) ?? readObject(line.replace(BARE_MASK, JSON.stringify(MASK)), asItIs)
     if (object === undefined) return false
     for (const key of Object.keys(object)) outputs.set(key, object[key] as Json)
     return true

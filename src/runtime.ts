@@ -141,6 +141,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     handlers,
     needs,
     secrets: hidden.of,
+    masked: hidden.written,
     given: options.ports?.attempts,
     starts: options.starts ?? true,
     again: () => actors.tellAgain('executor'),
@@ -363,7 +364,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     command,
     settleLetter: async (id, order, by = {}) => ({
-      position: await staying.until(actors.settleLetter(id, order, by)),
+      position: await staying.until(actors.settleLetter(id, order, hidden.asker(by))),
       changed: true,
     }),
     giveSecrets: (plan, values, { by } = {}) => {
@@ -380,7 +381,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       const act = async (): Promise<SweepShape> => {
         const report = await net.now()
         const { plans: looked, repaired } = report
-        await record.asked('sweep.requested', asker, { plans: looked, repaired: repaired.length })
+        await record.asked('sweep.requested', hidden.asker(asker), {
+          plans: looked,
+          repaired: repaired.length,
+        })
         return report
       }
       return staying.until(act())
@@ -391,7 +395,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
         const { plans: gone, attempts, bytes } = report
         const asker = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
         if (!report.dry_run)
-          await record.asked('gc.requested', asker, { plans: gone.length, attempts, bytes })
+          await record.asked('gc.requested', hidden.asker(asker), { plans: gone.length, attempts, bytes })
         return report
       }
       return staying.until(act())
@@ -426,8 +430,9 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       }
     },
     mode: mode.now,
-    order: (asked) => {
-      checkOrder(asked)
+    order: (given) => {
+      checkOrder(given)
+      const asked = hidden.asker(given)
       const act = async (): Promise<ModeReceipt> => {
         const receipt = mode.order(asked)
         if (receipt.changed) log.info({ ...receipt }, 'a person has ordered another mode')

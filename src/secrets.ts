@@ -9,7 +9,7 @@ import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
-import { MASK, type Masking, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
+import { joined, MASK, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
 import { unwritten, writeWhole } from './whole-file.ts'
 
 /** Values by the names of their secrets. */
@@ -20,7 +20,12 @@ type Kept = Readonly<{
   values: SecretValues
   /** Values that were replaced: they stand in older logs. */
   former: readonly string[]
+  /** Of each job the last attempt that may have had values which are lost: nothing masks what it wrote. */
+  withheld: Attempts
 }>
+
+/** Numbers of attempts by the names of their jobs. */
+type Attempts = Readonly<Record<string, number>>
 
 /** The largest value, in bytes; Linux takes variables of 128 kB. */
 const VALUE_BYTES_MAX = 65_536
@@ -115,8 +120,13 @@ const placeOf = (mask: Masking, value: Json, at: string): string | undefined => 
 
 /** The secrets of a home. */
 export type Vault = Readonly<{
-  /** Keeps the values of a plan, on the medium when it returns; the values they replace stay masked. */
-  keep: (plan: string, values: SecretValues) => void
+  /**
+   * Keeps the values of a plan, on the medium when it returns; the values they replace stay masked. Where others were lost, `before`
+   * are the last attempts of its jobs that may have had them.
+   */
+  keep: (plan: string, values: SecretValues, before?: Attempts) => void
+  /** Whether an attempt may have had values that are lost. */
+  isWithheld: (plan: string, job: string, attempt: number) => boolean
   /**
    * The values of these secrets of a plan.
    * @throws {TenutoError} `SECRETS_GONE` when one of them is not there.
@@ -129,6 +139,8 @@ export type Vault = Readonly<{
    * @throws {TenutoError} `SECRETS_GONE` when one of those that the plan names is not there.
    */
   masking: (plan: string, definition?: Definition) => Masking
+  /** A text without the secrets of any plan that is here. */
+  hide: (text: string) => string
   /** Forgets the secrets of a plan. Idempotent. */
   drop: (plan: string) => void
 }>
@@ -137,6 +149,8 @@ const NOTHING: Masking = masking([])
 
 /** The plans that are asked for at once are few. */
 const REMEMBERED_MAX = 64
+/** So many values are looked for at once: what is looked for of each takes a few times its size. */
+const HIDDEN_AT_ONCE = 256
 
 /** The secrets of a home; nothing is made before there is something to keep. */
 export const vault = (home: string): Vault => {
@@ -158,22 +172,42 @@ export const vault = (home: string): Vault => {
     remembered.set(plan, now)
     return now
   }
+  let all: Readonly<{ stamp: string; values: readonly string[] }> | undefined
+  /** Every file that is written is put in its place, which the folder tells. */
+  const every = (): readonly string[] => {
+    const stats = statsOf(homePaths(home).secrets)
+    if (stats === undefined) return []
+    const stamp = `${stats.ino} ${stats.mtimeMs}`
+    if (all?.stamp !== stamp) {
+      const kept = secretPaths(home).slice(1).map(readKept)
+      const values = kept.flatMap((each) => (each ? [...Object.values(each.values), ...each.former] : []))
+      all = { stamp, values: [...new Set(values)] }
+    }
+    return all.values
+  }
   const gone = (plan: string, names: readonly string[]): TenutoError =>
     new TenutoError('SECRETS_GONE', { plan, names: names.join(', ') })
   const missing = (kept: Kept | undefined, names: readonly string[]): readonly string[] =>
     names.filter((name) => !Object.hasOwn(kept?.values ?? {}, name))
 
   return {
-    keep: (plan, values) => {
-      const before = look(plan)?.kept ?? { values: {}, former: [] }
+    keep: (plan, values, attempts = {}) => {
+      const before = look(plan)?.kept ?? { values: {}, former: [], withheld: {} }
       const replaced = Object.entries(before.values).flatMap(([name, value]) =>
         Object.hasOwn(values, name) && values[name] !== value ? [value] : [],
       )
       const kept: Kept = {
         values: { ...before.values, ...values },
         former: [...new Set([...before.former, ...replaced])],
+        withheld: { ...before.withheld, ...attempts },
       }
       writeKept(secretsFile(home, plan), kept)
+      // Two writes may follow one another faster than the time of the folder goes on.
+      all = undefined
+    },
+    isWithheld: (plan, job, attempt) => {
+      const { withheld = {} } = look(plan)?.kept ?? {}
+      return Object.hasOwn(withheld, job) && attempt <= (withheld[job] ?? 0)
     },
     values: (plan, names) => {
       if (names.length === 0) return {}
@@ -191,6 +225,14 @@ export const vault = (home: string): Vault => {
       const lacking = missing(found?.kept, names)
       if (found === undefined || lacking.length > 0) throw gone(plan, lacking)
       return found.mask
+    },
+    hide: (text) => {
+      const bytes = Buffer.from(text)
+      const values = every()
+      const found: ReturnType<Masking['runs']>[number][] = []
+      for (let at = 0; at < values.length; at += HIDDEN_AT_ONCE)
+        found.push(...masking(values.slice(at, at + HIDDEN_AT_ONCE)).runs(bytes))
+      return found.length === 0 ? text : masked(bytes, 0, joined(found)).toString()
     },
     drop: (plan) => {
       remembered.delete(plan)
@@ -239,10 +281,16 @@ const statsOf = (path: string): Stats | undefined => {
 
 const readKept = (path: string): Kept | undefined => {
   try {
-    return readObject(readFileSync(path, 'utf8'), ({ v, values, former }) => {
-      if (v !== VERSION || !isObject(values) || !Array.isArray(former)) return undefined
+    return readObject(readFileSync(path, 'utf8'), ({ v, values, former, withheld = {} }) => {
+      if (v !== VERSION || !isObject(values) || !Array.isArray(former) || !isObject(withheld))
+        return undefined
       if (![...Object.values(values), ...former].every(isString)) return undefined
-      return { values: values as SecretValues, former: former as readonly string[] }
+      if (!Object.values(withheld).every(Number.isSafeInteger)) return undefined
+      return {
+        values: values as SecretValues,
+        former: former as readonly string[],
+        withheld: withheld as Attempts,
+      }
     })
   } catch {
     return undefined

@@ -82,3 +82,35 @@ test('what may be the beginning or the end of a secret is found, whatever repeat
     }),
   )
 })
+
+test('a secret is masked in every way in which programs write URLs, forms and JSON', () => {
+  const secret = `p*(a)s!s'w~o/r d+ö<😀&"q\\z`
+  const { text } = masking([secret])
+  const strict = encodeURIComponent(secret).replace(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  const lower = (url: string): string => url.replace(/%../g, (hex) => hex.toLowerCase())
+  // What `json.dumps` of Python makes of it.
+  const python = `p*(a)s!s'w~o/r d+\\u00f6<\\ud83d\\ude00&\\"q\\\\z`
+  expect(JSON.parse(`"${python}"`)).toBe(secret)
+
+  const told = [
+    new URLSearchParams({ t: secret }).toString().slice(2),
+    strict,
+    strict.replaceAll('%20', '+'),
+    // What `quote` of Python leaves.
+    strict.replaceAll('%2F', '/'),
+    encodeURI(secret),
+    lower(encodeURIComponent(secret)),
+    lower(strict),
+    lower(encodeURI(secret)),
+    python,
+    JSON.stringify(python).slice(1, -1),
+    JSON.stringify(JSON.stringify(secret)).slice(3, -3),
+    JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'),
+    JSON.stringify(secret).slice(1, -1).replace('<', '\\u003c').replace('&', '\\u0026'),
+  ]
+
+  expect(told.map((form) => text(`<${form}>`))).toEqual(told.map(() => '<***>'))
+})

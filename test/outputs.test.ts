@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { masking } from '../src/masking.ts'
 import { OUTPUTS_LIMIT_BYTES, parseOutputs } from '../src/outputs.ts'
 
 const read = (text: string) => parseOutputs(Buffer.from(text))
@@ -42,4 +43,18 @@ test('no key of an output is special', () => {
   expect(Object.keys(outputs ?? {})).toEqual(['__proto__', 'constructor'])
   expect(Object.getPrototypeOf(outputs)).toBe(Object.prototype)
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+})
+
+test('a secret is masked before lines are cut at a `=` or read as JSON', () => {
+  const padded = 'YS12ZXJ5LXNlY3JldC1rZXktMTY='
+  const whole = '{"private_key":"MIIEcanary","n":1}'
+  const { text } = masking([padded, whole, '12345678', 'p=MIIE\nq=rS1\n'])
+  const masked = (lines: string) => parseOutputs(Buffer.from(lines), text)
+
+  expect(masked(`${padded}\n${whole}\np=MIIE\nq=rS1\n`)).toMatchObject({ outputs: undefined })
+  expect(masked(`my token: ${padded}`).outputs).toBeUndefined()
+  expect(masked(`t=x${padded}y\n{"n":12345678,"deep":{"of":${whole}},"k":"${padded}"}\nlast=1`)).toEqual({
+    outputs: { t: 'x***y', n: '***', deep: { of: '***' }, k: '***', last: '1' },
+    warnings: [],
+  })
 })

@@ -59,6 +59,8 @@ export type Ports = Readonly<{
   build: string
   /** The path of the runner's program (`runnerProgram`). */
   program: string
+  /** What a job of a plan has written, without the secrets of that plan; as it is where there are none to be told of. */
+  masked?: (plan: string, text: string) => string
   /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
   report: (end: AttemptReport) => void
   /** Called when the runner begins to stop an attempt that has passed a limit; perhaps several times. Must not throw. */
@@ -356,7 +358,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (found === undefined || closed) return
     asked.delete(record.key)
     const { key, plan, job, attempt, generation, dir } = found.ref
-    const { outputs, warnings } = readOutputs(dir)
+    const { outputs, warnings } = readOutputs(dir, (text) => ports.masked?.(plan, text) ?? text)
     const all = [...(record.warnings ?? []), ...warnings]
     ports.report({ key, plan, job, attempt, generation, dir, record, outputs, warnings: all })
   }
@@ -408,7 +410,7 @@ export const scanAttempts = (home: string, homeId: string): readonly LiveAttempt
 }
 
 /** A little more than the limit is read, so that what lies past it is noticed. */
-const readOutputs = (dir: string): ParsedOutputs => {
+const readOutputs = (dir: string, masked: (text: string) => string): ParsedOutputs => {
   const path = join(dir, FILES.outputs)
   let file: number | undefined
   try {
@@ -421,7 +423,7 @@ const readOutputs = (dir: string): ParsedOutputs => {
     for (let read = -1; read !== 0 && length < buffer.length; length += read) {
       read = readSync(file, buffer, length, buffer.length - length, length)
     }
-    return parseOutputs(buffer.subarray(0, length))
+    return parseOutputs(buffer.subarray(0, length), masked)
   } catch (error) {
     return { outputs: undefined, warnings: [`outputs: cannot be read: ${(error as Error).message}`] }
   } finally {

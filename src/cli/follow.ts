@@ -247,7 +247,7 @@ const tail = async (source: Source, plan: string, job: JobProgress): Promise<rea
     return lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
   } catch (error) {
     // How the plan ended is told all the same.
-    if (isTenutoError(error, 'SECRETS_GONE')) return [error.message]
+    if (isTenutoError(error, 'SECRETS_GONE') || isTenutoError(error, 'LOG_WITHHELD')) return [error.message]
     throw error
   }
 }

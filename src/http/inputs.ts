@@ -47,10 +47,12 @@ const readObject = (place: Place, schema: JsonSchema, value: Readonly<Record<str
     if (of === false) {
       const may = Object.keys(properties).join(', ') || 'nothing'
       const where = place.path.length === 0 ? `the ${place.part}` : nameOf(place)
+      // Beside secrets, what nobody knows may be one whose name is mistyped.
+      const isSecret = Object.values(properties).some(({ writeOnly }) => writeOnly === true)
       throw new TenutoError('USAGE', {
         what: `${where} has ${describe(name)}; it may have ${may}`,
         place: nameOf(at),
-        value: describe(each),
+        ...(isSecret ? {} : { value: describe(each) }),
       })
     }
     return [name, typeof of === 'object' ? read(at, of, each) : each]

@@ -459,7 +459,7 @@ export const OPERATIONS = {
         },
       },
     },
-    errors: [...REF, 'SECRETS_GONE'],
+    errors: [...REF, 'SECRETS_GONE', 'LOG_WITHHELD'],
   },
   'GET /api/v1/plans/:plan/jobs/:job/attempts/:n/log/stream': {
     asks: 'read',
@@ -471,7 +471,7 @@ export const OPERATIONS = {
     answers: {
       200: plain('`chunk` has bytes in base64; `end` says how the attempt ended.', 'text/event-stream'),
     },
-    errors: [...REF, 'SECRETS_GONE', 'TOO_MANY'],
+    errors: [...REF, 'SECRETS_GONE', 'LOG_WITHHELD', 'TOO_MANY'],
   },
   'POST /api/v1/plans/:plan/cancel': ofPlans('Cancels a plan.', options(now)),
   'POST /api/v1/plans/:plan/pause': ofPlans('Pauses a plan: nothing of it starts.', why),

@@ -7,14 +7,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import { type Clock, systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
+import { isObject, isString, type Json } from '../json.ts'
 import { type OpenLog, openLog } from '../log.ts'
+import { type Masking, masking } from '../masking.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
 import { wordsOf } from '../thrown.ts'
 import { type Access, access } from './access.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
 import { type Entrance, socketEntrance } from './entrance.ts'
-import { envelope, told } from './envelope.ts'
+import { type Envelope, envelope, told } from './envelope.ts'
 import { isReading } from './gate.ts'
 import {
   BODY_BYTES_MAX,
@@ -234,8 +236,8 @@ const application = async (
   })
   app.setErrorHandler(async (error, request, reply) => {
     const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
-    if (known.code === 'INTERNAL') await log.fault(error, request.id)
-    return reply.code(known.http).send(envelope(known, request.id))
+    if (known.code === 'INTERNAL') await log.fault(error, request)
+    return reply.code(known.http).send(refusal(known, request))
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
   app.removeAllContentTypeParsers()
@@ -277,6 +279,20 @@ const placeIn = (error: unknown): string => {
   return place === undefined ? '' : `: it goes wrong ${place}`
 }
 
+/** What masks the secrets that a request brings, whatever their shape: it may be refused for that. */
+const brought = ({ body }: FastifyRequest): Masking => {
+  const { secrets } = (isObject(body) ? body : {}) as Readonly<{ secrets?: unknown }>
+  return masking([isObject(secrets) ? Object.values(secrets) : secrets].flat().filter(isString))
+}
+
+/** An error as it is answered, without the secrets of its request. */
+const refusal = (known: TenutoError, request: FastifyRequest): Envelope => {
+  const { error } = envelope(known, request.id)
+  const { code, request_id, ...said } = error
+  const told = brought(request).value(said as unknown as Json) as unknown as typeof said
+  return { error: { code, request_id, ...told } }
+}
+
 /** Whether the path of a request is what lets somebody in. */
 const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && askedBy(method, url) === 'link'
@@ -298,15 +314,23 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
       const { plan } = request.params as Readonly<{ plan?: string }>
       const made = reply.getHeader('location')
       const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
+      const isRefused = reply.statusCode >= 400
+      const own = brought(request)
+      // What was refused may name what is none of this home, and no plan then says what is to be masked.
+      const clear = async (text: string): Promise<string> => {
+        const known = plan === undefined ? own.text(text) : await masked(plan, own.text(text))
+        return plan === undefined || isRefused ? await masked(null, known) : known
+      }
+      const path = url.split('?')[0] ?? ''
       log.info(
         {
           request_id: id,
           by: who?.by,
           way: who?.way,
           // A link is a secret, if one that is used.
-          asked: `${method} ${letsIn(request) ? routeOptions.url : url.split('?')[0]}`,
+          asked: `${method} ${letsIn(request) ? routeOptions.url : isRefused ? await masked(null, own.text(path)) : path}`,
           ...(made === undefined ? {} : { made }),
-          why: typeof reason !== 'string' ? null : plan === undefined ? reason : await masked(plan, reason),
+          why: typeof reason === 'string' ? await clear(reason) : null,
           answered: reply.statusCode,
         },
         'asked to change something',
@@ -319,13 +343,11 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
       log.warn({ request_id: id, by: who?.by, way: who?.way, asked }, 'a stream was not read and is ended')
     },
     /** What nobody expected. */
-    fault: async (error: unknown, requestId: string): Promise<void> => {
+    fault: async (error: unknown, request: FastifyRequest): Promise<void> => {
       const { log } = await opened()
+      const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
       log.error(
-        {
-          request_id: requestId,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        },
+        { request_id: request.id, error: await masked(null, brought(request).text(what)) },
         'a request failed',
       )
     },

@@ -159,8 +159,8 @@ export type Runtime = Readonly<{
     values: Readonly<Record<string, string>>,
     options?: CommandOptions,
   ) => Promise<readonly SecretShape[]>
-  /** A text without the secrets of a plan; what names no plan stays as it is. */
-  masked: (plan: string, text: string) => Promise<string>
+  /** A text without the secrets of a plan, or, told of none, of every plan of the home; of a plan that is not there it stays as it is. */
+  masked: (plan: string | null, text: string) => Promise<string>
   /**
    * Takes up a plan that has not ended; false when there is no such plan.
    * @throws {TenutoError} `UNKNOWN_HANDLER` when it calls handlers that this program does not have; it is left as it is.

@@ -25,6 +25,7 @@ export type ExecutingPorts = Readonly<{
   handlers: NonNullable<RuntimeOptions['handlers']>
   needs: ProcessPorts['needs']
   secrets: ProcessPorts['secrets']
+  masked: NonNullable<ExecutorPorts['masked']>
   /** In the place of all of it, for tests and simulations. */
   given: Ports['attempts'] | undefined
   /** Without it what was begun is only ever stopped. */
@@ -81,6 +82,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
         clock,
         build: ports.build,
         program: ports.program,
+        masked: ports.masked,
         fail: ports.fail,
         ...news,
         log: (level, fields, message) => log[level](fields, message),

@@ -5,6 +5,7 @@
 import type { AttemptNews, AttemptRef, TellAttempt } from '../actors/attempts.ts'
 import type { Host } from '../actors/contract.ts'
 import type { Catalog } from '../catalog.ts'
+import type { Asker } from '../command.ts'
 import type { JobDefinition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
@@ -23,7 +24,7 @@ import { checkSecrets } from './options.ts'
 /** What hiding stands on. */
 export type HidingPorts = Readonly<{
   vault: Vault
-  reading: Pick<Catalog, 'definition' | 'secrets'>
+  reading: Pick<Catalog, 'definition' | 'secrets' | 'jobs'>
   residents: () => Host['residents']
 }>
 
@@ -36,7 +37,11 @@ export type Hiding = Readonly<{
   of: (ref: AttemptRef) => SecretValues
   /** Tells what attempts report, masked. */
   telling: (tell: TellAttempt) => TellAttempt
+  /** What a job has written, before it is cut up. Where values are gone it is as it was, and nothing of it is told. */
+  written: (plan: string, text: string) => string
   masked: Runtime['masked']
+  /** Who asks something of the home itself, and why, without the secrets of any plan. */
+  asker: <Asked extends Asker>(asked: Asked) => Asked
   give: Runtime['giveSecrets']
 }>
 
@@ -61,11 +66,13 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
       throw error
     }
   }
-  const newsOf = (plan: string, news: AttemptNews): AttemptNews => {
+  const newsOf = (plan: string, job: string, news: AttemptNews): AttemptNews => {
     if (news.type !== 'attempt.ended') return news
     // What is said of an attempt that was never started are our own words.
     const withoutValues = news.outcome === 'never-started' ? asItIs : blank
-    const mask = masker(plan, residents().get(plan)?.definition, withoutValues)
+    const mask = vault.isWithheld(plan, job, news.attempt)
+      ? withoutValues
+      : masker(plan, residents().get(plan)?.definition, withoutValues)
     if (mask === asItIs) return news
     const found = WRITTEN.flatMap((name) => (news[name] === undefined ? [] : [[name, mask(news[name])]]))
     return { ...news, ...(Object.fromEntries(found) as JsonObject) }
@@ -82,18 +89,27 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     }
     checkNotInClear(values, definition as unknown as Json)
   }
+  /** The last attempts of jobs that may have had values which are lost. Whoever gives values may give others than those were. */
+  const attemptsWithLost = async (plan: string): Promise<Readonly<Record<string, number>>> => {
+    if ((await reading.secrets(plan)).every(({ kept }) => kept)) return {}
+    const begun = (await reading.jobs(plan)).filter(({ attempt }) => attempt > 0)
+    return Object.fromEntries(begun.map(({ name, attempt }) => [name, attempt]))
+  }
 
   return {
     of: ({ resident: { id, definition }, job }) =>
       vault.values(id, secretsOf(definition, definition.jobs[job] as JobDefinition)),
-    telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, news)),
+    telling: (tell) => (plan, job, news) => tell(plan, job, newsOf(plan, job, news)),
+    written: (plan, text) => masker(plan, residents().get(plan)?.definition, asItIs)(text) as string,
     masked: async (plan, text) => {
+      if (plan === null) return vault.hide(text)
       const definition = await reading.definition(plan).catch(() => undefined)
       return masker(plan, definition)(text) as string
     },
+    asker: (asked) => (asked.why === undefined ? asked : { ...asked, why: vault.hide(asked.why) }),
     give: async (plan, values) => {
       await checkGiven(plan, values)
-      vault.keep(plan, values)
+      vault.keep(plan, values, await attemptsWithLost(plan))
       return reading.secrets(plan)
     },
   }

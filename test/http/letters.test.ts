@@ -5,6 +5,7 @@ import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
 import { createRuntime } from '../../src/runtime.ts'
+import { vault } from '../../src/secrets.ts'
 import { ask, folder, gates, hold } from './served.ts'
 
 const API = '/api/v1'
@@ -76,4 +77,19 @@ test('a dead letter is discarded with 202 and the position of the commit, once',
     dead_letters_ever: 3,
     duplicates: 0,
   })
+})
+
+test('why a dead letter was settled is on record without the secrets of any plan', async () => {
+  const { served, home, runtime } = await withLetters(2)
+  vault(home).keep('other-aaaaaa', { TOKEN: 'canary-7f3a' })
+
+  for (const [at, order] of ['discard', 'redeliver'].entries())
+    await ask(served.path, `POST ${API}/dead-letters/${at + 1}/${order}`, {
+      body: { reason: 'of canary-7f3a' },
+    })
+  await runtime.idle()
+
+  const told = JSON.stringify(await runtime.catalog.events({ after: 0, limit: 1_000 }))
+  expect(told).toContain('of ***')
+  expect(told).not.toContain('canary')
 })

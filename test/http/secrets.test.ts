@@ -104,3 +104,63 @@ test('values are given again over HTTP, and none is ever answered or written to 
     expect(told).not.toContain('canary-')
   })
 })
+
+test('what is refused leaves no value in its answer, nor in the log of the daemon', async () => {
+  const { ask, id, home } = await submitted()
+  const other = 'canary-of-the-request'
+  const secrets = { CANARY: other }
+  const plans = '/api/v1/plans'
+  const body = { plan: PLAN, base: home, secrets }
+
+  const answers = [
+    await ask(`POST ${plans}`, { body: { ...body, reason: `since ${other}` } }),
+    await ask(`POST ${plans}`, { body: { ...body, [other]: 1, token: 'canary-mistyped' } }),
+    await ask(`POST ${plans}`, { body: { ...body, env: { [other]: 1 } } }),
+    await ask(`POST ${plans}`, { body: { ...body, secrets: other, reason: `since ${other}` } }),
+    await ask(`POST ${plans}/${id}/secrets`, { body: { secrets, reason: `since ${other}, not ${CANARY}` } }),
+    await ask(`POST ${plans}/none-aaaaaa/retry`, { body: { reason: `since ${CANARY}` } }),
+  ]
+  const paths = [
+    await ask(`POST ${plans}/${id}/jobs/${CANARY}/retry`, { body: {} }),
+    await ask(`POST ${plans}/${CANARY}/retry`, { body: {} }),
+  ]
+
+  expect(answers.map(({ status }) => status)).toEqual([422, 400, 400, 400, 400, 404])
+  for (const { text } of answers) expect(text).not.toContain('canary-')
+  expect(paths.map(({ status }) => status)).toEqual([404, 404])
+  await vi.waitFor(() => {
+    const told = readFileSync(homePaths(home).log, 'utf8')
+    expect(told.match(/since \*\*\*/g)).toHaveLength(4)
+    expect(told).toContain(`POST ${plans}/${id}/jobs/***/retry`)
+    expect(told).toContain(`POST ${plans}/***/retry`)
+    expect(told).not.toContain('canary-')
+  })
+})
+
+test('a reason given to the home is stored and told without the secrets of its plans, those that come later too', async () => {
+  const { ask, home, runtime } = await submitted()
+  const api = '/api/v1'
+  const { json } = await ask(`POST ${api}/plans`, {
+    body: { plan: PLAN, base: home, secrets: { CANARY: 'canary-of-another' } },
+  })
+  await (await runtime.plan((json as { id: string }).id)).settled()
+  await ask(`POST ${api}/plans/${(json as { id: string }).id}/secrets`, {
+    body: { secrets: { CANARY: 'canary-the-third' } },
+  })
+  const body = { reason: `since ${CANARY}, canary-of-another and canary-the-third` }
+
+  const answers = []
+  for (const what of ['sweep', 'gc', 'daemon/pause', 'daemon/resume', 'daemon/drain'])
+    answers.push(await ask(`POST ${api}/${what}`, { body }))
+
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+  const { mode } = homePaths(home)
+  await vi.waitFor(() =>
+    expect(readFileSync(homePaths(home).log, 'utf8').match(/since \*\*\*/g)).toHaveLength(7),
+  )
+  const events = JSON.stringify(await runtime.catalog.events({ after: 0, limit: 1_000 }))
+  expect(events.match(/since \*\*\*, \*\*\* and \*\*\*/g)).toHaveLength(5)
+  for (const text of [events, readFileSync(mode, 'utf8'), readFileSync(homePaths(home).log, 'utf8')])
+    expect(text).not.toContain('canary-')
+  for (const { text } of answers) expect(text).not.toContain('canary-')
+})

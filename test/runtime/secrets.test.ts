@@ -111,6 +111,33 @@ test('a secret that a job gives away in every way is shown and stored nowhere', 
   expectNothingSpilt(storedIn(home))
 })
 
+test('a secret with a `=` in it, or that is JSON, is no output by itself', async () => {
+  const { home, runtime, submit } = await opened()
+  const TOKEN = `${Buffer.from('a-very-secret-key-16').toString('base64').slice(0, -1)}AA=`
+  const KEYS = JSON.stringify({ private_key: 'MIIEcanary0001', id: 'canary-7f3a' })
+  const plan = definePlan({
+    name: 'cut',
+    jobs: {
+      a: {
+        run: 'printf "%s\\n" "$TOKEN" "my token: $TOKEN" "$KEYS" "t=<$TOKEN>" >> "$TENUTO_OUTPUT"',
+        secrets: ['TOKEN', 'KEYS'],
+      },
+    },
+  })
+
+  const { id, settled } = await submit(plan, { TOKEN, KEYS })
+  const { jobs } = await settled()
+
+  expect(jobs['a']?.outputs).toEqual({ t: '<***>' })
+  const [attempt] = await runtime.catalog.attempts(id, 'a')
+  expect(attempt?.warnings).toHaveLength(3)
+  await runtime.stop()
+  const stored = storedIn(home)
+  expectNothingSpilt(stored)
+  for (const [where, text] of stored)
+    expect([where, text.includes(TOKEN.slice(0, 12))]).toEqual([where, false])
+})
+
 test('a secret reaches the jobs that name it, and no other; it is none of the stored variables', async () => {
   const { home, runtime, folder, log } = await opened()
   const plan = definePlan({
@@ -276,16 +303,13 @@ test('an attempt that lives is adopted also where its values are gone, and nothi
 })
 
 test('a value that takes the place of another reaches the next attempts, and both stay masked', async () => {
-  const { home, runtime, submit, log } = await opened()
+  const { runtime, submit, log } = await opened()
   const plan = definePlan({
     name: 'p',
     jobs: { a: { run: 'printf "with %s\\n" "$CANARY"; false', secrets: ['CANARY'] } },
   })
   const { id, settled } = await submit(plan, { CANARY: 'the-former-one' })
   await settled()
-  rmSync(secretsFile(home, id))
-  await expect(log(id, 'a')).rejects.toMatchObject({ code: 'SECRETS_GONE', exit: 7 })
-  await runtime.giveSecrets(id, { CANARY: 'the-former-one' })
 
   await runtime.giveSecrets(id, { CANARY })
   await runtime.command(id, null, { do: 'retry' })
@@ -294,3 +318,42 @@ test('a value that takes the place of another reaches the next attempts, and bot
   expect(await log(id, 'a')).toBe('with ***\n')
   expect(Buffer.from((await runtime.catalog.log(id, 'a', 2, 0, 1000)).bytes).toString()).toBe('with ***\n')
 })
+
+test.each(['removed', 'damaged'])(
+  'values that are given after the file with others was %s show nothing of the attempts before',
+  async (how) => {
+    const { folder, home, runtime, submit, log } = await opened()
+    const plan = definePlan({
+      name: 'p',
+      secrets: ['CANARY'],
+      jobs: {
+        a: {
+          run: 'echo "had $CANARY"; while ! test -e go; do sleep 0.02; done; echo "t=$CANARY" >> "$TENUTO_OUTPUT"',
+        },
+        early: { run: 'echo "early $CANARY"' },
+        b: { needs: ['a'], run: 'echo "b has $CANARY"' },
+      },
+    })
+    const { id, settled } = await submit(plan, { CANARY: 'canary-7f3a' })
+    await vi.waitFor(async () => expect(await log(id, 'a')).toContain('had ***'), { timeout: 20_000 })
+    await vi.waitFor(async () => expect((await runtime.catalog.job(id, 'early')).state).toBe('succeeded'), {
+      timeout: 20_000,
+    })
+
+    if (how === 'removed') rmSync(secretsFile(home, id))
+    else writeFileSync(secretsFile(home, id), '{"v":1,"values"')
+    await expect(log(id, 'a')).rejects.toMatchObject({ code: 'SECRETS_GONE', exit: 7 })
+    await runtime.giveSecrets(id, { CANARY: 'another-value' })
+    await runtime.giveSecrets(id, { CANARY: 'yet-another-value' })
+
+    const withheld = { code: 'LOG_WITHHELD', exit: 7, http: 409 }
+    await expect(log(id, 'a')).rejects.toMatchObject(withheld)
+    await expect(log(id, 'early')).rejects.toMatchObject(withheld)
+    writeFileSync(join(folder, 'go'), '')
+    const { state, jobs } = await settled()
+    expect(state).toBe('succeeded')
+    expect(jobs['a']).toMatchObject({ attempt: 1, outputs: { '***': '***' } })
+    expect(await log(id, 'b')).toBe('b has ***\n')
+    expectNothingSpilt(storedIn(home))
+  },
+)
