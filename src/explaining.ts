@@ -3,6 +3,7 @@
  */
 import { jobAddress, planAddress } from './address.ts'
 import type { Catalog } from './catalog.ts'
+import type { Clock } from './clock.ts'
 import { TenutoError } from './errors.ts'
 import type { JournalReader, StepRow } from './journal/journal.ts'
 import type { JsonObject } from './json.ts'
@@ -20,7 +21,7 @@ const JOBS_MAX = 200
 
 /** Explains on a reader of the journal. It reads what one plan has on record: its board, its own steps, and those of the jobs it names. */
 export const explaining =
-  (reader: JournalReader, catalog: Catalog): Explaining =>
+  (reader: JournalReader, catalog: Catalog, clock: Pick<Clock, 'now'>): Explaining =>
   async (plan, job, holding) => {
     const shape = await catalog.plan(plan)
     const jobs = new Map((await jobsOf(catalog, plan, shape.error)).map((each) => [each.name, each]))
@@ -41,6 +42,7 @@ export const explaining =
     const notes = await catalog.notes(plan)
     return explain(
       {
+        now: clock.now(),
         plan: shape,
         maxParallel: definition?.maxParallel ?? Number.POSITIVE_INFINITY,
         jobs,

@@ -292,6 +292,40 @@ const CASES: readonly Case[] = [
     command: `tenuto approve ${job('gate')}`,
   },
   {
+    name: 'a question past its time, which nobody was there to take in',
+    given: async (life) => {
+      await life.submit(planOf({ gate: SOON, b: { needs: ['gate'] } }))
+      await life.host().stop()
+      await life.clock.advance(60_000)
+    },
+    of: 'b',
+    holding: NOT_HELD,
+    says: [
+      'it needs gate',
+      /gate is waiting: its time was up at .*, and no answer is taken any more; it asked: Ship it\?/,
+      'nobody runs the plans of this home',
+    ],
+    command: `tenuto resume ${PLAN}`,
+  },
+  {
+    name: 'a question in a home that nobody holds',
+    given: (life) => life.submit(planOf({ gate: GATE })),
+    of: 'gate',
+    holding: NOT_HELD,
+    says: ['it asks: Ship it?', 'nobody runs the plans of this home'],
+    command: `tenuto approve ${job('gate')}`,
+  },
+  {
+    name: 'a job behind a question, of a plan that somebody paused',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE, b: { needs: ['gate'] } }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'b',
+    says: ['it needs gate', 'it asks: Ship it?', 'its plan is paused', 'it was paused by ada: lunch'],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
     name: 'failed, its retries spent',
     given: async (life) => {
       await life.submit(planOf({ a: { retry: { ...RETRY, max: 1 } } }))
@@ -459,7 +493,7 @@ const CASES: readonly Case[] = [
 
 const explained = async (life: Life, { of, holding = HELD }: Case): Promise<ExplainShape> => {
   const reader = life.journal()
-  return explaining(reader, catalog(reader, '/nowhere'))(PLAN, of ?? null, holding)
+  return explaining(reader, catalog(reader, '/nowhere'), life.clock)(PLAN, of ?? null, holding)
 }
 
 test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async (_, each) => {
@@ -481,6 +515,22 @@ test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async 
   }
   expect(chain.length).toBeGreaterThan(0)
   if (each.command) expect(chain.map(({ command }) => command)).toContain(each.command)
+})
+
+test('what several jobs hang on is said once', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  await life.submit(planOf({ g1: GATE, g2: GATE, b: { needs: ['g1', 'g2'] } }))
+
+  const { chain } = await explained(life, {
+    name: '',
+    given: async () => {},
+    of: 'b',
+    holding: NOT_HELD,
+    says: [],
+  })
+
+  expect(chain.filter(({ what }) => what.includes('nobody runs'))).toHaveLength(1)
 })
 
 test('a plan of a thousand jobs is explained in a few facts, and says how many more there are', async () => {

@@ -39,6 +39,8 @@ export const NOT_HELD: Holding = {
 
 /** What is on record of a plan, as far as explaining needs it. */
 export type Evidence = Readonly<{
+  /** Epoch ms. */
+  now: number
   plan: PlanShape
   maxParallel: number
   jobs: ReadonlyMap<string, JobShape>
@@ -67,6 +69,9 @@ export const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}):
   ...more,
   what,
 })
+
+/** A moment as it stands in a sentence. */
+export const moment = (at: string): string => `${at.slice(0, 19)}Z`
 
 /** The first of these names, and how many more there are. */
 export const listed = (names: readonly string[]): string => {

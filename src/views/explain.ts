@@ -5,7 +5,17 @@
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
 import { ending, firstFailure, ofEnd } from './endings.ts'
-import { type Evidence, type FactShape, fact, isMet, listed, ordered, refOf, SHOWN } from './evidence.ts'
+import {
+  type Evidence,
+  type FactShape,
+  fact,
+  isMet,
+  listed,
+  moment,
+  ordered,
+  refOf,
+  SHOWN,
+} from './evidence.ts'
 import type { explanation } from './schemas.ts'
 import type { JobShape } from './shapes.ts'
 
@@ -190,6 +200,20 @@ const ofBackoff = (of: Evidence, job: JobShape): readonly FactShape[] => {
 
 const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
+  const around = [...ofPaused(of), ...ofHome(of)]
+  if (job.reason === 'approval' && job.wake_at !== null && Date.parse(job.wake_at) <= of.now)
+    return [
+      fact(
+        `its time was up at ${moment(job.wake_at)}, and no answer is taken any more; it asked: ${job.prompt ?? ''}`,
+        {
+          ref,
+          since: job.since,
+          change: 'that is taken in',
+          command: `tenuto resume ${of.plan.id}`,
+        },
+      ),
+      ...around,
+    ]
   if (job.reason === 'approval')
     return [
       fact(`it asks: ${job.prompt ?? ''}`, {
@@ -199,6 +223,7 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
         change: 'somebody answers',
         command: `tenuto approve ${ref}`,
       }),
+      ...around,
     ]
   const last = of.attempts(job.name).at(-1)
   return [
@@ -208,6 +233,7 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
       change: 'somebody decides: try again, skip or cancel it',
       command: `tenuto retry ${ref}`,
     }),
+    ...around,
   ]
 }
 
@@ -225,7 +251,7 @@ const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
     ]
   switch (job.state) {
     case 'held':
-      return of.plan.state === 'quarantined' ? [...ofHeld(of, job), ...ofPlan(of)] : ofHeld(of, job)
+      return [...ofHeld(of, job), ...(of.plan.state === 'quarantined' ? ofPlan(of) : ofPaused(of))]
     case 'queued':
       return ofQueued(of, job)
     case 'running':
@@ -305,12 +331,21 @@ const ofPlan = (of: Evidence): readonly FactShape[] => {
   }
 }
 
+/** What else keeps a job of a paused plan that does not wait for a slot. */
+const ofPaused = (of: Evidence): readonly FactShape[] =>
+  of.plan.state === 'paused' ? [fact('its plan is paused', { ref: of.plan.id }), ...ofPlan(of)] : []
+
+/** What two jobs hang on is said once. */
+const once = (facts: readonly FactShape[]): readonly FactShape[] => [
+  ...new Map(facts.map((each) => [JSON.stringify([each.what, each.command]), each])).values(),
+]
+
 /** What a chain says of more than this is left out. */
 const FACTS_MAX = 25
 
 /** Explains a plan, or one of its jobs. */
 export const explain = (of: Evidence, job: JobShape | null): ExplainShape => {
-  const facts = job === null ? ofPlan(of) : ofJob(of, job)
+  const facts = once(job === null ? ofPlan(of) : ofJob(of, job))
   const chain = facts.slice(0, FACTS_MAX)
   const { plan } = of
   const about =
