@@ -234,7 +234,11 @@ const CASES: readonly Case[] = [
     given: (life) => life.submit(planOf({ a: {} })),
     of: 'a',
     holding: NOT_HELD,
-    says: ['attempt 1 runs', 'nobody runs the plans of this home'],
+    says: [
+      'attempt 1 ran when it was last seen, and nobody watches it now',
+      'nobody runs the plans of this home',
+    ],
+    command: `tenuto resume ${PLAN}`,
   },
   {
     name: 'processes that have yet to end after a cancel',
@@ -449,6 +453,27 @@ const CASES: readonly Case[] = [
     },
     of: 'b',
     says: ['it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'cancelled with its plan while it ran',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, null, 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'a',
+    says: ['it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'approved by no answer',
+    given: async (life) => {
+      const approve = { ...SOON.approve, onTimeout: 'approve' } as const
+      await life.submit(planOf({ gate: { ...SOON, approve } }))
+      await life.clock.advance(60_000)
+      await life.quiet()
+    },
+    of: 'gate',
+    says: ['nobody answered in time, which approves it'],
   },
   {
     name: 'a plan that goes on: what is on, and what asks',

@@ -2,7 +2,7 @@
  * How attempts, jobs and plans ended, and why: the part of an explanation that changes no more by itself.
  */
 import { isJobEnd } from '../states.ts'
-import { type Evidence, type FactShape, fact, isMet, ordered, refOf, SHOWN } from './evidence.ts'
+import { cancelOf, type Evidence, type FactShape, fact, isMet, ordered, refOf, SHOWN } from './evidence.ts'
 import type { AttemptShape, JobShape } from './shapes.ts'
 
 const DEPTH_MAX = 20
@@ -98,12 +98,13 @@ export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShap
   switch (job.state) {
     case 'succeeded': {
       const approved = ordered(of, job.name, 'approve.requested')
-      return [approved ? { ...approved, ref } : fact('it succeeded', { ref, since: job.since })]
+      const how = job.kind === 'approve' ? 'nobody answered in time, which approves it' : 'it succeeded'
+      return [approved ? { ...approved, ref } : fact(how, { ref, since: job.since })]
     }
     case 'failed':
       return ofFailed(of, job)
     case 'cancelled': {
-      const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+      const order = cancelOf(of, job.name)
       return [order ? { ...order, ref } : fact('it was cancelled by order', { ref, since: job.since })]
     }
     default: {

@@ -105,5 +105,12 @@ export const ordered = ({ orders }: Evidence, job: string | null, type: string):
   return fact(`it was ${ASKED[type] ?? type}${who}${why}`, { since: order.at })
 }
 
+/** Who cancelled a job. What its plan passes on to it does not say who asked the plan. */
+export const cancelOf = (of: Evidence, job: string): FactShape | undefined => {
+  const own = of.orders(job).find(({ type }) => type === 'cancel.requested')
+  const plans = own?.by === undefined ? ordered(of, null, 'cancel.requested') : undefined
+  return plans ?? ordered(of, job, 'cancel.requested')
+}
+
 /** How a job of the plan is called. */
 export const refOf = ({ plan }: Evidence, job: string): string => `${plan.id}/${job}`

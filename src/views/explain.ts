@@ -6,6 +6,7 @@ import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
 import { ending, firstFailure, ofEnd } from './endings.ts'
 import {
+  cancelOf,
   type Evidence,
   type FactShape,
   fact,
@@ -151,13 +152,24 @@ const ofRunning = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   const attempt = of.attempts(job.name).at(-1)
   const process = attempt?.pid === null || attempt?.pid === undefined ? '' : ` as pid ${attempt.pid}`
-  const runs = fact(`attempt ${job.attempt} runs${process}`, {
-    ref,
-    since: attempt?.started_at ?? job.since,
-    change: 'it ends',
-    command: `tenuto logs ${ref} -f`,
-  })
-  return of.holding.holder === 'none' ? [runs, ...ofHome(of)] : [runs]
+  if (of.holding.holder === 'none')
+    return [
+      fact(`attempt ${job.attempt} ran${process} when it was last seen, and nobody watches it now`, {
+        ref,
+        since: attempt?.started_at ?? job.since,
+        change: 'somebody takes it up, and finds out whether it still runs',
+        command: `tenuto resume ${of.plan.id}`,
+      }),
+      ...ofHome(of),
+    ]
+  return [
+    fact(`attempt ${job.attempt} runs${process}`, {
+      ref,
+      since: attempt?.started_at ?? job.since,
+      change: 'it ends',
+      command: `tenuto logs ${ref} -f`,
+    }),
+  ]
 }
 
 const STOPPING: Readonly<Record<string, string>> = {
@@ -169,7 +181,7 @@ const STOPPING: Readonly<Record<string, string>> = {
 }
 const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
-  const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+  const order = cancelOf(of, job.name)
   return [
     fact(`${STOPPING[job.reason ?? ''] ?? 'it is stopped'}; its attempt is being ended`, {
       ref,
