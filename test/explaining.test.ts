@@ -5,10 +5,15 @@
  * keeps it; a pause by a failure told as an order; the order before the last one; the reason of an order left out; a home that nobody
  * holds taken for one that is about to start.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { catalog } from '../src/catalog.ts'
 import type { RetryPolicy } from '../src/definition.ts'
+import { TenutoError } from '../src/errors.ts'
 import { explaining } from '../src/explaining.ts'
+import { vault } from '../src/secrets.ts'
 import type { Holding } from '../src/views/evidence.ts'
 import { NOT_HELD } from '../src/views/evidence.ts'
 import type { ExplainShape } from '../src/views/explain.ts'
@@ -39,6 +44,8 @@ type Case = Readonly<{
   /** A job; the plan itself when it is left out. */
   of?: string
   holding?: Holding
+  /** Secrets of which the home has values. */
+  kept?: readonly string[]
   /** Slots across plans; default many. */
   slots?: number
   /** What the chain says, in this order. */
@@ -55,6 +62,16 @@ const end = async (
 ) => {
   life.attempts.end(name, how[0], how[0] === 'exit' ? { code: 3 } : {})
   await life.quiet()
+}
+/** Attempts that could not start because secrets had no value. */
+const unstart = async (life: Life, times: number): Promise<void> => {
+  const { message } = new TenutoError('SECRETS_GONE', { plan: PLAN, names: 'A, B' })
+  for (let at = 0; at < times; at += 1) {
+    if (at > 0) await life.tell('a', 'now.requested')
+    await life.quiet()
+    life.attempts.end('a', 'never-started', { error: message })
+    await life.quiet()
+  }
 }
 const tell = async (life: Life, name: string | null, type: string, more = {}) => {
   await life.tell(name, type, { ...by, ...more })
@@ -350,6 +367,45 @@ const CASES: readonly Case[] = [
     of: 'a',
     says: ['attempt 1 took longer than its timeout', 'its plan gives it no retries'],
   },
+  ...(
+    [
+      ['have no value', [], ['the home has no value of the secrets A, B'], `tenuto secret set ${PLAN} A B`],
+      [
+        'have one value of two',
+        ['B'],
+        ['the home has no value of the secret A'],
+        `tenuto secret set ${PLAN} A`,
+      ],
+      [
+        'have values again',
+        ['A', 'B'],
+        ['for want of secrets; the home has their values now'],
+        `tenuto retry ${job('a')}`,
+      ],
+    ] as const
+  ).map(
+    ([name, kept, says, command]): Case => ({
+      name: `failed for want of secrets that ${name}`,
+      kept,
+      given: async (life) => {
+        await life.submit(planOf({ a: { secrets: ['A', 'B'] } }))
+        await unstart(life, 6)
+      },
+      of: 'a',
+      says: [...says, 'none of its last 6 attempts started; that is tried again without spending a retry'],
+      command,
+    }),
+  ),
+  {
+    name: 'an attempt that wants a secret',
+    given: async (life) => {
+      await life.submit(planOf({ a: { secrets: ['A', 'B'] } }))
+      await unstart(life, 1)
+    },
+    of: 'a',
+    says: ['it waits to be tried again', 'the home has no value of the secrets A, B'],
+    command: `tenuto secret set ${PLAN} A B`,
+  },
   {
     name: 'failed by its deadline',
     given: async (life) => {
@@ -516,9 +572,12 @@ const CASES: readonly Case[] = [
   },
 ]
 
-const explained = async (life: Life, { of, holding = HELD }: Case): Promise<ExplainShape> => {
+const explained = async (life: Life, { of, holding = HELD, kept }: Case): Promise<ExplainShape> => {
   const reader = life.journal()
-  return explaining(reader, catalog(reader, '/nowhere'), life.clock)(PLAN, of ?? null, holding)
+  const home = kept === undefined ? '/nowhere' : mkdtempSync(join(tmpdir(), 'tenuto-explained-'))
+  if (kept) onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+  if (kept) vault(home).keep(PLAN, Object.fromEntries(kept.map((name) => [name, 'a-value-of-it'])))
+  return explaining(reader, catalog(reader, home), life.clock)(PLAN, of ?? null, holding)
 }
 
 test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async (_, each) => {

@@ -29,6 +29,29 @@ export const ending = ({ n, outcome, code, signal, error }: AttemptShape): strin
   return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
 }
 
+/** What an attempt is said with that did not start because a secret had no value. */
+const WANTS_SECRETS = '`tenuto secret set '
+/** Why an attempt did not start that wanted a secret, as things are now; undefined for any other end. */
+export const ofWant = (
+  of: Evidence,
+  job: string,
+  { n, outcome, error }: AttemptShape,
+): FactShape | undefined => {
+  if (outcome !== 'never-started' || error === null || !error.includes(WANTS_SECRETS)) return undefined
+  const ref = refOf(of, job)
+  const names = of.lacking(job)
+  return names.length === 0
+    ? fact(`attempt ${n} never started, for want of secrets; the home has their values now`, { ref })
+    : fact(
+        `attempt ${n} never started: the home has no value of ${names.length === 1 ? 'the secret' : 'the secrets'} ${names.join(', ')}`,
+        {
+          ref,
+          change: 'the variables are set, and their values given',
+          command: `tenuto secret set ${of.plan.id} ${names.join(' ')}`,
+        },
+      )
+}
+
 /** The chain of skips from a job down to what failed first. */
 const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly FactShape[] => {
   const found = Object.entries(job.needs).find(([name, need]) => {
@@ -75,7 +98,18 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
     .attempts(job.name)
     .filter(({ generation, outcome }) => generation === job.generation && outcome !== null)
   const last = all.at(-1)
-  const spent = Math.min(of.retries(job.name), Math.max(0, all.length - 1))
+  const want = last && ofWant(of, job.name, last)
+  if (last?.outcome === 'never-started' && job.reason !== 'deadline')
+    return [
+      {
+        ...(want ?? fact(ending(last), { ref })),
+        since: job.since,
+      },
+      fact(unstarted(all), { ref, ...again }),
+    ]
+  // What never started spends none.
+  const begun = all.filter(({ outcome }) => outcome !== 'never-started')
+  const spent = Math.min(of.retries(job.name), Math.max(0, begun.length - 1))
   return [
     fact(last && job.reason !== 'deadline' ? ending(last) : 'its deadline passed', {
       ref,
@@ -90,6 +124,12 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
       { ref, command: `tenuto retry ${ref}` },
     ),
   ]
+}
+
+/** What is said of a job that was given up because it never started. */
+const unstarted = (all: readonly AttemptShape[]): string => {
+  const tries = all.length - 1 - all.findLastIndex(({ outcome }) => outcome !== 'never-started')
+  return `${tries === 1 ? 'its attempt did not start' : `none of its last ${tries} attempts started`}; that is tried again without spending a retry, but not for ever`
 }
 
 /** Why a job ended as it did, the nearest reason first. */

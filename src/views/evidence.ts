@@ -49,6 +49,8 @@ export type Evidence = Readonly<{
   attempts: (job: string) => readonly AttemptShape[]
   /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
   orders: (job: string | null) => readonly EventShape[]
+  /** The secrets that a job gets and of which the home has no value. */
+  lacking: (job: string) => readonly string[]
   /** Why its actor, or it, was set aside; the words of the runtime. */
   setAside: (job: string | null) => string | undefined
   /** The same of a job that could not even be ended. */

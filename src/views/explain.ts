@@ -4,7 +4,7 @@
  */
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
-import { ending, firstFailure, ofEnd } from './endings.ts'
+import { ending, firstFailure, ofEnd, ofWant } from './endings.ts'
 import {
   cancelOf,
   type Evidence,
@@ -197,15 +197,21 @@ const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
 const ofBackoff = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   const last = of.attempts(job.name).findLast(({ outcome }) => outcome !== null)
+  const want = last && ofWant(of, job.name, last)
   return [
     fact('it waits to be tried again', {
       ref,
       since: job.since,
       until: job.wake_at,
       change: 'the time comes',
-      command: `tenuto now ${ref}`,
+      // Without its secrets it would not start now, either.
+      command: of.lacking(job.name).length > 0 ? null : `tenuto now ${ref}`,
     }),
-    ...(last ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })] : []),
+    ...(want
+      ? [{ ...want, since: last.ended_at }]
+      : last
+        ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })]
+        : []),
     ...ofHome(of),
   ]
 }
