@@ -7,7 +7,7 @@ import { isTenutoError, TenutoError } from '../errors.ts'
 import { JOB_STATES, PLAN_STATES } from '../states.ts'
 import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
-import { tellOfGoneLog } from './gone-log.ts'
+import { tellOfGoneLogs } from './gone-log.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
 import { noteLines, notesShape } from './notes.ts'
 import { readerGone, watchReader } from './output.ts'
@@ -205,7 +205,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
       if (job === null) return await followPlanLogs(holder, plan, on)
       for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
-      await tellOfGoneLog(home, holder.catalog, { plan, job, attempt }, on)
+      await tellOfGoneLogs(home, holder.catalog, [{ plan, job, attempt }], on)
       return 0
     } finally {
       unwatch()
@@ -216,7 +216,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
     const { plan, job, attempt } = await wanted(catalog, ref, flags)
     if (job !== null) {
       for await (const bytes of wholeLog(catalog, plan, job, attempt)) on.bytes(bytes)
-      await tellOfGoneLog(home, catalog, { plan, job, attempt }, on)
+      await tellOfGoneLogs(home, catalog, [{ plan, job, attempt }], on)
       return 0
     }
     const begun = (await catalog.jobs(plan)).filter((each) => each.attempt > 0)
@@ -225,8 +225,9 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       const write = prefixed(each.name, nameWidth, on)
       for await (const bytes of wholeLog(catalog, plan, each.name, each.attempt)) write(bytes)
       write(null)
-      await tellOfGoneLog(home, catalog, { plan, job: each.name, attempt: each.attempt }, on)
     }
+    const asked = begun.map(({ name, attempt: last }) => ({ plan, job: name, attempt: last }))
+    await tellOfGoneLogs(home, catalog, asked, on)
     return 0
   })
 }
