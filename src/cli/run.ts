@@ -314,6 +314,13 @@ const followThere = async (
     }
     const followed = await follow(telling(holder, on), plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
+  } catch (error) {
+    // The error is about the home.
+    if (isTenutoError(error, 'NO_DAEMON'))
+      on.talk(
+        `${plan} is not followed any more; what runs goes on.  take it up: tenuto resume ${plan}${homeFlag(flags)}`,
+      )
+    throw error
   } finally {
     process.off('SIGINT', leave)
   }
