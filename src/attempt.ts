@@ -147,6 +147,12 @@ export type Spec = AttemptRef &
 export type StopOrder = AttemptRef &
   Readonly<{ graceMs: number; why: StopWhy; recovered?: true; begun?: true }>
 
+/** Two stops of one attempt as one: the first reason stands, and a later order can only make it quicker. */
+export const bothStops = (first: StopOrder | undefined, then: StopOrder): StopOrder =>
+  first === undefined
+    ? then
+    : { ...first, ...then, why: first.why, graceMs: Math.min(first.graceMs, then.graceMs) }
+
 /** What an attempt that another daemon has begun is found to be: it lives; or nothing of it had begun, and it is started now. */
 export type Found = 'adopted' | 'requeued'
 

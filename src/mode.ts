@@ -68,8 +68,14 @@ const MODE_OF: Readonly<Record<ModeOrder, ModeName>> = {
   drain: 'draining',
 }
 
-/** The mode of a home, from its file. One that cannot be read was an order all the same: nothing starts until it is given again. */
-export const readMode = (file: string): Mode => modeOf(readStored(file))
+/**
+ * The mode of a home that nobody serves, from its file: a drain for a stop is over then. One that cannot be read was an order all the
+ * same: nothing starts until it is given again.
+ */
+export const readMode = (file: string): Mode => {
+  const stored = readStored(file)
+  return modeOf(stored.before ?? stored)
+}
 
 /** Keeps the mode of a home in this file; null keeps it in memory alone. */
 export const modes = (file: string | null, clock: Pick<Clock, 'now'>): Modes => {

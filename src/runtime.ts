@@ -117,6 +117,16 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   const calledAs = options.command ?? 'a program'
   const startedAt = new Date(clock.now()).toISOString()
   const mode = modes(hold && homePaths(home).mode, clock)
+  /** Where the end of a drain cannot be written, the next start drains, and says so. */
+  const endDrain = (): void => {
+    try {
+      mode.stopped()
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the drain for this stop could not be ended')
+    }
+  }
+  // The holder that was to drain is gone, and this is none that was started in its place.
+  if ((options.starts ?? true) && !(options.restarted ?? false)) endDrain()
   const reading = catalog(journal, home, () => mode.now().mode)
   const secrets = vault(home)
   const hidden = hiding({ vault: secrets, reading, residents: () => actors.residents })
@@ -216,14 +226,6 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       halting = actors.stop()
     })
 
-  /** Where the end of a drain cannot be written, the next start drains, and says so. */
-  const endMode = (): void => {
-    try {
-      mode.stopped()
-    } catch (error) {
-      log.warn({ error: String(error) }, 'the drain for this stop could not be ended')
-    }
-  }
   const command = commanding({
     journal,
     host: actors,
@@ -467,7 +469,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
           await actors.stop()
           await spans.stop()
           await writer.stop(halting === null)
-          if (halting === null && (options.starts ?? true)) endMode()
+          if (halting === null && (options.starts ?? true)) endDrain()
         } finally {
           staying.end()
           hold?.release()

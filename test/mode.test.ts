@@ -46,10 +46,12 @@ test('to resume leaves no trace', () => {
 })
 
 test('a drain for a stop ends with the stop, and not with a kill', () => {
-  const { open } = place()
+  const { file, open } = place()
   open().order({ do: 'drain', untilStop: true })
 
   expect(open().now().mode).toBe('draining')
+  // Whoever finds the home unserved finds it as it will be at the next start.
+  expect(readMode(file).mode).toBe('running')
   open().stopped()
   expect(open().now().mode).toBe('running')
 })

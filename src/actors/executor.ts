@@ -11,6 +11,7 @@ import {
   type AttemptRef,
   type AttemptReport,
   attemptDir,
+  bothStops,
   FILES,
   type Found,
   type LiveAttempt,
@@ -129,7 +130,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const stop = (order: StopOrder): void => {
     if (closed) return
     const before = asked.get(order.key)
-    asked.set(order.key, { ref: order, ...before, order })
+    asked.set(order.key, { ref: order, ...before, order: bothStops(before?.order, order) })
     say({ type: 'stop', order })
   }
 

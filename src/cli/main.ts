@@ -116,7 +116,7 @@ sub('up', 'serve the home: take up what has not ended, and run what is submitted
   .option('--max-parallel <n>', 'attempts at once, across all plans')
   .option('--detach', 'in the background; returns when it answers')
   .option('--no-parent', 'one process alone, which nothing starts again when it dies')
-  .addOption(new Option('--worker').hideHelp())
+  .addOption(new Option('--worker [again]').hideHelp())
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
   .option('--port <n>', 'where the API listens (7717); 0 picks a port')

@@ -34,8 +34,8 @@ export const parent = async (flags: Globals): Promise<number> => {
   }
   for (const signal of STOP_SIGNALS) process.on(signal, told)
   const decide = restarts(systemClock, systemRandom)
-  for (;;) {
-    worker = start()
+  for (let again = false; ; again = true) {
+    worker = start(again)
     const end = await lived(worker, home, stopping.signal, on)
     const verdict = decide(end)
     if (verdict.do === 'end') return verdict.exit
@@ -69,10 +69,16 @@ export const deathsIn = (home: string, log: string, fd: number): string => {
 }
 
 /** The same command, as a worker: the program is read from the disk anew. */
-const start = (): ChildProcess =>
+const start = (again: boolean): ChildProcess =>
   spawn(
     process.execPath,
-    [...process.execArgv, process.argv[1] ?? '', ...process.argv.slice(2), '--worker'],
+    [
+      ...process.execArgv,
+      process.argv[1] ?? '',
+      ...process.argv.slice(2),
+      '--worker',
+      ...(again ? ['again'] : []),
+    ],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true },
   )
 

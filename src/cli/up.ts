@@ -29,7 +29,7 @@ export type UpFlags = BackgroundFlags &
   Readonly<{
     detach?: boolean
     /** Started by a parent, which is told how it is. */
-    worker?: boolean
+    worker?: true | 'again'
   }>
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -63,6 +63,7 @@ const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<nu
   const runtime = await hold(home, {
     command: DAEMON,
     analytics: true,
+    restarted: flags.worker === 'again',
     ...(maxParallel === undefined ? {} : { maxParallel }),
   })
   runtime.onStorage((storage) => on.talk(storageInWords(storage)))

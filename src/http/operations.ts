@@ -101,6 +101,9 @@ const secrets = about(
   { ...record(secretText), writeOnly: true } as Schema<Readonly<Record<string, string>>>,
 )
 
+/** Reading YAML takes its time, of everybody whom this process serves. */
+const YAML_MAX = 1_000_000
+
 /** What a submission is. */
 export const submission = named(
   'Submission',
@@ -109,7 +112,10 @@ export const submission = named(
       'The plan: what `definePlan` gives, or the content of a plan file as JSON. Either this or `yaml`.',
       json,
     ),
-    yaml: about('The text of a plan file. Either this or `plan`.', text()),
+    yaml: about(
+      'The text of a plan file. Either this or `plan`; a larger one is sent as `plan`.',
+      text({ maxLength: YAML_MAX }),
+    ),
     base: about(
       'The folder its jobs run in, an absolute path; default a folder of its own, `work/ID` in the home.',
       text({ pattern: '^/', maxLength: 4_096, format: 'absolute-path' }),

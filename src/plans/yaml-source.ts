@@ -146,6 +146,8 @@ const inspect = (document: Document.Parsed): { faults: YamlFault[]; fatal: boole
     if (isAlias(node)) {
       const target = anchors.get(node.source)
       targets.set(node, target)
+      // The library's own way looks over all nodes before it, for each alias anew.
+      node.resolve = () => target as ReturnType<Alias['resolve']>
       const size = sizes.get(target)
       if (size !== undefined) return size
       fatal = true

@@ -12,6 +12,7 @@
 import {
   type AttemptRef,
   attemptVariables,
+  bothStops,
   type Claim,
   type ExitRecord,
   type Found,
@@ -137,7 +138,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
       return entry.life.stop(order)
     }
     if (entry !== undefined) {
-      entry.order = order
+      entry.order = bothStops(entry.order, order)
       return
     }
     if (toldUnwritten(order.key)) return

@@ -47,6 +47,8 @@ export type RuntimeOptions = Readonly<{
   resume?: boolean
   /** Whether attempts are started; default true. Without, plans can be changed and stopped, and nothing new begins. */
   starts?: boolean
+  /** Whether this takes the place of a holder that died: a drain for its stop goes on then, and ends otherwise. Default false. */
+  restarted?: boolean
   /**
    * How often it looks for what messages have missed, in milliseconds; default 5000, 0 never. What is younger than twice that is left
    * alone. Nothing depends on it: a repair is a defect that was caught.

@@ -28,6 +28,7 @@ const OPTIONS: Keys = {
   durability: oneOf(['full', 'normal']),
   resume: aBoolean,
   starts: aBoolean,
+  restarted: aBoolean,
   sweepMs: atLeast(0),
   retention: anything,
   analytics: aBoolean,
@@ -56,10 +57,20 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? null : check(value)
+/** No path, and no variable of a process, can have a NUL character in it. */
+const withoutNul =
+  (check: Check): Check =>
+  (value) =>
+    check(value) ?? (String(value).includes('\0') ? 'must have no NUL character' : null)
+const variables: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return 'must be an object of texts'
+  const bad = Object.entries(value).find((entry) => entry.some((part) => withoutNul(text)(part) !== null))
+  return bad === undefined ? null : `must be texts without a NUL character, which ${shown(bad[0])} is not`
+}
 const SUBMIT: Keys = {
-  key: aText(200),
-  base: orNull(aText(4096)),
-  environment: anything,
+  key: withoutNul(aText(200)),
+  base: orNull(withoutNul(aText(4096))),
+  environment: variables,
   secrets: anything,
   by: text,
   why: text,

@@ -110,3 +110,44 @@ test('Ctrl-C of down --drain leaves the home draining, and says so; resumed, a w
   expect((await mode()).mode).toBe('running')
   file('open', '')
 })
+
+test('a daemon that dies while it drains is started again and drains on, and the start after the stop is as any other', async () => {
+  const { run, start, file, folder, mode } = withDaemon()
+  file('g.yaml', GATED)
+  const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
+  await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+  const down = start('down', '--drain')
+  await down.heard('draining: 1 attempt left')
+
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(async () => (await run('status')).out, { timeout: 20_000 }).toMatch(/^mode +draining/m)
+  expect((await run('status')).out).not.toContain(`pid ${pid} `)
+  expect(down.child.exitCode).toBe(null)
+  file('open', '')
+  expect((await down.said).code).toBe(0)
+  expect(existsSync(join(folder, 'ledger'))).toBe(false)
+
+  await run('up', '--detach')
+  expect((await mode()).mode).toBe('running')
+  await there(join(folder, 'ledger'))
+})
+
+test('a daemon that dies while it drains, and that nobody starts again, is said; the next start is as any other', async () => {
+  const { run, start, file, folder, mode } = withDaemon()
+  file('g.yaml', GATED)
+  const up = start('up', '--no-parent')
+  await up.heard('serving')
+  await run('run', 'g.yaml', '--detach')
+  await there(join(folder, 'up'))
+  const down = start('down', '--drain')
+  await down.heard('draining: 1 attempt left')
+
+  up.child.kill('SIGKILL')
+  expect(await down.said).toMatchObject({ code: 7, err: expect.stringContaining('ended while it drained') })
+
+  await run('up', '--detach')
+  expect((await mode()).mode).toBe('running')
+  file('open', '')
+  await there(join(folder, 'ledger'))
+})

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
@@ -79,8 +79,11 @@ test('an outputs file that became a pipe is a warning; nobody waits for it', asy
 })
 
 test('what cannot be started is `spawn-error` and says what is wrong', async () => {
-  const { shell, executor, home } = openHome()
+  const { shell, executor, home, runnerPid } = openHome()
   const { run } = executor()
+  const beside = run(shell('until [ -e go ]; do sleep 0.02; done'))
+  const runner = await runnerPid()
+  symlinkSync('loop', join(home, 'loop'))
   writeFileSync(join(home, 'plain'), '')
   writeFileSync(join(home, 'bad'), '#!/no/such/interpreter\n')
   chmodSync(join(home, 'bad'), 0o755)
@@ -91,16 +94,26 @@ test('what cannot be started is `spawn-error` and says what is wrong', async () 
     run(shell('', { argv: [join(home, 'bad')] })),
     run(shell('true', { cwd: join(home, 'nowhere') })),
     run(shell('true', { cwd: join(home, 'plain') })),
+    run(shell('true', { cwd: join(home, 'loop') })),
+    run(shell('true', { cwd: join(home, 'x'.repeat(300)) })),
+    run(shell('true', { cwd: join(home, '\0') })),
   ])
 
-  expect(ends.map(({ record }) => record.outcome)).toEqual(Array(5).fill('spawn-error'))
+  expect(ends.map(({ record }) => record.outcome)).toEqual(Array(8).fill('spawn-error'))
   expect(ends.map(({ record }) => record.error)).toEqual([
     'the program no-such-program was not found',
     expect.stringContaining('may not be executed'),
     expect.stringContaining('names an interpreter that does not exist'),
     `the folder ${home}/nowhere does not exist`,
     `${home}/plain is no folder`,
+    expect.stringMatching(/loop cannot be reached: ELOOP/),
+    expect.stringMatching(/x cannot be reached: ENAMETOOLONG/),
+    expect.stringContaining('cannot be reached: '),
   ])
+  // What one attempt is asked for costs no other its runner.
+  writeFileSync(join(home, 'go'), '')
+  expect((await beside).record.outcome).toBe('succeeded')
+  expect(await runnerPid()).toBe(runner)
   expect(ends.every(({ record }) => record.startedAt === null && record.pid === null)).toBe(true)
 })
 
@@ -352,6 +365,20 @@ test('a second stop without grace cuts the first one short', async () => {
   stop(stopOf(spec, { graceMs: 0 }))
 
   expect((await ended(spec.key)).record).toMatchObject({ outcome: 'cancelled', signal: 'SIGKILL' })
+})
+
+test('of two stops that come before anybody watches the attempt the quicker one counts', async () => {
+  const { shell, executor, stopOf, home, runnerPid } = openHome()
+  const { ensure, stop, ended } = executor()
+  const spec = shell('trap "" TERM; : > there; while :; do sleep 0.05 || :; done')
+  ensure(spec)
+  await fileThere(join(home, 'there'))
+
+  process.kill(await runnerPid(), 'SIGKILL')
+  stop(stopOf(spec, { graceMs: 0 }))
+  stop(stopOf(spec, { graceMs: 1_000_000, why: 'timeout' }))
+
+  expect((await ended(spec.key)).record).toMatchObject({ outcome: 'cancelled' })
 })
 
 test('a process that is stopped by a signal is stopped all the same', async () => {
