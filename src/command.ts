@@ -108,6 +108,8 @@ export type Standing = Readonly<{
   failures: number
   /** What it needs and does not get: why, and the job that can be tried again. */
   unmet?: Readonly<{ why: string; job: string }> | undefined
+  /** When the time of its question was up, where that has not been taken in: ISO 8601. */
+  overdue?: string | undefined
 }>
 
 /** Why a command cannot be taken in this state, and what can be done: what is suggested is taken as things stand. */
@@ -133,8 +135,8 @@ export const wrongState = (ref: string, asked: Command, standing: Standing): Ten
       remedy: ended ? shows : `\`tenuto cancel ${ref}\` stops it`,
     }),
     now: () => ({ what: 'only a job that waits for its next attempt can be started now', remedy: shows }),
-    approve: () => ({ what: NO_QUESTION, remedy: shows }),
-    reject: () => ({ what: NO_QUESTION, remedy: shows }),
+    approve: () => noAnswer(plan, standing, shows),
+    reject: () => noAnswer(plan, standing, shows),
     retry: () => noRetry(plan, standing, ended && ref === plan ? again : shows),
   }
   return new TenutoError('WRONG_STATE', { ref, state, ...can[asked.do]() })
@@ -143,6 +145,14 @@ export const wrongState = (ref: string, asked: Command, standing: Standing): Ten
 const NO_QUESTION = 'only a job that waits for approval can be approved or rejected'
 
 type Refusal = Readonly<{ what: string; remedy: string }>
+
+const noAnswer = (plan: string, { overdue }: Standing, otherwise: string): Refusal =>
+  overdue === undefined
+    ? { what: NO_QUESTION, remedy: otherwise }
+    : {
+        what: `the time of its question was up at ${overdue.slice(0, 19)}Z, and no answer is taken any more`,
+        remedy: `\`tenuto resume ${plan}\` takes that in`,
+      }
 
 const noRetry = (plan: string, { state, plan: at, unmet }: Standing, otherwise: string): Refusal => {
   if (at === 'quarantined')

@@ -3,9 +3,12 @@
  */
 import { jobAddress, planAddress } from './address.ts'
 import type { Catalog } from './catalog.ts'
+import type { Clock } from './clock.ts'
+import type { Definition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import type { JournalReader, StepRow } from './journal/journal.ts'
 import type { JsonObject } from './json.ts'
+import { secretsOf } from './secrets.ts'
 import type { Holding } from './views/evidence.ts'
 import { type ExplainShape, explain } from './views/explain.ts'
 import { type AttemptShape, type EventShape, eventShape, type JobShape } from './views/shapes.ts'
@@ -20,7 +23,7 @@ const JOBS_MAX = 200
 
 /** Explains on a reader of the journal. It reads what one plan has on record: its board, its own steps, and those of the jobs it names. */
 export const explaining =
-  (reader: JournalReader, catalog: Catalog): Explaining =>
+  (reader: JournalReader, catalog: Catalog, clock: Pick<Clock, 'now'>): Explaining =>
   async (plan, job, holding) => {
     const shape = await catalog.plan(plan)
     const jobs = new Map((await jobsOf(catalog, plan, shape.error)).map((each) => [each.name, each]))
@@ -39,12 +42,20 @@ export const explaining =
       if (state !== 'queued') told.set(name, await stepsOf(reader, plan, name))
     }
     const notes = await catalog.notes(plan)
+    const gone = definition === undefined ? [] : await goneOf(catalog, plan)
     return explain(
       {
+        now: clock.now(),
         plan: shape,
         maxParallel: definition?.maxParallel ?? Number.POSITIVE_INFINITY,
         jobs,
         retries: (name) => definition?.jobs[name]?.retry?.max ?? 0,
+        lacking: (name) => {
+          const given = definition?.jobs[name]
+          return given === undefined
+            ? []
+            : secretsOf(definition as Definition, given).filter((each) => gone.includes(each))
+        },
         attempts: (name) => attempts.get(name) ?? [],
         orders: (name) => (told.get(name) ?? []).map(eventShape),
         leftAlone: (name) => whyAside(notes, [], name),
@@ -54,6 +65,10 @@ export const explaining =
       about,
     )
   }
+
+/** The secrets of a plan that the home has no values of. */
+const goneOf = async (catalog: Catalog, plan: string): Promise<readonly string[]> =>
+  (await catalog.secrets(plan)).filter(({ kept }) => !kept).map(({ name }) => name)
 
 /** What a chain may name: whatever is on, and whatever ended other than well. */
 const isTold = ({ state, kind }: JobShape): boolean =>

@@ -151,9 +151,11 @@ const keep = (file: string, stored: Stored): void => {
 
 /** A mode in a few words, as the rest of a sentence about who is in it. */
 export const modeInWords = ({ mode, reason, since, by }: Mode): string => {
-  const why = reason === null ? '' : `: ${reason}`
-  const more = [since === null ? null : `since ${since}`, by === null ? null : `by ${by}`].filter(
+  const why = reason === null ? '' : `: ${onOneLine(reason)}`
+  const more = [since === null ? null : `since ${since}`, by === null ? null : `by ${onOneLine(by)}`].filter(
     (part) => part !== null,
   )
   return `${mode}${more.length === 0 ? '' : ` (${more.join(', ')})`}${why}`
 }
+
+const onOneLine = (text: string): string => text.replace(/\s+/g, ' ')

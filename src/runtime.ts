@@ -340,7 +340,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
   )
 
   const record = await recording({ journal, host: actors, mode })
-  const explain = explaining(journal, reading)
+  const explain = explaining(journal, reading, clock)
   /** Plans that hold slots, those that hold most first. */
   const heldSlots = (): Holding['held'] => {
     const held = new Map<string, number>()

@@ -82,7 +82,10 @@ export const chooseSecrets = (
     throw new TenutoError('SECRET_MISSING', {
       name: first,
       place: places.get(first),
-      more: missing.length === 1 ? '' : `; nor are ${missing.slice(1).join(', ')}`,
+      more:
+        missing.length === 1
+          ? ''
+          : `; nor ${missing.length === 2 ? 'is' : 'are'} ${missing.slice(1).join(', ')}`,
       names: missing,
     })
   const chosen = Object.fromEntries([...places.keys()].map((name) => [name, valueOf(name)]))

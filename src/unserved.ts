@@ -2,6 +2,7 @@
  * A home that nobody serves, read from its files. Nothing of it is held, made or changed.
  */
 import { type Catalog, catalog } from './catalog.ts'
+import { systemClock } from './clock.ts'
 import { explaining } from './explaining.ts'
 import { homePaths } from './home.ts'
 import { emptyReader, sqliteReader } from './journal/reader.ts'
@@ -28,7 +29,7 @@ export const explainIn = async (home: string, ref: string, holding: Holding): Pr
     const mode = readMode(paths.mode)
     const reading = catalog(reader, paths.home, () => mode.mode)
     const { plan, job } = await reading.resolve(ref)
-    return await explaining(reader, reading)(plan, job, { ...holding, ...modeFacts(mode) })
+    return await explaining(reader, reading, systemClock)(plan, job, { ...holding, ...modeFacts(mode) })
   } finally {
     await reader.close()
   }

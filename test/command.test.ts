@@ -239,3 +239,31 @@ test('what a held job is asked and cannot do leaves nothing on record', async ()
   expect(await order('held', { do: 'skip' })).toMatchObject({ changed: true })
   expect(await runtime.catalog.job(plan, 'held')).toMatchObject({ state: 'skipped' })
 })
+
+test('an answer to a question whose time was up while nobody was there is refused with that', async () => {
+  const disk = memoryDisk('home')
+  const clock = virtualClock()
+  const open = (resume: boolean) =>
+    createRuntime({
+      home: '/nowhere/tenuto',
+      sweepMs: 0,
+      resume,
+      ports: { clock, journal: () => memoryJournal(disk, { bootId: 'boot', pid: 1, build: 'test', at: 0 }) },
+    })
+  const first = await open(true)
+  const { id } = await first.submit(
+    definePlan({ name: 'p', jobs: { gate: { approve: { prompt: 'Ship it?', timeout: '1m' } } } }),
+  )
+  await first.idle()
+  await first.stop()
+  await clock.advance(60_000)
+  const second = await open(false)
+  onTestFinished(() => second.stop())
+
+  for (const asked of ['approve', 'reject'] as const)
+    await expect(second.command(id, 'gate', { do: asked })).rejects.toMatchObject({
+      code: 'WRONG_STATE',
+      message: expect.stringContaining('the time of its question was up at') as string,
+      hint: expect.stringContaining(`tenuto resume ${id}`) as string,
+    })
+})

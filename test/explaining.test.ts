@@ -5,10 +5,15 @@
  * keeps it; a pause by a failure told as an order; the order before the last one; the reason of an order left out; a home that nobody
  * holds taken for one that is about to start.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { catalog } from '../src/catalog.ts'
 import type { RetryPolicy } from '../src/definition.ts'
+import { TenutoError } from '../src/errors.ts'
 import { explaining } from '../src/explaining.ts'
+import { vault } from '../src/secrets.ts'
 import type { Holding } from '../src/views/evidence.ts'
 import { NOT_HELD } from '../src/views/evidence.ts'
 import type { ExplainShape } from '../src/views/explain.ts'
@@ -39,6 +44,8 @@ type Case = Readonly<{
   /** A job; the plan itself when it is left out. */
   of?: string
   holding?: Holding
+  /** Secrets of which the home has values. */
+  kept?: readonly string[]
   /** Slots across plans; default many. */
   slots?: number
   /** What the chain says, in this order. */
@@ -55,6 +62,16 @@ const end = async (
 ) => {
   life.attempts.end(name, how[0], how[0] === 'exit' ? { code: 3 } : {})
   await life.quiet()
+}
+/** Attempts that could not start because secrets had no value. */
+const unstart = async (life: Life, times: number): Promise<void> => {
+  const { message } = new TenutoError('SECRETS_GONE', { plan: PLAN, names: 'A, B' })
+  for (let at = 0; at < times; at += 1) {
+    if (at > 0) await life.tell('a', 'now.requested')
+    await life.quiet()
+    life.attempts.end('a', 'never-started', { error: message })
+    await life.quiet()
+  }
 }
 const tell = async (life: Life, name: string | null, type: string, more = {}) => {
   await life.tell(name, type, { ...by, ...more })
@@ -234,7 +251,11 @@ const CASES: readonly Case[] = [
     given: (life) => life.submit(planOf({ a: {} })),
     of: 'a',
     holding: NOT_HELD,
-    says: ['attempt 1 runs', 'nobody runs the plans of this home'],
+    says: [
+      'attempt 1 ran when it was last seen, and nobody watches it now',
+      'nobody runs the plans of this home',
+    ],
+    command: `tenuto resume ${PLAN}`,
   },
   {
     name: 'processes that have yet to end after a cancel',
@@ -292,6 +313,40 @@ const CASES: readonly Case[] = [
     command: `tenuto approve ${job('gate')}`,
   },
   {
+    name: 'a question past its time, which nobody was there to take in',
+    given: async (life) => {
+      await life.submit(planOf({ gate: SOON, b: { needs: ['gate'] } }))
+      await life.host().stop()
+      await life.clock.advance(60_000)
+    },
+    of: 'b',
+    holding: NOT_HELD,
+    says: [
+      'it needs gate',
+      /gate is waiting: its time was up at .*, and no answer is taken any more; it asked: Ship it\?/,
+      'nobody runs the plans of this home',
+    ],
+    command: `tenuto resume ${PLAN}`,
+  },
+  {
+    name: 'a question in a home that nobody holds',
+    given: (life) => life.submit(planOf({ gate: GATE })),
+    of: 'gate',
+    holding: NOT_HELD,
+    says: ['it asks: Ship it?', 'nobody runs the plans of this home'],
+    command: `tenuto approve ${job('gate')}`,
+  },
+  {
+    name: 'a job behind a question, of a plan that somebody paused',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE, b: { needs: ['gate'] } }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'b',
+    says: ['it needs gate', 'it asks: Ship it?', 'its plan is paused', 'it was paused by ada: lunch'],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
     name: 'failed, its retries spent',
     given: async (life) => {
       await life.submit(planOf({ a: { retry: { ...RETRY, max: 1 } } }))
@@ -311,6 +366,45 @@ const CASES: readonly Case[] = [
     },
     of: 'a',
     says: ['attempt 1 took longer than its timeout', 'its plan gives it no retries'],
+  },
+  ...(
+    [
+      ['have no value', [], ['the home has no value of the secrets A, B'], `tenuto secret set ${PLAN} A B`],
+      [
+        'have one value of two',
+        ['B'],
+        ['the home has no value of the secret A'],
+        `tenuto secret set ${PLAN} A`,
+      ],
+      [
+        'have values again',
+        ['A', 'B'],
+        ['for want of secrets; the home has their values now'],
+        `tenuto retry ${job('a')}`,
+      ],
+    ] as const
+  ).map(
+    ([name, kept, says, command]): Case => ({
+      name: `failed for want of secrets that ${name}`,
+      kept,
+      given: async (life) => {
+        await life.submit(planOf({ a: { secrets: ['A', 'B'] } }))
+        await unstart(life, 6)
+      },
+      of: 'a',
+      says: [...says, 'none of its last 6 attempts started; that is tried again without spending a retry'],
+      command,
+    }),
+  ),
+  {
+    name: 'an attempt that wants a secret',
+    given: async (life) => {
+      await life.submit(planOf({ a: { secrets: ['A', 'B'] } }))
+      await unstart(life, 1)
+    },
+    of: 'a',
+    says: ['it waits to be tried again', 'the home has no value of the secrets A, B'],
+    command: `tenuto secret set ${PLAN} A B`,
   },
   {
     name: 'failed by its deadline',
@@ -417,6 +511,27 @@ const CASES: readonly Case[] = [
     says: ['it was cancelled by ada: lunch'],
   },
   {
+    name: 'cancelled with its plan while it ran',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, null, 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'a',
+    says: ['it was cancelled by ada: lunch'],
+  },
+  {
+    name: 'approved by no answer',
+    given: async (life) => {
+      const approve = { ...SOON.approve, onTimeout: 'approve' } as const
+      await life.submit(planOf({ gate: { ...SOON, approve } }))
+      await life.clock.advance(60_000)
+      await life.quiet()
+    },
+    of: 'gate',
+    says: ['nobody answered in time, which approves it'],
+  },
+  {
     name: 'a plan that goes on: what is on, and what asks',
     given: (life) => life.submit(planOf({ a: {}, gate: GATE, b: { needs: ['a', 'gate'] } })),
     says: ['a is running', 'gate is waiting: it asks: Ship it?'],
@@ -457,9 +572,12 @@ const CASES: readonly Case[] = [
   },
 ]
 
-const explained = async (life: Life, { of, holding = HELD }: Case): Promise<ExplainShape> => {
+const explained = async (life: Life, { of, holding = HELD, kept }: Case): Promise<ExplainShape> => {
   const reader = life.journal()
-  return explaining(reader, catalog(reader, '/nowhere'))(PLAN, of ?? null, holding)
+  const home = kept === undefined ? '/nowhere' : mkdtempSync(join(tmpdir(), 'tenuto-explained-'))
+  if (kept) onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+  if (kept) vault(home).keep(PLAN, Object.fromEntries(kept.map((name) => [name, 'a-value-of-it'])))
+  return explaining(reader, catalog(reader, home), life.clock)(PLAN, of ?? null, holding)
 }
 
 test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async (_, each) => {
@@ -481,6 +599,22 @@ test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async 
   }
   expect(chain.length).toBeGreaterThan(0)
   if (each.command) expect(chain.map(({ command }) => command)).toContain(each.command)
+})
+
+test('what several jobs hang on is said once', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  await life.submit(planOf({ g1: GATE, g2: GATE, b: { needs: ['g1', 'g2'] } }))
+
+  const { chain } = await explained(life, {
+    name: '',
+    given: async () => {},
+    of: 'b',
+    holding: NOT_HELD,
+    says: [],
+  })
+
+  expect(chain.filter(({ what }) => what.includes('nobody runs'))).toHaveLength(1)
 })
 
 test('a plan of a thousand jobs is explained in a few facts, and says how many more there are', async () => {

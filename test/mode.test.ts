@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Modes, modes, readMode } from '../src/mode.ts'
+import { type Modes, modeInWords, modes, readMode } from '../src/mode.ts'
 
 const AT = Date.parse('2026-01-01T00:00:00Z')
 const place = () => {
@@ -99,4 +99,9 @@ test('an order that cannot be written is refused and not in force', () => {
 
   expect(() => of.order({ do: 'pause' })).toThrow(expect.objectContaining({ code: 'FILE_UNWRITABLE' }))
   expect(of.now().mode).toBe('running')
+})
+
+test('a reason of several lines, and who gave it, are one line among other words', () => {
+  const told = { mode: 'paused', reason: 'disk\r\nroot# ok', since: null, by: 'a\nb' } as const
+  expect(modeInWords(told)).toBe('paused (by a b): disk root# ok')
 })

@@ -3,6 +3,7 @@
  */
 import { TenutoError } from '../errors.ts'
 import { MODE_ORDERS, type ModeOrder, modeInWords } from '../mode.ts'
+import { plain } from './cells.ts'
 import { homeFlag, homeOf, orderMode } from './home.ts'
 import { type Globals, screen } from './screen.ts'
 
@@ -31,8 +32,8 @@ export const daemon = async (
   }
   on.tell(
     receipt.changed
-      ? `${home} is ${modeInWords(receipt)}`
-      : `${home} is ${modeInWords(receipt)}, as it was already`,
+      ? `${home} is ${plain(modeInWords(receipt))}`
+      : `${home} is ${plain(modeInWords(receipt))}, as it was already`,
   )
   const then = what === 'resume' ? '' : `  go on: tenuto daemon resume${homeFlag(flags)}`
   on.talk(held ? `${DONE[what]}.${then}` : `nobody serves it; so it will be from the next start on.${then}`)

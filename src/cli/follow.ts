@@ -145,6 +145,10 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
       const job = progress.jobs.get(event.job ?? '')
       if (job) job.startedAt = Date.parse(event.at)
     }
+    if (event.type === 'timer.fired') {
+      const job = progress.jobs.get(event.job ?? '')
+      if (job) job.unanswered = event.to === 'failed'
+    }
     if (event.type === 'attempt.ended') {
       const job = progress.jobs.get(event.job ?? '')
       if (job?.startedAt) job.tookMs = Date.parse(event.at) - job.startedAt

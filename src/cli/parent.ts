@@ -4,7 +4,8 @@
  * its own, so that a terminal does not tell it twice.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { pause, systemClock } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
@@ -44,7 +45,7 @@ export const parent = async (flags: Globals): Promise<number> => {
         times: verdict.times,
         period: `${PERIOD_MS / 1_000}s`,
         how: inWords(end),
-        path: log,
+        path: deathsIn(home, log, process.stderr.fd),
       })
       if (verdict.exit === error.exit) throw error
       on.talk(`${error.message}; ${error.hint}`)
@@ -57,6 +58,14 @@ export const parent = async (flags: Globals): Promise<number> => {
     await pause(verdict.afterMs, stopping.signal)
     if (stopping.signal.aborted) return 0
   }
+}
+
+/** Where it is said how daemons died: in the log, and before that in what is written to `fd`, where that is `daemon.out`. */
+export const deathsIn = (home: string, log: string, fd: number): string => {
+  const path = join(home, 'daemon.out')
+  const out = statSync(path, { throwIfNoEntry: false })
+  const { dev, ino } = fstatSync(fd)
+  return out?.ino === ino && out.dev === dev ? `${path} and ${log}` : log
 }
 
 /** The same command, as a worker: the program is read from the disk anew. */

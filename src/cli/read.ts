@@ -1,11 +1,13 @@
 /**
  * The commands that only read: `ls`, `show`, `logs`, `events`.
  */
+import { lookAtHolder } from '../audit/holder.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { JOB_STATES, PLAN_STATES } from '../states.ts'
 import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
+import { tellOfGoneLogs } from './gone-log.ts'
 import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
 import { noteLines, notesShape } from './notes.ts'
 import { readerGone, watchReader } from './output.ts'
@@ -113,7 +115,7 @@ export const show = (ref: string, flags: Globals): Promise<number> =>
     const attempts = await catalog.attempts(target.plan, target.job)
     const shown = target.attempt === null ? attempts : attempts.filter(({ n }) => n === target.attempt)
     if (on.json) return document(on, target.attempt === null ? { ...job, attempts } : shown[0])
-    await showJob(catalog, job, shown, on, flag)
+    await showJob(catalog, job, shown, on, flag, homeOf(flags))
     return 0
   })
 
@@ -129,10 +131,13 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
       if (latest) attempts.set(name, latest)
     }
   }
+  const unanswered = new Set<string>()
+  for (const job of jobs.slice(0, DETAIL_JOBS_MAX))
+    if (await wasUnanswered(catalog, job)) unanswered.add(job.name)
   const now = systemClock.now()
   for (const line of planLines([plan], on, now)) on.answer(line)
   for (const line of noteLines(plan, notes, now)) on.answer(cut(`  ${line}`, on.width, on.marks.cut))
-  for (const line of jobLines(jobs, on, now, { attempts })) on.answer(line)
+  for (const line of jobLines(jobs, on, now, { attempts, unanswered })) on.answer(line)
   const next: Readonly<Record<string, string>> = {
     failed: `try again what did not succeed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
@@ -156,16 +161,28 @@ const jobsOf = async (catalog: Catalog, plan: PlanShape): Promise<readonly JobSh
   }
 }
 
+/** Whether the time of a question was up without an answer. */
+const wasUnanswered = async (catalog: Catalog, { plan, name, reason }: JobShape): Promise<boolean> => {
+  if (reason !== 'approval-denied') return false
+  const told = await catalog.events({ plan, job: name, after: 0, limit: EVENTS_PAGE })
+  return told.findLast(({ from, to }) => to === 'failed' && from !== to)?.type === 'timer.fired'
+}
+
 const showJob = async (
   catalog: Catalog,
   job: JobShape,
   attempts: readonly AttemptShape[],
   on: Screen,
   flag: string,
+  home: string,
 ): Promise<void> => {
   const waits = job.reason === 'needs' || job.reason === 'need-failed'
   const others = waits ? await catalog.jobs(job.plan) : []
-  for (const line of oneJobLines(job, attempts, others, on, systemClock.now())) on.answer(line)
+  const around = {
+    unwatched: !lookAtHolder(home).held,
+    unanswered: await wasUnanswered(catalog, job),
+  }
+  for (const line of oneJobLines(job, attempts, others, on, systemClock.now(), around)) on.answer(line)
   if (job.state === 'waiting' && job.reason === 'approval')
     on.talk(`answer: tenuto approve ${job.plan}/${plain(job.name)}${flag}, or the same with reject`)
   // What could not be started has written nothing.
@@ -188,6 +205,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
       if (job === null) return await followPlanLogs(holder, plan, on)
       for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
+      await tellOfGoneLogs(home, holder.catalog, [{ plan, job, attempt }], on)
       return 0
     } finally {
       unwatch()
@@ -198,6 +216,7 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
     const { plan, job, attempt } = await wanted(catalog, ref, flags)
     if (job !== null) {
       for await (const bytes of wholeLog(catalog, plan, job, attempt)) on.bytes(bytes)
+      await tellOfGoneLogs(home, catalog, [{ plan, job, attempt }], on)
       return 0
     }
     const begun = (await catalog.jobs(plan)).filter((each) => each.attempt > 0)
@@ -207,6 +226,8 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of wholeLog(catalog, plan, each.name, each.attempt)) write(bytes)
       write(null)
     }
+    const asked = begun.map(({ name, attempt: last }) => ({ plan, job: name, attempt: last }))
+    await tellOfGoneLogs(home, catalog, asked, on)
     return 0
   })
 }

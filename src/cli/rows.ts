@@ -2,7 +2,8 @@
  * Plans and jobs in rows, as `ls` and `show` print them: never wider than the terminal, whole where there is none.
  */
 import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
-import { columns, cut, plain, wrapped } from './cells.ts'
+import { columns, cut, plain, widthOf, wrapped } from './cells.ts'
+import { brokenAtBlanks } from './paragraph.ts'
 import { type Screen, spelled } from './screen.ts'
 import {
   type Around,
@@ -49,6 +50,8 @@ export type Beside = Readonly<{
   withPlan?: boolean
   /** The latest attempts, by job. */
   attempts?: ReadonlyMap<string, AttemptShape>
+  /** Jobs whose questions nobody answered in time. */
+  unanswered?: ReadonlySet<string>
 }>
 
 /** A line for each job: its state, its attempt, how long that took or the state has lasted, and why. */
@@ -56,12 +59,17 @@ export const jobLines = (
   jobs: readonly JobShape[],
   on: Paper,
   now: number,
-  { withPlan = false, attempts = new Map() }: Beside = {},
+  { withPlan = false, attempts = new Map(), unanswered = new Set() }: Beside = {},
 ): readonly string[] => {
   const states = new Map(jobs.map((job) => [`${job.plan}/${job.name}`, job.state]))
   const rows = jobs.map((job) => {
     const latest = attempts.get(job.name)
-    const around = { stateOf: (name: string) => states.get(`${job.plan}/${name}`), last: latest, now }
+    const around = {
+      stateOf: (name: string) => states.get(`${job.plan}/${name}`),
+      last: latest,
+      now,
+      unanswered: unanswered.has(job.name),
+    }
     const attempt = job.attempt > 0 ? `#${job.attempt}` : ''
     const time = ENDS.has(job.state) ? took(latest, now) : duration(now - Date.parse(job.since))
     const why = reasonInWords(job, around)
@@ -101,6 +109,14 @@ export const colored = (cell: string, column: number, state: string, on: Pick<Pa
   return [painted(sign, state, on), ...name].join(' ')
 }
 
+/** What is known beside the rows of one job. */
+export type AroundOne = Readonly<{
+  /** Nobody holds its home: what was running may have ended. */
+  unwatched?: boolean
+  /** The time of its question was up without an answer. */
+  unanswered?: boolean
+}>
+
 /** Everything about one job; `others` are the jobs of its plan, where they say why it waits. */
 export const oneJobLines = (
   job: JobShape,
@@ -108,9 +124,10 @@ export const oneJobLines = (
   others: readonly JobShape[],
   on: Paper,
   now: number,
+  { unwatched = false, unanswered = false }: AroundOne = {},
 ): readonly string[] => {
   const states = new Map(others.map(({ name, state }) => [name, state]))
-  const around: Around = { stateOf: (name) => states.get(name), last: attempts.at(-1), now }
+  const around: Around = { stateOf: (name) => states.get(name), last: attempts.at(-1), now, unanswered }
   const needs = Object.entries(job.needs).map(([name, need]) =>
     need === 'success' ? plain(name) : `${plain(name)} (${need})`,
   )
@@ -130,7 +147,7 @@ export const oneJobLines = (
   ]
   const tries = attempts.map((attempt) => [
     `#${attempt.n}`,
-    outcomeInWords(attempt),
+    unwatched && attempt.outcome === null ? 'was running' : outcomeInWords(attempt),
     took(attempt, now),
     attempt.started_at === null ? '' : `${attempt.started_at.slice(0, 19)}Z`,
     attempt.pid === null ? '' : `pid ${attempt.pid}`,
@@ -138,6 +155,13 @@ export const oneJobLines = (
       ? `${counted(attempt.leftovers, 'process', 'processes')} left behind ${attempt.leftovers === 1 ? 'was' : 'were'} ended`
       : '',
   ])
+  const open = attempts.find(({ outcome }) => outcome === null)
+  const last =
+    unwatched && open !== undefined
+      ? [
+          `#${open.n} ran when it was last seen, and nobody watches it now; \`tenuto resume ${job.plan}\` finds out whether it still runs`,
+        ]
+      : []
   const said = attempts.flatMap(({ n, error, warnings }) => [
     ...(error === null ? [] : [`#${n} error: ${plain(error)}`]),
     ...warnings.map((warning) => `#${n} warning: ${plain(warning)}`),
@@ -152,6 +176,12 @@ export const oneJobLines = (
     ...inColumns([head], [job], on, { whole: true }),
     ...facts.map(([name = '', value = '']) => cut(`  ${name.padEnd(10)}${value}`, on.width, on.marks.cut)),
     ...columns(tries, layout).map((line) => `  ${line}`),
-    ...said.flatMap((text) => wrapped(text, layout.width).map((line) => `  ${line}`)),
+    ...[...said, ...last].flatMap((text) => sentence(text, layout.width).map((line) => `  ${line}`)),
   ]
 }
+
+/** A command stays whole, to be copied; any other word that is wider than the terminal is broken. */
+const sentence = (text: string, width: number): readonly string[] =>
+  brokenAtBlanks(text, width).flatMap((line) =>
+    widthOf(line) <= width || line.includes('`') ? [line] : wrapped(line, width),
+  )

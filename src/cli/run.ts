@@ -85,7 +85,9 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     }
     const handle = await runtime.submit(definition, options)
     if (handle.replayed) on.talk(`${handle.id} has this key already`)
-    return [await followHere(runtime, handle.id, on, signals, flags, timeoutMs, !handle.replayed)]
+    return [
+      await followHere(runtime, handle.id, on, signals, flags, timeoutMs, { fromStart: !handle.replayed }),
+    ]
   })
 }
 
@@ -154,7 +156,9 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
     if (ref !== undefined) for (const plan of plans) await runtime.takeUp(plan)
     return Promise.all(
       taken.map((plan) =>
-        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, signals, flags, timeoutMs),
+        followHere(runtime, plan, plans.length > 1 ? { ...on, live: false } : on, signals, flags, timeoutMs, {
+          besides: plans,
+        }),
       ),
     )
   })
@@ -246,7 +250,7 @@ const followHere = async (
   signals: Signals,
   flags: RunFlags,
   timeoutMs: number | undefined,
-  fromStart = false,
+  { fromStart = false, besides = [] }: Readonly<{ fromStart?: boolean; besides?: readonly string[] }> = {},
 ): Promise<Followed> => {
   const asking = new AbortController()
   signals.cancels((urgent) => {
@@ -261,7 +265,7 @@ const followHere = async (
         if (!isTenutoError(error, 'WRONG_STATE') && !isTenutoError(error, 'STOPPED')) on.talk(String(error))
       })
   })
-  await nameOthers(runtime, plan, on, flags)
+  await nameOthers(runtime, [plan, ...besides], on, flags)
   const options = {
     here: true,
     homeFlag: homeFlag(flags),
@@ -310,6 +314,13 @@ const followThere = async (
     }
     const followed = await follow(telling(holder, on), plan, on, options)
     return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
+  } catch (error) {
+    // The error is about the home.
+    if (isTenutoError(error, 'NO_DAEMON'))
+      on.talk(
+        `${plan} is not followed any more; what runs goes on.  take it up: tenuto resume ${plan}${homeFlag(flags)}`,
+      )
+    throw error
   } finally {
     process.off('SIGINT', leave)
   }
@@ -326,11 +337,16 @@ const answered = async (followed: Followed, plan: string, on: Screen): Promise<F
   return followed
 }
 
-/** Attempts of other plans that still live in this home are named, so that nobody forgets them. */
-const nameOthers = async (runtime: Runtime, plan: string, on: Screen, flags: RunFlags): Promise<void> => {
-  const others = (await unsettled(runtime.catalog)).map(({ id }) => id).filter((id) => id !== plan)
+/** Attempts of plans that this process does not take up that still live in this home are named, so that nobody forgets them. */
+const nameOthers = async (
+  runtime: Runtime,
+  plans: readonly string[],
+  on: Screen,
+  flags: RunFlags,
+): Promise<void> => {
+  const others = (await unsettled(runtime.catalog)).map(({ id }) => id).filter((id) => !plans.includes(id))
   if (others.length === 0) return
-  const living = (await runtime.live()).filter((attempt) => attempt.plan !== plan)
+  const living = (await runtime.live()).filter((attempt) => !plans.includes(attempt.plan))
   on.talk(
     `${counted(others.length, 'other plan')} of this home ${others.length === 1 ? 'has' : 'have'} not ended (${named(others)}), ${running(living.length)}; go on: tenuto resume${homeFlag(flags)}`,
   )

@@ -55,7 +55,7 @@ const valuesOf = ({ plan, secrets }: Named, asked: readonly string[]): Readonly<
       more:
         missing.length === 1
           ? ''
-          : `; nor are ${missing
+          : `; nor ${missing.length === 2 ? 'is' : 'are'} ${missing
               .slice(1)
               .map(({ name }) => name)
               .join(', ')}`,

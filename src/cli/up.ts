@@ -222,7 +222,7 @@ export const status = async (flags: Globals): Promise<number> => {
     if (url !== null) on.tell(`url       ${url}`)
     // A holder of an earlier build does not say.
     if (daemon.mode !== undefined && daemon.mode !== 'running')
-      on.tell(`mode      ${modeInWords(daemon)}; go on: tenuto daemon resume${homeFlag(flags)}`)
+      on.tell(`mode      ${plain(modeInWords(daemon))}; go on: tenuto daemon resume${homeFlag(flags)}`)
     on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
     on.tell(`plans     ${inWords(counts.plans)}`)
     on.tell(`jobs      ${inWords(counts.jobs)}`)

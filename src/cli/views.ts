@@ -64,6 +64,7 @@ export const lineOf = (progress: Progress, change: Change, nameWidth = 0): strin
 const around = (progress: Progress, job: JobProgress, now: number): Around => ({
   stateOf: (name) => progress.jobs.get(name)?.state,
   last: job.last,
+  unanswered: job.unanswered,
   now,
 })
 
@@ -248,10 +249,12 @@ export const drawn = async (
 /** How a failed job ended, for the last words about a plan. */
 export const failureLine = (job: JobProgress): string => {
   if (job.state === 'cancelled') return `${plain(job.name)} was cancelled by order${optional(job)}`
-  const how = job.last ? outcomeInWords(job.last) : plain(job.reason ?? job.state)
+  const how = job.last ? outcomeInWords(job.last) : wordsOf(job)
   const tries = job.attempt > 1 ? ` (attempt ${job.attempt})` : ''
   return `${plain(job.name)} ${job.state}: ${how}${tries}${optional(job)}`
 }
+const wordsOf = ({ state, reason, needs, wakeAt, unanswered }: JobProgress): string =>
+  reasonInWords({ state, reason, needs, wake_at: wakeAt }, { unanswered }) || state
 const optional = (job: JobProgress): string => (job.optional ? '; it is optional' : '')
 
 /**

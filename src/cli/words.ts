@@ -84,7 +84,7 @@ const REASONS: Readonly<Record<string, string>> = {
   slot: 'waits for a slot',
   paused: 'its plan is paused',
   quarantined: 'its plan is quarantined',
-  lost: 'its end was not seen; retry, skip or cancel it',
+  lost: 'its end was not seen',
   approval: 'waits for an answer; approve or reject it',
   'approval-denied': 'was not approved',
   'never-started': 'could not be started',
@@ -114,6 +114,8 @@ export type Around = Readonly<{
   stateOf?: (name: string) => string | undefined
   /** How its latest attempt ended. */
   last?: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
+  /** Whether the time of its question was up without an answer. */
+  unanswered?: boolean
   /** Epoch milliseconds. */
   now?: number
 }>
@@ -123,7 +125,7 @@ const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 /** Why a job is where it is, in words; empty where nothing needs saying. */
 export const reasonInWords = (
   job: Pick<JobShape, 'state' | 'reason' | 'wake_at' | 'needs'>,
-  { stateOf = () => undefined, last, now }: Around = {},
+  { stateOf = () => undefined, last, unanswered = false, now }: Around = {},
 ): string => {
   const { state, reason } = job
   if (reason === null) return ''
@@ -142,6 +144,8 @@ export const reasonInWords = (
     return `retries${when}${ended ? ` (${ended})` : ''}`
   }
   if (state === 'failed' && (reason === 'exit' || reason === 'signal') && ended) return ended
+  if (reason === 'lost' && state === 'waiting') return 'its end was not seen; retry, skip or cancel it'
+  if (reason === 'approval-denied' && unanswered) return 'nobody answered in time'
   return REASONS[reason] ?? plain(reason)
 }
 

@@ -12,6 +12,15 @@ import { NEEDS } from './schema.ts'
 /** Jobs of one cycle named in its error. */
 const CYCLE_SHOWN_MAX = 20
 
+/** What to write where what is asked stands before the jobs: `any: [a, b]`. */
+const turnedRound = (need: string, asks: Json): string | undefined => {
+  const of = Array.isArray(asks) ? (asks as readonly Json[]) : [asks]
+  if (!(NEEDS as readonly string[]).includes(need) || of.length === 0) return undefined
+  if (!of.every((each) => typeof each === 'string')) return undefined
+  const shown = of.slice(0, 3).map((each) => `${describe(each).slice(1, -1)}: ${need}`)
+  return `the job comes first: {${shown.join(', ')}${of.length > shown.length ? ', …' : ''}}`
+}
+
 /** What one job needs, by the name of the other; what is wrong with it is added to `problems`. */
 export const readNeeds = (
   name: string,
@@ -58,13 +67,14 @@ export const readNeeds = (
     for (const [need, asks] of Object.entries(value)) {
       if ((NEEDS as readonly unknown[]).includes(asks)) add(need, asks as Need, [...path, need], 'key')
       else {
-        add(need, 'success', [...path, need], 'key')
         const message = `expected success, any or skipped-ok, found ${describe(asks)}`
+        const turned = jobs.has(need) ? undefined : turnedRound(need, asks)
+        if (turned === undefined) add(need, 'success', [...path, need], 'key')
         problems.push({
           path: [...path, need],
           at: 'value',
           message,
-          guess: { word: String(asks), among: NEEDS },
+          ...(turned === undefined ? { guess: { word: String(asks), among: NEEDS } } : { hint: turned }),
         })
       }
     }

@@ -71,7 +71,7 @@ export const commanding = ({
     const { state: of, counts } = await reading.plan(plan)
     const failures = (counts['failed'] ?? 0) + (counts['cancelled'] ?? 0)
     const ref = job === null ? plan : `${plan}/${job}`
-    throw wrongState(ref, asked, { state: now.state, plan: of, failures, unmet })
+    throw wrongState(ref, asked, { state: now.state, plan: of, failures, unmet, overdue: overdueOf(now) })
   }
 
   /** What a quarantined plan could not take is asked of it once more when it is to go on, and not left to the second net. */
@@ -82,6 +82,13 @@ export const commanding = ({
         if (!isTenutoError(error, 'LETTER_NOT_FOUND')) throw error
       })
     }
+  }
+
+  /** When the time of a question was up that still waits: nobody was there at that moment. */
+  const overdueOf = (now: object): string | undefined => {
+    const { reason, wake_at } = now as Partial<JobShape>
+    if (reason !== 'approval' || typeof wake_at !== 'string') return undefined
+    return Date.parse(wake_at) <= clock.now() ? wake_at : undefined
   }
 
   const questionOf = async ({ plan, name }: JobShape): Promise<string | undefined> =>

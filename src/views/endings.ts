@@ -2,7 +2,7 @@
  * How attempts, jobs and plans ended, and why: the part of an explanation that changes no more by itself.
  */
 import { isJobEnd } from '../states.ts'
-import { type Evidence, type FactShape, fact, isMet, ordered, refOf, SHOWN } from './evidence.ts'
+import { cancelOf, type Evidence, type FactShape, fact, isMet, ordered, refOf, SHOWN } from './evidence.ts'
 import type { AttemptShape, JobShape } from './shapes.ts'
 
 const DEPTH_MAX = 20
@@ -27,6 +27,29 @@ export const ending = ({ n, outcome, code, signal, error }: AttemptShape): strin
         ? `was ended by ${signal ?? 'a signal'}`
         : (OUTCOMES[outcome ?? ''] ?? 'runs')
   return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
+}
+
+/** What an attempt is said with that did not start because a secret had no value. */
+const WANTS_SECRETS = '`tenuto secret set '
+/** Why an attempt did not start that wanted a secret, as things are now; undefined for any other end. */
+export const ofWant = (
+  of: Evidence,
+  job: string,
+  { n, outcome, error }: AttemptShape,
+): FactShape | undefined => {
+  if (outcome !== 'never-started' || error === null || !error.includes(WANTS_SECRETS)) return undefined
+  const ref = refOf(of, job)
+  const names = of.lacking(job)
+  return names.length === 0
+    ? fact(`attempt ${n} never started, for want of secrets; the home has their values now`, { ref })
+    : fact(
+        `attempt ${n} never started: the home has no value of ${names.length === 1 ? 'the secret' : 'the secrets'} ${names.join(', ')}`,
+        {
+          ref,
+          change: 'the variables are set, and their values given',
+          command: `tenuto secret set ${of.plan.id} ${names.join(' ')}`,
+        },
+      )
 }
 
 /** The chain of skips from a job down to what failed first. */
@@ -75,7 +98,18 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
     .attempts(job.name)
     .filter(({ generation, outcome }) => generation === job.generation && outcome !== null)
   const last = all.at(-1)
-  const spent = Math.min(of.retries(job.name), Math.max(0, all.length - 1))
+  const want = last && ofWant(of, job.name, last)
+  if (last?.outcome === 'never-started' && job.reason !== 'deadline')
+    return [
+      {
+        ...(want ?? fact(ending(last), { ref })),
+        since: job.since,
+      },
+      fact(unstarted(all), { ref, ...again }),
+    ]
+  // What never started spends none.
+  const begun = all.filter(({ outcome }) => outcome !== 'never-started')
+  const spent = Math.min(of.retries(job.name), Math.max(0, begun.length - 1))
   return [
     fact(last && job.reason !== 'deadline' ? ending(last) : 'its deadline passed', {
       ref,
@@ -92,18 +126,25 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
   ]
 }
 
+/** What is said of a job that was given up because it never started. */
+const unstarted = (all: readonly AttemptShape[]): string => {
+  const tries = all.length - 1 - all.findLastIndex(({ outcome }) => outcome !== 'never-started')
+  return `${tries === 1 ? 'its attempt did not start' : `none of its last ${tries} attempts started`}; that is tried again without spending a retry, but not for ever`
+}
+
 /** Why a job ended as it did, the nearest reason first. */
 export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   switch (job.state) {
     case 'succeeded': {
       const approved = ordered(of, job.name, 'approve.requested')
-      return [approved ? { ...approved, ref } : fact('it succeeded', { ref, since: job.since })]
+      const how = job.kind === 'approve' ? 'nobody answered in time, which approves it' : 'it succeeded'
+      return [approved ? { ...approved, ref } : fact(how, { ref, since: job.since })]
     }
     case 'failed':
       return ofFailed(of, job)
     case 'cancelled': {
-      const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+      const order = cancelOf(of, job.name)
       return [order ? { ...order, ref } : fact('it was cancelled by order', { ref, since: job.since })]
     }
     default: {

@@ -39,6 +39,8 @@ export const NOT_HELD: Holding = {
 
 /** What is on record of a plan, as far as explaining needs it. */
 export type Evidence = Readonly<{
+  /** Epoch ms. */
+  now: number
   plan: PlanShape
   maxParallel: number
   jobs: ReadonlyMap<string, JobShape>
@@ -47,6 +49,8 @@ export type Evidence = Readonly<{
   attempts: (job: string) => readonly AttemptShape[]
   /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
   orders: (job: string | null) => readonly EventShape[]
+  /** The secrets that a job gets and of which the home has no value. */
+  lacking: (job: string) => readonly string[]
   /** Why its actor, or it, was set aside; the words of the runtime. */
   setAside: (job: string | null) => string | undefined
   /** The same of a job that could not even be ended. */
@@ -67,6 +71,9 @@ export const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}):
   ...more,
   what,
 })
+
+/** A moment as it stands in a sentence. */
+export const moment = (at: string): string => `${at.slice(0, 19)}Z`
 
 /** The first of these names, and how many more there are. */
 export const listed = (names: readonly string[]): string => {
@@ -98,6 +105,13 @@ export const ordered = ({ orders }: Evidence, job: string | null, type: string):
   const who = order.by === undefined ? '' : ` by ${order.by}`
   const why = order.why === undefined ? '' : `: ${order.why}`
   return fact(`it was ${ASKED[type] ?? type}${who}${why}`, { since: order.at })
+}
+
+/** Who cancelled a job. What its plan passes on to it does not say who asked the plan. */
+export const cancelOf = (of: Evidence, job: string): FactShape | undefined => {
+  const own = of.orders(job).find(({ type }) => type === 'cancel.requested')
+  const plans = own?.by === undefined ? ordered(of, null, 'cancel.requested') : undefined
+  return plans ?? ordered(of, job, 'cancel.requested')
 }
 
 /** How a job of the plan is called. */

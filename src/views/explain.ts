@@ -4,8 +4,19 @@
  */
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
-import { ending, firstFailure, ofEnd } from './endings.ts'
-import { type Evidence, type FactShape, fact, isMet, listed, ordered, refOf, SHOWN } from './evidence.ts'
+import { ending, firstFailure, ofEnd, ofWant } from './endings.ts'
+import {
+  cancelOf,
+  type Evidence,
+  type FactShape,
+  fact,
+  isMet,
+  listed,
+  moment,
+  ordered,
+  refOf,
+  SHOWN,
+} from './evidence.ts'
 import type { explanation } from './schemas.ts'
 import type { JobShape } from './shapes.ts'
 
@@ -141,13 +152,24 @@ const ofRunning = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   const attempt = of.attempts(job.name).at(-1)
   const process = attempt?.pid === null || attempt?.pid === undefined ? '' : ` as pid ${attempt.pid}`
-  const runs = fact(`attempt ${job.attempt} runs${process}`, {
-    ref,
-    since: attempt?.started_at ?? job.since,
-    change: 'it ends',
-    command: `tenuto logs ${ref} -f`,
-  })
-  return of.holding.holder === 'none' ? [runs, ...ofHome(of)] : [runs]
+  if (of.holding.holder === 'none')
+    return [
+      fact(`attempt ${job.attempt} ran${process} when it was last seen, and nobody watches it now`, {
+        ref,
+        since: attempt?.started_at ?? job.since,
+        change: 'somebody takes it up, and finds out whether it still runs',
+        command: `tenuto resume ${of.plan.id}`,
+      }),
+      ...ofHome(of),
+    ]
+  return [
+    fact(`attempt ${job.attempt} runs${process}`, {
+      ref,
+      since: attempt?.started_at ?? job.since,
+      change: 'it ends',
+      command: `tenuto logs ${ref} -f`,
+    }),
+  ]
 }
 
 const STOPPING: Readonly<Record<string, string>> = {
@@ -159,7 +181,7 @@ const STOPPING: Readonly<Record<string, string>> = {
 }
 const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
-  const order = ordered(of, job.name, 'cancel.requested') ?? ordered(of, null, 'cancel.requested')
+  const order = cancelOf(of, job.name)
   return [
     fact(`${STOPPING[job.reason ?? ''] ?? 'it is stopped'}; its attempt is being ended`, {
       ref,
@@ -175,21 +197,41 @@ const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
 const ofBackoff = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   const last = of.attempts(job.name).findLast(({ outcome }) => outcome !== null)
+  const want = last && ofWant(of, job.name, last)
   return [
     fact('it waits to be tried again', {
       ref,
       since: job.since,
       until: job.wake_at,
       change: 'the time comes',
-      command: `tenuto now ${ref}`,
+      // Without its secrets it would not start now, either.
+      command: of.lacking(job.name).length > 0 ? null : `tenuto now ${ref}`,
     }),
-    ...(last ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })] : []),
+    ...(want
+      ? [{ ...want, since: last.ended_at }]
+      : last
+        ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })]
+        : []),
     ...ofHome(of),
   ]
 }
 
 const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
+  const around = [...ofPaused(of), ...ofHome(of)]
+  if (job.reason === 'approval' && job.wake_at !== null && Date.parse(job.wake_at) <= of.now)
+    return [
+      fact(
+        `its time was up at ${moment(job.wake_at)}, and no answer is taken any more; it asked: ${job.prompt ?? ''}`,
+        {
+          ref,
+          since: job.since,
+          change: 'that is taken in',
+          command: `tenuto resume ${of.plan.id}`,
+        },
+      ),
+      ...around,
+    ]
   if (job.reason === 'approval')
     return [
       fact(`it asks: ${job.prompt ?? ''}`, {
@@ -199,6 +241,7 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
         change: 'somebody answers',
         command: `tenuto approve ${ref}`,
       }),
+      ...around,
     ]
   const last = of.attempts(job.name).at(-1)
   return [
@@ -208,6 +251,7 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
       change: 'somebody decides: try again, skip or cancel it',
       command: `tenuto retry ${ref}`,
     }),
+    ...around,
   ]
 }
 
@@ -225,7 +269,7 @@ const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
     ]
   switch (job.state) {
     case 'held':
-      return of.plan.state === 'quarantined' ? [...ofHeld(of, job), ...ofPlan(of)] : ofHeld(of, job)
+      return [...ofHeld(of, job), ...(of.plan.state === 'quarantined' ? ofPlan(of) : ofPaused(of))]
     case 'queued':
       return ofQueued(of, job)
     case 'running':
@@ -305,12 +349,21 @@ const ofPlan = (of: Evidence): readonly FactShape[] => {
   }
 }
 
+/** What else keeps a job of a paused plan that does not wait for a slot. */
+const ofPaused = (of: Evidence): readonly FactShape[] =>
+  of.plan.state === 'paused' ? [fact('its plan is paused', { ref: of.plan.id }), ...ofPlan(of)] : []
+
+/** What two jobs hang on is said once. */
+const once = (facts: readonly FactShape[]): readonly FactShape[] => [
+  ...new Map(facts.map((each) => [JSON.stringify([each.what, each.command]), each])).values(),
+]
+
 /** What a chain says of more than this is left out. */
 const FACTS_MAX = 25
 
 /** Explains a plan, or one of its jobs. */
 export const explain = (of: Evidence, job: JobShape | null): ExplainShape => {
-  const facts = job === null ? ofPlan(of) : ofJob(of, job)
+  const facts = once(job === null ? ofPlan(of) : ofJob(of, job))
   const chain = facts.slice(0, FACTS_MAX)
   const { plan } = of
   const about =

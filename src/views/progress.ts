@@ -21,6 +21,8 @@ export type JobProgress = {
   /** How long its latest attempt took that has ended. */
   tookMs: number | null
   wakeAt: string | null
+  /** Whether the time of its question was up without an answer. */
+  unanswered: boolean
   last: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
 }
 
@@ -58,6 +60,7 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
         startedAt: job.state === 'running' ? Date.parse(job.since) : null,
         tookMs: null,
         wakeAt: job.wake_at,
+        unanswered: false,
         last: undefined,
       },
     ]),
@@ -106,6 +109,7 @@ export const advance = (progress: Progress, event: EventShape): readonly Change[
       : null
   job.state = event.to
   job.reason = event.reason ?? null
+  job.unanswered = event.type === 'timer.fired'
   job.attempt = event.attempt ?? job.attempt
   if (event.type === 'slot.granted') {
     job.startedAt = at

@@ -117,7 +117,7 @@ test('an error that is longer than the terminal is wide goes on in the next line
   const lines = oneJobLines(job('a', { attempt: 1 }), [attempt({ error })], [], paper(40), NOW)
 
   const said = lines.slice(lines.findIndex((line) => line.includes('error:')))
-  expect(said.map((line) => line.slice(2)).join('')).toBe(`#1 error: ${error}`)
+  expect(said.map((line) => line.slice(2)).join(' ')).toBe(`#1 error: ${error}`.trimEnd())
 })
 
 test('no line is wider than the terminal, and none steers it, whatever is shown', () => {
@@ -143,4 +143,29 @@ test('no line is wider than the terminal, and none steers it, whatever is shown'
     const wrong = lines.filter((line) => stringWidth(line) > width || /\p{Cc}|\p{Bidi_Control}/u.test(line))
     expect(wrong, `at ${width} columns`).toEqual([])
   }
+})
+
+test('an attempt of a home that nobody holds was running when it was last seen', () => {
+  const runs = job('unit', { state: 'running', reason: null, attempt: 1 })
+  const open = attempt({ outcome: null, ended_at: null })
+  const lines = (unwatched: boolean) => oneJobLines(runs, [open], [], paper(), NOW, { unwatched }).join('\n')
+
+  expect(lines(true)).toContain('#1  was running')
+  expect(lines(true)).toContain(`nobody watches it now; \`tenuto resume ${runs.plan}\` finds out`)
+  expect(lines(false)).not.toContain('was running')
+})
+
+test('a command in the error of an attempt stays on one line, to be copied', () => {
+  const error =
+    'the home has no value of the secrets TOKEN of release-3k9d2a; `tenuto secret set release-3k9d2a TOKEN` gives it'
+  const lines = oneJobLines(
+    job('lint', { state: 'failed', reason: 'never-started' }),
+    [attempt({ error })],
+    [],
+    paper(80),
+    NOW,
+  )
+
+  expect(lines.some((line) => line.includes('`tenuto secret set release-3k9d2a TOKEN`'))).toBe(true)
+  for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(80)
 })

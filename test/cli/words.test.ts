@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
+import { jobLines } from '../../src/cli/rows.ts'
+import { failureLine, lineOf } from '../../src/cli/views.ts'
 import { counted, duration, outcomeInWords, planReasonInWords, reasonInWords } from '../../src/cli/words.ts'
-import { ago, attempt, job, NOW } from './shapes.ts'
+import { advance, type JobProgress } from '../../src/views/progress.ts'
+import { ago, attempt, job, NOW, paper, progress } from './shapes.ts'
 
 test('a duration is short, never more than has passed, and grows through its units', () => {
   const said = new Map([
@@ -47,6 +50,30 @@ test('every reason that a job can have is said in words', () => {
     expect(words).not.toBe('')
     expect(words).not.toBe(reason)
   }
+})
+
+test('what is suggested of an attempt whose end nobody saw is what is taken', () => {
+  expect(reasonInWords(job('a', { state: 'waiting', reason: 'lost' }))).toContain('retry, skip or cancel')
+  expect(reasonInWords(job('a', { state: 'failed', reason: 'lost' }))).toBe('its end was not seen')
+  expect(planReasonInWords({ state: 'failed', reason: 'lost' })).toBe('a job failed: its end was not seen')
+})
+
+test('a question that nobody answered in time was not refused', () => {
+  const gate = job('gate', { state: 'failed', reason: 'approval-denied' })
+  const [event] = [
+    { position: 3, at: ago(0), plan: gate.plan, job: 'gate', address: `job:${gate.plan}/gate`, seq: 1 },
+  ]
+  const ended = (type: string) => {
+    const followed = progress([{ ...gate, state: 'waiting', reason: 'approval' }])
+    const told = { ...event, type, from: 'waiting', to: 'failed', reason: 'approval-denied' } as const
+    const [change] = advance(followed, told)
+    const line = change && lineOf(followed, change)
+    return [line?.split('failed').at(-1)?.trim(), failureLine(followed.jobs.get('gate') as JobProgress)]
+  }
+
+  expect(ended('timer.fired')).toEqual(['nobody answered in time', 'gate failed: nobody answered in time'])
+  expect(ended('reject.requested')).toEqual(['was not approved', 'gate failed: was not approved'])
+  expect(jobLines([gate], paper(), NOW, { unanswered: new Set(['gate']) })[0]).toContain('nobody answered')
 })
 
 test('a held job names the needs that are still open, and no others', () => {

@@ -117,6 +117,13 @@ describe('a wrong plan', () => {
       ],
     ],
     [
+      'a need and its condition the wrong way round',
+      plan('b: { run: x }', 'a: { needs: { any: [b] }, run: x }'),
+      [
+        'p.yaml:4:22 jobs.a.needs.any: expected success, any or skipped-ok, found a list (the job comes first: {b: any})',
+      ],
+    ],
+    [
       'two kind keys',
       plan('a:', '  run: x', '  exec: [x]'),
       [

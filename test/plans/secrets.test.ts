@@ -105,3 +105,9 @@ test('every name that has no value is told, and nothing of any value', () => {
   )
   expect(chooseSecrets(few, { ...given, NPM_TOKEN: 'canary-7f3a' })).toEqual({ NPM_TOKEN: 'canary-7f3a' })
 })
+
+test('of two secrets without a value both are named, in the singular', () => {
+  const { definition } = parsePlan('plan: v1\nname: p\nsecrets: [A, B]\njobs: { a: { run: x } }\n')
+
+  expect(() => chooseSecrets(definition, {})).toThrow('is not in the environment; nor is B')
+})
