@@ -174,7 +174,11 @@ test('a name without a value is refused before a home is made; a value that is g
   expect([hidden.code, early.code, bare.code, given.code, late.code]).toEqual([7, 7, 3, 0, 0])
   expect(hidden.err).toContain('tenuto secret set p-')
   expect(given.out).toBe('CANARY  kept  jobs.a.secrets\n')
-  expect((await run('logs', 'p/a', '--attempt', '1')).out).toBe('***')
+  // What is given may be another value than the one that was lost.
+  expect(await run('logs', 'p/a', '--attempt', '1')).toMatchObject({
+    out: '',
+    err: expect.stringContaining('is older than the loss of secrets'),
+  })
   expect((await run('events', 'p')).out).toContain('secrets.given')
   expect(await unsound()).toEqual([])
 })

@@ -1,9 +1,11 @@
 /** Secrets over HTTP: values come with the plan, and go nowhere. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { homePaths } from '../../src/home.ts'
 import { frames } from '../../src/http/sse.ts'
 import { definePlan } from '../../src/index.ts'
+import { secretsFile } from '../../src/secrets.ts'
 import { holdOutside } from './outside.ts'
 
 const CANARY = 'canary-7f3a-9c21e4'
@@ -163,4 +165,32 @@ test('a reason given to the home is stored and told without the secrets of its p
   for (const text of [events, readFileSync(mode, 'utf8'), readFileSync(homePaths(home).log, 'utf8')])
     expect(text).not.toContain('canary-')
   for (const { text } of answers) expect(text).not.toContain('canary-')
+})
+
+test('who follows a log while values are lost and others are given sees nothing of it that is not masked', async () => {
+  const { ask, home, runtime } = await holdOutside()
+  const run = 'echo "one $CANARY"; while ! test -e go; do sleep 0.02; done; echo "two $CANARY"'
+  const plan = definePlan({ name: 'p', jobs: { a: { run, secrets: ['CANARY'] } } })
+  const { json } = await ask('POST /api/v1/plans', { body: { plan, base: home, secrets: { CANARY } } })
+  const { id } = json as { id: string }
+  const log = `/api/v1/plans/${id}/jobs/a/attempts/1/log`
+  await vi.waitFor(async () => expect((await ask(`GET ${log}`)).text).toBe('one ***\n'), { timeout: 20_000 })
+  const followed = ask(`GET ${log}/stream`).then(
+    ({ text }) => text,
+    () => '',
+  )
+  await vi.waitFor(async () =>
+    expect(await runtime.state()).toMatchObject({ sections: { http: { data: { streams: 1 } } } }),
+  )
+
+  rmSync(secretsFile(home, id))
+  await ask(`POST /api/v1/plans/${id}/secrets`, { body: { secrets: { CANARY: 'quite-another' } } })
+  writeFileSync(join(home, 'go'), '')
+  await (await runtime.plan(id)).settled()
+
+  const told: string[] = []
+  for await (const { event, data } of frames([await followed] as unknown as AsyncIterable<string>))
+    if (event === 'chunk') told.push(Buffer.from(data, 'base64').toString())
+  expect(told.join('')).not.toContain('canary-')
+  expect(await ask(`GET ${log}`)).toMatchObject({ status: 409, json: { error: { code: 'LOG_WITHHELD' } } })
 })
