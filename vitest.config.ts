@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests that run the built program; they need a `dist` made from the source as it is. */
-const built = ['test/e2e/**/*.test.ts', 'test/package.test.ts', 'test/examples.test.ts']
+const built = ['test/e2e/**/*.test.ts', 'test/package.test.ts']
 
 /** Tests that take their time: `npm run test:long`, and with every change. */
 const long = ['test/**/*.long.test.ts']

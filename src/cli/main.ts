@@ -135,9 +135,9 @@ sub('down', 'stop the daemon of the home; attempts run on')
 sub('daemon <what>', 'pause: start nothing new; drain: and take no plan in; resume: let all go on')
   .option('--reason <text>', 'why; kept with the order, and shown')
   .action(does(async (flags, what: string) => (await import('./daemon.ts')).daemon(what, flags)))
-sub('service', 'print a unit with which systemd keeps the daemon of this home').action(
-  does(async (flags) => (await import('./unit.ts')).unit(flags)),
-)
+sub('service', 'print a unit with which systemd keeps the daemon of this home')
+  .option('--port <n>', 'where its API listens (7717); 0 picks a port')
+  .action(does(async (flags) => (await import('./unit.ts')).unit(flags)))
 sub('status', 'say who serves the home, and what is in it').action(
   does(async (flags) => (await import('./up.ts')).status(flags)),
 )

@@ -19,6 +19,8 @@ export type Who = Readonly<{
   /** What is recorded with whatever they ask. */
   by: string
   way: 'socket' | 'token' | 'session'
+  /** Aborted when its session ends. */
+  ended?: AbortSignal
   may: ReadonlySet<Scope>
 }>
 
@@ -152,7 +154,8 @@ export const tcpEntrance = ({ clock, isToken, sessions, hosts, cookie }: TcpPort
 }
 
 /** Who comes in by a session. */
-export const sessionWho = ({ id }: Session): Who => ({
+export const sessionWho = ({ id, ended }: Session): Who => ({
+  ended,
   by: `session ${id}`,
   way: 'session',
   may: SESSION_SCOPES,

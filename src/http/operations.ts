@@ -126,7 +126,10 @@ export const submission = named(
     ),
     secrets,
     inputs: about('What the plan asks for; plans of this version ask for nothing.', nothing),
-    key: about('Idempotency key: the same plan again under it is the same plan.', KEY),
+    key: about(
+      'Idempotency key: the same plan again under it is the same plan, which keeps the folder, the environment and the secrets it was first submitted with.',
+      KEY,
+    ),
     ...WHY,
   }),
 )

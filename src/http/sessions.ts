@@ -10,6 +10,8 @@ import { digest, drawSecret } from './token.ts'
 export type Session = Readonly<{
   /** Names it in what is recorded; it lets nobody in. */
   id: string
+  /** Aborted when it has made room for a later one: what goes on for it ends, too. */
+  ended: AbortSignal
 }>
 
 /** The sessions of a daemon, and the links that lead to one. */
@@ -25,7 +27,7 @@ export type Sessions = Readonly<{
 /** No session yet. */
 export const sessions = (clock: Clock): Sessions => {
   const links = new Map<string, number>()
-  const open = new Map<string, Session>()
+  const open = new Map<string, Session & Readonly<{ end: () => void }>>()
   return {
     draw: () => {
       const link = drawSecret()
@@ -39,9 +41,10 @@ export const sessions = (clock: Clock): Sessions => {
       links.delete(key)
       if (until === undefined || clock.monotonic() > until) return undefined
       const cookie = drawSecret()
-      dropFirst(open, SESSIONS_MAX)
+      for (const { end } of dropFirst(open, SESSIONS_MAX)) end()
       const kept = keyOf(cookie)
-      const session = { id: kept.slice(0, ID_CHARACTERS) }
+      const ending = new AbortController()
+      const session = { id: kept.slice(0, ID_CHARACTERS), ended: ending.signal, end: () => ending.abort() }
       open.set(kept, session)
       return { cookie, session }
     },
@@ -52,10 +55,13 @@ export const sessions = (clock: Clock): Sessions => {
 const ID_CHARACTERS = 8
 const keyOf = (secret: string): string => digest(secret).toString('hex')
 
-/** Makes room for one more. */
-const dropFirst = (map: Map<string, unknown>, most: number): void => {
-  for (const key of map.keys()) {
-    if (map.size < most) return
+/** Makes room for one more; answers what had to go. */
+const dropFirst = <Kept>(map: Map<string, Kept>, most: number): readonly Kept[] => {
+  const gone: Kept[] = []
+  for (const [key, kept] of map) {
+    if (map.size < most) break
     map.delete(key)
+    gone.push(kept)
   }
+  return gone
 }

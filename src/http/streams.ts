@@ -76,7 +76,11 @@ export const streams = (
       const ending = new AbortController()
       open.set(ending, who)
       ever += 1
+      // A browser that is let in no more hears no more.
+      const turnOut = (): void => void reply.raw.destroy()
+      who?.ended?.addEventListener('abort', turnOut)
       reply.raw.once('close', () => {
+        who?.ended?.removeEventListener('abort', turnOut)
         open.delete(ending)
         ending.abort()
       })

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { unitText } from '../../src/cli/unit.ts'
+import { unitName, unitText } from '../../src/cli/unit.ts'
 
 const PATHS = { node: process.execPath, launcher: '/opt/tenuto/bin/tenuto.cjs', home: '/var/lib/ada/tenuto' }
 
@@ -25,6 +25,15 @@ test('a path with spaces, quotes, dollars, percents and backslashes is one word'
   expect(unitText({ ...PATHS, home: '/a b/50%/$HOME/"q"\\n' })).toContain(
     ' up --home "/a b/50%%/$$HOME/\\"q\\"\\\\n" --no-color\n',
   )
+})
+
+test('each home has a unit of its own, on the port it is given', () => {
+  expect(unitText({ ...PATHS, port: '7718' })).toContain(
+    ' up --home /var/lib/ada/tenuto --port 7718 --no-color\n',
+  )
+  const names = ['/home/ada/t', '/a/my home', '/b/my home'].map((home) => unitName(home, '/home/ada/t'))
+  expect(names).toEqual(['tenuto', expect.stringMatching(/^tenuto-my-home-[0-9a-f]{6}$/), expect.anything()])
+  expect(new Set(names).size).toBe(3)
 })
 
 test('a path with a line end is refused: no unit can name it', () => {

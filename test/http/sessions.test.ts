@@ -1,4 +1,5 @@
 /** Sessions of browsers: by a link that works once, until the daemon ends. */
+import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { LINK_MS, LINKS_MAX, SESSIONS_MAX } from '../../src/http/limits.ts'
 import { sessions } from '../../src/http/sessions.ts'
@@ -109,4 +110,20 @@ test('a link is good for a minute, and of many the last ones; of many sessions t
   )
   expect(cookies.map((cookie) => open.of(cookie) !== undefined)).toEqual(cookies.map((_, at) => at > 0))
   expect(new Set(cookies.slice(1).map((cookie) => open.of(cookie)?.id)).size).toBe(SESSIONS_MAX)
+})
+
+test('a stream ends with the session that asked for it, when a later one takes its place', async () => {
+  const { client, askBare, letIn, dial, host } = await holdOutside()
+  const first = await letIn()
+  const { socket, closed } = await dial()
+  socket.write(`GET ${API}/events HTTP/1.1\r\nHost: ${host}\r\nCookie: ${first}\r\n\r\n`)
+  await once(socket, 'data')
+  const state = async () => (await client.state()).sections.http.data
+  expect(await state()).toMatchObject({ streams: 1 })
+
+  for (let more = 0; more < SESSIONS_MAX; more += 1) await letIn()
+
+  await closed
+  expect((await askBare(`GET ${API}/state`, { headers: { cookie: first } })).status).toBe(401)
+  await expect.poll(async () => (await state())?.streams).toBe(0)
 })

@@ -155,6 +155,7 @@ describe('the plain part of YAML', () => {
       }),
       { numRuns: 1000 },
     )
-    expect(quick).toBeGreaterThan(100)
+    // How many is left to chance; that there are some is what makes the comparison one.
+    expect(quick).toBeGreaterThan(10)
   })
 })
