@@ -105,7 +105,7 @@ test('after kill -9 of tenuto and its runner: adopted, lost, or started now beca
   const { folder, start, run, read, show, found, kill, runnerOf } = openPlan([
     'a: { run: "echo x >> ledger-a; : > a; until test -e go; do sleep 0.05; done" }',
     'b: { run: "echo x >> ledger-b; echo $$ > pid; mv pid b; exec sleep 1000" }',
-    'c: { run: "echo x >> ledger-c; test -e failed || { : > failed; exit 1; }", retry: { max: 1, delay: 2s, jitter: 0 } }',
+    'c: { run: "echo x >> ledger-c; test -e failed || { : > failed; exit 1; }", retry: { max: 1, delay: 1h, maxDelay: 1h, jitter: 0 } }',
   ])
   const first = start('run', 'p.yaml')
   await Promise.all(['a', 'b', 'failed'].map((sign) => fileThere(join(folder, sign))))
@@ -113,6 +113,8 @@ test('after kill -9 of tenuto and its runner: adopted, lost, or started now beca
   await expect.poll(async () => (await show<Job>('p/c')).state, { timeout: 20_000 }).toBe('backoff')
   const runner = await runnerOf('a')
   process.kill(runner, 'SIGSTOP')
+  // Its time comes when the runner can start nothing.
+  expect((await run('now', 'p/c')).code).toBe(0)
   await expect.poll(async () => (await show<Job>('p/c')).state, { timeout: 20_000 }).toBe('running')
   const main = Number(read('b'))
   await kill(first)
