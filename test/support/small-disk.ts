@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { codeOf } from '../../src/thrown.ts'
 
 /** A disk of a few megabytes. */
 export type SmallDisk = Readonly<{
@@ -36,7 +37,12 @@ export const smallDisk = (folder: string, megabytes: number): SmallDisk | null =
     fill: () => {
       const { bavail, bsize } = statfsSync(folder)
       fillers += 1
-      writeFileSync(filler(), Buffer.alloc(bavail * bsize))
+      try {
+        writeFileSync(filler(), Buffer.alloc(bavail * bsize))
+      } catch (error) {
+        // Whoever else writes there took some of it meanwhile: it is full all the same.
+        if (codeOf(error) !== 'ENOSPC') throw error
+      }
     },
     makeRoom: () => {
       for (; fillers > 0; fillers -= 1) rmSync(filler())
