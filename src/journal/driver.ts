@@ -56,6 +56,7 @@ const statementOf = (statement: StatementSync): Statement => {
 
 /** SQLite's result codes that the journal tells apart (https://www.sqlite.org/rescode.html). */
 const CODES = {
+  error: 1,
   busy: 5,
   locked: 6,
   readonly: 8,
@@ -84,6 +85,10 @@ export const resultCode = (error: unknown): number | undefined =>
  */
 export const lacksIndex = (error: unknown): boolean => INDEX.includes(resultCode(error) ?? 0)
 
+/** What SQLite says when the schema is not what a statement was written for. */
+const UNLIKE =
+  /^(?:no such (?:table|column|index)|table \S+ has |foreign key mismatch|near ".*": syntax error)/
+
 /**
  * What an error of the driver means to whoever uses the journal at `path`. Any other error is given back as it is: it is a bug.
  */
@@ -104,6 +109,9 @@ export const storeError = (path: string, error: unknown): unknown => {
       return new TenutoError('STORE_CORRUPT', { path, why }, error)
     case CODES.constraint:
       return error
+    case CODES.error:
+      // Statements are ours and fit the schema that we made: one that names what is not there has met another.
+      return new TenutoError(UNLIKE.test(why) ? 'STORE_CORRUPT' : 'STORE_BROKEN', { path, why }, error)
     default:
       return new TenutoError('STORE_BROKEN', { path, why }, error)
   }

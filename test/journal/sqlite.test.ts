@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { isTenutoError } from '../../src/errors.ts'
-import { type Driver, type OpenDriver, openNodeSqlite } from '../../src/journal/driver.ts'
+import { type Driver, type OpenDriver, openNodeSqlite, storeError } from '../../src/journal/driver.ts'
 import type { Journal } from '../../src/journal/journal.ts'
 import { sqliteReader } from '../../src/journal/reader.ts'
 import { type Durability, sqliteJournal } from '../../src/journal/sqlite.ts'
@@ -316,4 +316,21 @@ test('a reader works beside a holder, sees what was committed, and never keeps t
   await reader.close()
   await reader.close()
   await failsWith('STOPPED', reader.plans())
+})
+
+test.each([
+  ['SELECT * FROM plan_rgvision', 'STORE_CORRUPT'],
+  ['SELECT rgvision FROM plan_revision', 'STORE_CORRUPT'],
+  ['COMMIT', 'STORE_BROKEN'],
+])('what a statement meets that the schema does not fit is damage to it: %s', async (statement, code) => {
+  const { connection } = await withConnection(folder())
+  const met = (): unknown => {
+    try {
+      return connection.exec(statement)
+    } catch (error) {
+      return storeError('journal.db', error)
+    }
+  }
+
+  expect(met()).toMatchObject({ code })
 })
