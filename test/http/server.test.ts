@@ -414,7 +414,7 @@ describe('submitting', () => {
     expect([answer.status, state]).toEqual([201, 'succeeded'])
     expect(refusedOne.status).toBe(422)
     expect(folders).toEqual([id])
-    expect(wrote).toBe(realpathSync(runtime.home) + `/work/${id}`)
+    expect(wrote).toBe(join(realpathSync(runtime.home), 'work', id))
     expect(removed.plans.map((plan) => plan.id)).toEqual([id])
     expect(existsSync(join(work, id))).toBe(false)
   })
