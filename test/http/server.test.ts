@@ -419,6 +419,20 @@ describe('submitting', () => {
     expect(existsSync(join(work, id))).toBe(false)
   })
 
+  test('a yaml that is too long to be read beside others, and a NUL where no process can take one, are refused and make nothing', async () => {
+    const { post, runtime } = await openToSubmit()
+    const yaml = 'plan: v1\njobs: { a: { run: pwd } }'
+    const answers = [
+      await post({ yaml: `${yaml}${' '.repeat(1_000_000)}` }),
+      await post({ yaml, base: '/tmp/\0x' }),
+      await post({ yaml, env: { PATH: '/bin\0' } }),
+      await post({ yaml, key: 'a\0' }),
+    ]
+
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400])
+    expect(await runtime.catalog.plans()).toEqual([])
+  })
+
   test('a name that only looks like poison is told by the rules of plans', async () => {
     const { served, base } = await openToSubmit()
     const plan = JSON.stringify(chain()).replaceAll('"first"', '"__proto__"')
