@@ -10,6 +10,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 3,
+    // What is waited for is an event, which takes as long as it takes; a second, as Vitest has it, is what a busy machine takes for nothing.
+    expect: { poll: { timeout: 25_000 } },
     reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
     outputFile: { json: process.env['TENUTO_TEST_REPORT'] ?? 'reports/vitest.json' },
     projects: [

@@ -163,7 +163,9 @@ function refuse(code, message, hint) {
   fs.writeSync(
     2,
     json
-      ? JSON.stringify({ error: { code: code, message: message, hint: hint, docs: 'docs/errors.md' } }) + '\n'
+      ? JSON.stringify({
+          error: { code: code, message: message, hint: hint, docs: 'docs/errors.md', exit: 5 },
+        }) + '\n'
       : message + '\n  ' + hint + '\n',
   )
   process.exit(EXIT_UNUSABLE)

@@ -19,6 +19,7 @@ const clerks = () =>
     systemPorts,
   )
 
+const answered = Promise.withResolvers<void>()
 const lampIsBack = Promise.withResolvers<void>()
 const office = supervisor(
   // What is later in the list stands on what is earlier: it is stopped and started with it.
@@ -28,7 +29,7 @@ const office = supervisor(
       id: 'desk',
       shutdown: 1_000,
       start: async ({ incarnation, exit }) => {
-        if (incarnation === 1) setTimeout(() => exit(new Error('a leg broke')), 60)
+        if (incarnation === 1) void answered.promise.then(() => exit(new Error('a leg broke')))
         return { stop: async () => console.log('the desk is cleared') }
       },
     },
@@ -48,6 +49,7 @@ await office.start()
 const atWork = office.ref('clerks') as Supervisor<string>
 await atWork.startChild({ id: 'letter-1', args: 'the letter of Anna' })
 await new Promise((resolve) => atWork.watch('letter-1', resolve))
+answered.resolve()
 await lampIsBack.promise
 await office.stop()
 console.log(office.tree().children.map(({ id, state, incarnation }) => `${id} ${state} ${incarnation}`))

@@ -56,23 +56,24 @@ const routeTable = (): string => {
   return lines.join('\n')
 }
 /** How every route may answer. */
-const EVERYWHERE = new Set(['400', '401', '403', '406', '429', '500', '503'])
+const EVERYWHERE = new Set(['400', '401', '403', '406', '408', '417', '429', '431', '500', '503'])
 
 /** The page of all errors. */
 const errorsPage = (): string => {
   const lines = [
     '# Errors',
     '',
-    'Every error has a code that never changes. With `--json` it comes on stderr as `{"error":{"code","message","hint"}}`, and the exit code',
+    'Every error has a code that never changes. With `--json` it comes on stderr as `{"error":{"code","message","hint","exit"}}`, and the exit code',
     'of the command is the one below; over HTTP it is the status. Written by `npm run docs` from `src/errors.ts`.',
     '',
     '| code | what is wrong | what to do | exit | HTTP |',
     '|---|---|---|---|---|',
   ]
-  for (const [code, { message, hint, exit, http }] of Object.entries(ERRORS)) {
+  for (const [code, { message, hint, exit, http, ...more }] of Object.entries(ERRORS)) {
+    const todo = 'api' in more ? `${hint}; over HTTP: ${more.api}` : hint
     // The anchor is what `docs` in an error's JSON names.
     lines.push(
-      `| <a id="${code.toLowerCase()}"></a>\`${code}\` | ${cell(message)} | ${cell(hint)} | ${exit} | ${http} |`,
+      `| <a id="${code.toLowerCase()}"></a>\`${code}\` | ${cell(message)} | ${cell(todo)} | ${exit} | ${http} |`,
     )
   }
   return `${lines.join('\n')}\n`

@@ -43,6 +43,8 @@ export const FILES = {
   /** Who may act on the attempt; made exclusively, never changed. */
   claim: 'claim',
   process: 'process.json',
+  /** That it is being stopped; written when it was asked to end (TERM). */
+  stop: 'stop.json',
   /** Made just before the start: where it is, the attempt may have had effects. */
   log: 'log',
   /** The range that was punched out of the log. */
@@ -79,6 +81,17 @@ export const attemptKey = (homeId: string, plan: string, job: string, n: number)
 
 /** The beginning of the keys of all attempts of a plan. */
 export const planKeyPrefix = (homeId: string, plan: string): string => `${homeId}/${plan}/`
+
+/** What the id of a home begins with: a home that goes on with the history of another has an id of its own and the same root. */
+export const homeRoot = (homeId: string): string => homeId.replace(/-.*$/s, '')
+
+/** Whether two keys name one attempt of one history, in whichever home that has been. */
+export const isSameAttempt = (one: string, other: string): boolean => {
+  if (one === other) return true
+  const [home, ...named] = one.split('/')
+  const [otherHome, ...otherNamed] = other.split('/')
+  return named.join('/') === otherNamed.join('/') && homeRoot(home ?? '') === homeRoot(otherHome ?? '')
+}
 
 /** What an attempt key names; undefined when the text is none. */
 export const parseAttemptKey = (
@@ -201,6 +214,16 @@ export type ProcessRecord = Identity &
     startedMono: number
   }>
 
+/** How an attempt began to be stopped, for a runner that adopts it: its grace goes on, and does not begin anew. */
+export type StopRecord = Readonly<{
+  v: number
+  key: string
+  why: StopWhy
+  graceMs: number
+  /** When it got TERM, in milliseconds on the machine's monotonic clock. */
+  termMono: number
+}>
+
 /** A range of bytes, `from` included and `to` not. */
 export type Range = Readonly<{ from: number; to: number }>
 
@@ -266,6 +289,17 @@ export const readProcessRecord = (text: string): ProcessRecord | undefined =>
       : undefined,
   )
 
+/** Reads how an attempt began to be stopped; undefined when the text says nothing of it. */
+export const readStopRecord = (text: string): StopRecord | undefined =>
+  readObject(text, (record) =>
+    isRecord(record) &&
+    isStopWhy(record['why']) &&
+    isNumber(record['graceMs']) &&
+    isNumber(record['termMono'])
+      ? (record as StopRecord)
+      : undefined,
+  )
+
 /** Reads an exit record; undefined when the text is none. */
 export const readExitRecord = (text: string): ExitRecord | undefined =>
   readObject(text, (record) => (isExitRecord(record) ? record : undefined))
@@ -287,6 +321,9 @@ const isIdentity = (value: unknown): boolean =>
   value['pid'] > 0 &&
   isString(value['start']) &&
   isString(value['boot'])
+
+const isStopWhy = (value: unknown): boolean =>
+  value === 'cancelled' || (RUNNER_LIMITS as readonly unknown[]).includes(value)
 
 /** Whether a value is the limits of an attempt. */
 export const isLimits = (value: unknown): value is JsonRecord =>

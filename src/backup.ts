@@ -10,17 +10,19 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   rmSync,
   statSync,
 } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { lookBeside } from './audit/home.ts'
+import { backupPath, backupsIn, stamp } from './backup-place.ts'
 import { readBuild } from './build.ts'
 import type { Clock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
-import { homePaths } from './home.ts'
+import { checkFolders, homePaths } from './home.ts'
+import { standingOf, writePlace } from './home-folder.ts'
 import { type CopyFacts, copyJournal, putInPlace, readCopy } from './journal/copy.ts'
+import { removeDraft } from './journal/draft.ts'
 import { storeError } from './journal/driver.ts'
 import { holdHome } from './journal/lock.ts'
 import { SCHEMA } from './journal/schema.ts'
@@ -54,14 +56,13 @@ export type Restored = Pick<CopyFacts, 'plans' | 'position'> &
 
 /** So many backups are kept in the place where they go by themselves. */
 const KEPT = 7
-const NAME = /^journal-\d{8}T\d{9}Z\.db$/
-
-const stamp = (clock: Clock): string => new Date(clock.now()).toISOString().replace(/[-:.]/g, '')
+/** What was being made so long ago is made no more. */
+const DRAFT_MS = 24 * 3_600_000
 
 /**
  * Copies the journal of a home, beside whoever holds it: to a new file, or to `backups/` in the home, where the seven newest are kept.
  * @throws {TenutoError} `JOURNAL_MISSING`; `FILE_EXISTS`, `FILE_UNWRITABLE`; `STORE_FULL` naming what cannot be written; what makes a
- * journal unusable. Nothing half made is left.
+ * journal unusable; `NOT_ALLOWED` when a folder of the home is not its own. Nothing half made is left.
  */
 export const backupHome = (home: string, to: string | undefined, clock: Clock): Backup => {
   const { journal, backups } = homePaths(home)
@@ -69,12 +70,15 @@ export const backupHome = (home: string, to: string | undefined, clock: Clock): 
     refuseGone(journal)
     throw new TenutoError('JOURNAL_MISSING', { path: journal })
   }
-  const path = to === undefined ? join(backups, `journal-${stamp(clock)}.db`) : resolve(to)
-  if (to === undefined) makeFolder(backups)
+  const path = to === undefined ? backupPath(home, clock.now()) : resolve(to)
+  if (to === undefined) {
+    checkFolders(home)
+    makeFolder(backups)
+  }
   checkWritable(path)
   if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
   const { plans, position, bytes } = copyJournal(journal, path)
-  if (to === undefined) dropOld(backups)
+  if (to === undefined) dropOld(home, clock.now())
   return { path, plans, position, bytes, secrets: keptSecrets(home).length }
 }
 
@@ -119,9 +123,10 @@ const checkReadable = (path: string): void => {
   }
 }
 
-const dropOld = (folder: string): void => {
-  const names = readdirSync(folder).filter((name) => NAME.test(name))
-  for (const name of names.toSorted().slice(0, -KEPT)) rmSync(join(folder, name))
+const dropOld = (home: string, now: number): void => {
+  const { whole, drafts } = backupsIn(home)
+  for (const { path } of whole.slice(0, -KEPT)) rmSync(path, { force: true })
+  for (const { path, at } of drafts) if (now - at > DRAFT_MS) removeDraft(path)
 }
 
 /**
@@ -152,8 +157,10 @@ export const restoreHome = async (
     build: readBuild().sourceHash ?? 'unknown',
   })
   try {
-    const put = () => putInPlace(path, journal, `replaced-${stamp(clock)}`, force)
+    const standing = standingOf(home)
+    const put = () => putInPlace(path, journal, `replaced-${stamp(clock.now())}`, force, standing)
     const { facts, replaced } = path === journal ? put() : ofBackup(path, put)
+    writePlace(home, replaced.home)
     const beside = facts.schema === SCHEMA.version ? await lookAround(home) : NOTHING
     return { plans: facts.plans, position: facts.position, kept: replaced.kept, ...beside }
   } finally {

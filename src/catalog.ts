@@ -44,7 +44,7 @@ export type EventQuery = Readonly<{ after: number; limit: number; plan?: string;
 export type Catalog = Readonly<{
   /**
    * What a user's `plan`, `plan/job` or `plan/job#2` names. A plan: exact id, then exact name (newest), then unique prefix of an id.
-   * @throws {TenutoError} `REF_NOT_FOUND`, `REF_AMBIGUOUS` with the candidates.
+   * @throws {TenutoError} `REF_NOT_FOUND`, `REF_AMBIGUOUS` with the candidates; `USAGE` when it is empty.
    */
   resolve: (ref: string) => Promise<Target>
   /** Newest first; at most `limit` (50); `before` is the id of the last plan of the page before. */
@@ -124,6 +124,8 @@ export const catalog = (
     return planShape(of, counts, Number(known['generation'] ?? 1))
   }
   const resolvePlan = async (ref: string, whole: string): Promise<string> => {
+    if (whole === '')
+      throw new TenutoError('USAGE', { what: 'the ref is empty; it must name a plan, a job or an attempt' })
     const exact = await reader.plan(ref)
     if (exact) return exact.id
     const [named] = await reader.plans({ name: ref, limit: 1 })

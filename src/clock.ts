@@ -30,6 +30,9 @@ export const systemClock: Clock = {
   },
 }
 
+/** Resolves after everything that has already happened has been heard: what reads much lets others have their turn. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** Resolves after `ms` milliseconds, or when the signal is aborted. Unlike a timer of the clock it keeps the process alive. */
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -63,6 +63,28 @@ export const namedVariables = (
     [...names].flatMap((name) => (Object.hasOwn(env, name) ? [[name, env[name] ?? '']] : [])),
   )
 
+/** A word of NODE_OPTIONS: quotes keep blanks in it, and in them a backslash keeps the next character. */
+const WORD = /(?:"(?:\\.|[^"\\])*"?|[^ "])+/gs
+/** What opens a debugger, and what is said about it; Node takes `_` for `-`. */
+const DEBUGGER = /^--(?:inspect|debug)(?:[-_]|=|$)/
+/** Takes the next word for its value. */
+const TAKES_NEXT = /^--(?:inspect|debug)[-_](?:port|publish[-_]uid)$/
+
+/** The environment of this process for a child of it, without what would open a debugger there. */
+export const childEnvironment = (env: Environment = process.env): Environment => {
+  const { NODE_OPTIONS: options, ...others } = env
+  const words = options?.match(WORD) ?? []
+  const plainly = (word: string): string => word.replaceAll(/\\(.)|"/gs, '$1')
+  const kept = words.filter(
+    (word, at) => !DEBUGGER.test(plainly(word)) && !(at > 0 && TAKES_NEXT.test(plainly(words[at - 1] ?? ''))),
+  )
+  return kept.length === 0 ? others : { ...others, NODE_OPTIONS: kept.join(' ') }
+}
+
+/** Whether a home may be on a file system of a network: `TENUTO_NETWORK_HOME` is set. */
+export const allowsNetworkHome = (env: Environment = process.env): boolean =>
+  isSet(env['TENUTO_NETWORK_HOME'])
+
 /** How to speak to whoever started this process. */
 export type Surroundings = Readonly<{
   /** `CI` is set: plain lines, no questions. */

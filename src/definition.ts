@@ -39,6 +39,12 @@ const retryPolicy = about(
 /** When a failed attempt is tried again. `max` counts retries after the first attempt, within a generation. */
 export type RetryPolicy = Of<typeof retryPolicy>
 
+/** Whether a policy tries again what ended so, while it has retries left. */
+export const isRetried = (
+  { on }: RetryPolicy,
+  { outcome, code }: Readonly<{ outcome: string | null; code: number | null }>,
+): boolean => on.some((each) => each === outcome || (outcome === 'exit' && each === `exit:${code}`))
+
 const onLost = about('What follows an attempt whose end was not seen.', oneOf(['hold', 'retry', 'fail']))
 /** What follows an attempt whose end was not seen. */
 export type OnLost = Of<typeof onLost>

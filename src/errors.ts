@@ -10,13 +10,21 @@ type Entry = Readonly<{
   message: string
   /** What to do. */
   hint: string
+  /** The same for who asks over HTTP, where that is more than a route for each command. */
+  api?: string
   exit: number
   http: number
 }>
 
 /** The table. A code is stable for ever; its wording is not. */
 export const ERRORS = {
-  USAGE: { message: '{what}', hint: 'see `tenuto --help`', exit: 2, http: 400 },
+  USAGE: {
+    message: '{what}',
+    hint: 'see `tenuto --help`',
+    api: 'what is taken says `GET /api/v1/openapi.json`, and as a page `GET /api/v1/openapi.html`',
+    exit: 2,
+    http: 400,
+  },
   NOT_YET: { message: '{what} is not in this version', hint: '{remedy}', exit: 2, http: 501 },
   FILE_MISSING: { message: 'there is no file {path}', hint: 'check the path', exit: 2, http: 400 },
   FILE_IS_FOLDER: { message: '{path} is a folder', hint: 'name a file in it', exit: 2, http: 400 },
@@ -69,8 +77,9 @@ export const ERRORS = {
     http: 422,
   },
   SECRET_MISSING: {
-    message: 'the secret {name}, which {place} names, is not in the environment{more}',
-    hint: 'set the variable and try again; over HTTP its value goes under `secrets`. Nothing was stored',
+    message: 'no value was given for the secret {name}, which {place} names{more}',
+    hint: 'set the variable of that name and try again. Nothing was stored',
+    api: 'give its value under `secrets`, beside the plan. Nothing was stored',
     exit: 3,
     http: 422,
   },
@@ -90,6 +99,7 @@ export const ERRORS = {
     message:
       'the home has no value of the secrets {names} of {plan} any more; `tenuto secret set {plan}` gives it',
     hint: 'set the variables, and give them; what failed for want of them: `tenuto retry {plan} --failed`',
+    api: 'give them: `POST /api/v1/plans/{plan}/secrets`; what failed for want of them: `tenuto retry {plan} --failed`',
     exit: 7,
     http: 409,
   },
@@ -103,6 +113,13 @@ export const ERRORS = {
   REF_NOT_FOUND: {
     message: 'nothing here is called {ref}',
     hint: '`tenuto ls` lists the plans',
+    api: 'a plan is named by its id, as `GET /api/v1/plans` lists it, and a job by its name; what a ref like NAME/JOB#2 names, `GET /api/v1/resolve?ref=REF` says',
+    exit: 4,
+    http: 404,
+  },
+  REF_MISPLACED: {
+    message: '{ref} is {what}; here {wanted} is wanted',
+    hint: 'for the {kind}: `{route}`',
     exit: 4,
     http: 404,
   },
@@ -114,7 +131,7 @@ export const ERRORS = {
   },
   LETTER_NOT_FOUND: {
     message: 'there is no dead letter {id}',
-    hint: '`tenuto dead` lists those that are kept; one that was redelivered or discarded is among them no more',
+    hint: 'an id is a whole number, and `tenuto dead` lists those that are kept; one that was redelivered or discarded is among them no more',
     exit: 4,
     http: 404,
   },
@@ -150,6 +167,13 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  HOME_COPIED: {
+    message:
+      'the home {home} is a copy of {first}, which is still there: what runs and what has begun is that home’s',
+    hint: 'use that one (`--home {first}`); to make the copy a home of its own, which goes on with the same plans beside it: `tenuto restore {journal} --home {home}` (what ran when it was copied is lost there)',
+    exit: 7,
+    http: 409,
+  },
   SOCKET_UNMADE: {
     message: '{path}, the socket of the home, cannot be made: {why}',
     hint: 'move away what is in its place, and try again; what runs goes on',
@@ -164,9 +188,16 @@ export const ERRORS = {
   },
   ROUTE_UNKNOWN: {
     message: 'there is no route {route}',
-    hint: 'check the path and the method, and that both sides are the same version of tenuto',
+    hint: 'check the path, and that both sides are the same version of tenuto',
+    api: 'check the path: `GET /api/v1/openapi.json` has all there are, and `GET /version` says who answers',
     exit: 5,
     http: 404,
+  },
+  METHOD_UNKNOWN: {
+    message: '{path} has no {method}',
+    hint: 'it has {methods}',
+    exit: 5,
+    http: 405,
   },
   SCHEMA_NEWER: {
     message: 'the journal {path} has schema {found}; this version knows up to {known}',
@@ -197,6 +228,12 @@ export const ERRORS = {
     hint: 'name another port with `--port N`, or let one be picked: `tenuto up --port 0`; nothing was started',
     exit: 5,
     http: 503,
+  },
+  DEBUGGER_OPEN: {
+    message: 'a debugger can be attached at {at}: every program that reaches it could do here what you can',
+    hint: 'take `--inspect` out of NODE_OPTIONS: `env -u NODE_OPTIONS {command}`; to debug it all the same: `{command} --allow-debugger`',
+    exit: 6,
+    http: 403,
   },
   NOT_ALLOWED: { message: '{what}', hint: '{remedy}', exit: 6, http: 403 },
   UNAUTHENTICATED: {
@@ -239,13 +276,33 @@ export const ERRORS = {
   },
   BODY_TOO_BIG: {
     message: 'the request is larger than {limit} bytes',
-    hint: 'send less',
+    hint: 'send less; a plan file may have 64 MB, and is brought by `tenuto run` on the machine of the home',
+    api: 'send less; on the socket of the home a plan may have 100 MB',
     exit: 2,
     http: 413,
+  },
+  HEADERS_TOO_BIG: {
+    message: 'the headers have more than {limit} bytes',
+    hint: 'send fewer, or shorter ones',
+    exit: 2,
+    http: 431,
+  },
+  TOO_SLOW: {
+    message: 'the request was not there in time',
+    hint: 'send it again, at once and whole',
+    exit: 5,
+    http: 408,
+  },
+  EXPECTATION_UNMET: {
+    message: 'what the request expects ({expected}) cannot be met',
+    hint: 'leave the header Expect out; no other than 100-continue is known',
+    exit: 2,
+    http: 417,
   },
   SCHEMA_MISMATCH: {
     message: '{client} asks for schema {asked}; the holder of this home, tenuto {holder}, serves {served}',
     hint: 'use the same version of tenuto for both',
+    api: 'leave the header Accept-Schema out, or ask for {served}',
     exit: 5,
     http: 406,
   },
@@ -379,6 +436,12 @@ export class TenutoError extends Error {
     this.exit = entry.exit
     this.http = entry.http
   }
+}
+
+/** What to do about an error over HTTP, as the table has it. */
+export const apiHint = ({ code, fields }: TenutoError): string => {
+  const { api, hint }: Entry = ERRORS[code]
+  return fill(api ?? hint, fields)
 }
 
 /** Whether a value is an error of the table, with this code if one is given. */

@@ -18,10 +18,11 @@ export type Explaining = (plan: string, job: string | null, holding: Holding) =>
 
 /** Steps read at once. */
 const PAGE = 5_000
-/** Attempts and orders are read of so many jobs at most: of those that a chain can name. */
-const JOBS_MAX = 200
 
-/** Explains on a reader of the journal. It reads what one plan has on record: its board, its own steps, and those of the jobs it names. */
+/**
+ * Explains on a reader of the journal. It reads what one plan has on record: its board, its own steps, and those of the jobs that its
+ * chain names, which shows when it is made without them.
+ */
 export const explaining =
   (reader: JournalReader, catalog: Catalog, clock: Pick<Clock, 'now'>): Explaining =>
   async (plan, job, holding) => {
@@ -33,46 +34,53 @@ export const explaining =
       if (shape.error === null) throw error
       return undefined
     })
-    const named = [...jobs.values()].filter(isTold).slice(0, JOBS_MAX)
-    const wanted = about === null || named.includes(about) ? named : [...named, about]
     const attempts = new Map<string, readonly AttemptShape[]>()
     const told = new Map<string | null, readonly StepRow[]>([[null, await stepsOf(reader, plan, null)]])
-    for (const { name, attempt, state } of wanted) {
-      if (attempt > 0) attempts.set(name, await catalog.attempts(plan, name))
-      if (state !== 'queued') told.set(name, await stepsOf(reader, plan, name))
-    }
     const notes = await catalog.notes(plan)
     const gone = definition === undefined ? [] : await goneOf(catalog, plan)
-    return explain(
-      {
-        now: clock.now(),
+    const now = clock.now()
+    for (;;) {
+      const unread = new Set<string>()
+      const attemptsOf = (name: string): readonly AttemptShape[] => {
+        const known = jobs.get(name)?.attempt === 0 ? [] : attempts.get(name)
+        if (known === undefined) unread.add(name)
+        return known ?? []
+      }
+      const toldOf = (name: string | null): readonly StepRow[] => {
+        const known = told.get(name)
+        if (known === undefined && name !== null) unread.add(name)
+        return known ?? []
+      }
+      const evidence = {
+        now,
         plan: shape,
         maxParallel: definition?.maxParallel ?? Number.POSITIVE_INFINITY,
         jobs,
-        retries: (name) => definition?.jobs[name]?.retry?.max ?? 0,
-        lacking: (name) => {
+        retry: (name: string) => definition?.jobs[name]?.retry,
+        lacking: (name: string) => {
           const given = definition?.jobs[name]
           return given === undefined
             ? []
             : secretsOf(definition as Definition, given).filter((each) => gone.includes(each))
         },
-        attempts: (name) => attempts.get(name) ?? [],
-        orders: (name) => (told.get(name) ?? []).map(eventShape),
-        leftAlone: (name) => whyAside(notes, [], name),
-        setAside: (name) => whyAside(notes, told.get(name) ?? [], name),
+        attempts: attemptsOf,
+        orders: (name: string | null) => toldOf(name).map(eventShape),
+        leftAlone: (name: string) => whyAside(notes, [], name),
+        setAside: (name: string | null) => whyAside(notes, toldOf(name), name),
         holding,
-      },
-      about,
-    )
+      }
+      const made = explain(evidence, about)
+      if (unread.size === 0) return made
+      for (const name of unread) {
+        attempts.set(name, (jobs.get(name)?.attempt ?? 0) > 0 ? await catalog.attempts(plan, name) : [])
+        told.set(name, await stepsOf(reader, plan, name))
+      }
+    }
   }
 
 /** The secrets of a plan that the home has no values of. */
 const goneOf = async (catalog: Catalog, plan: string): Promise<readonly string[]> =>
   (await catalog.secrets(plan)).filter(({ kept }) => !kept).map(({ name }) => name)
-
-/** What a chain may name: whatever is on, and whatever ended other than well. */
-const isTold = ({ state, kind }: JobShape): boolean =>
-  state !== 'held' && (state !== 'succeeded' || kind === 'approve') && state !== 'skipped'
 
 /** A plan that cannot be loaded may have jobs that cannot be read; why is said with the plan. */
 const jobsOf = async (catalog: Catalog, plan: string, error: string | null): Promise<readonly JobShape[]> => {

@@ -4,6 +4,7 @@
  */
 import type { Projector } from './actors/projector.ts'
 import { noteAddress, planAddress } from './address.ts'
+import { turn } from './clock.ts'
 import type { JournalReader, StepRow } from './journal/journal.ts'
 
 /** Which steps to follow. */
@@ -119,6 +120,7 @@ export const feed = (journal: Pick<JournalReader, 'steps'>, shown: Projector): F
           behind = page.length === PAGE
           position = page.at(-1)?.position ?? position
           if (page.length > 0) yield page
+          if (behind) await turn()
           continue
         }
         if (!follow) return

@@ -5,6 +5,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import type { Identity } from './attempt.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
+import { type FolderNumber, isOfFolder } from './home-folder.ts'
 import { isString, type JsonRecord, readObject } from './json.ts'
 import { isAlive, sendSignal } from './process.ts'
 import { socketPath } from './socket.ts'
@@ -19,6 +20,8 @@ export type HolderRecord = Readonly<{
   parent_start?: string
   /** What it does: `tenuto run`, `tenuto up`. */
   command: string
+  /** The folder that it holds; a copy of this file elsewhere says nothing of that place. */
+  folder?: FolderNumber
   /** ISO 8601 UTC. */
   started_at: string
   boot_id: string
@@ -43,7 +46,9 @@ export const DAEMON = 'tenuto up'
 /** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
 export const readHolder = (daemonFile: string): HolderHint | undefined => {
   try {
-    return readObject(readFileSync(daemonFile, 'utf8'), (record) => (isHint(record) ? record : undefined))
+    return readObject(readFileSync(daemonFile, 'utf8'), (record) =>
+      isHint(record) && isOfFolder(daemonFile, record.folder, record.boot_id) ? record : undefined,
+    )
   } catch {
     // A hint that cannot be read is no hint.
     return undefined
@@ -89,6 +94,18 @@ export const noAnswer = (home: string): TenutoError => {
         : `try again; \`kill -CONT ${holder.pid}\` lets it go on if it was stopped, and \`kill -9 ${holder.pid}\` ends it if it hangs: what is committed stays, what runs goes on, and the next \`tenuto up\` or \`tenuto resume\` adopts it`
   return new TenutoError('NO_ANSWER', { home, holder: inWords(holder), remedy })
 }
+
+/** Whether a daemon has a home, as far as it says so. */
+export const isServedByDaemon = (home: string): boolean => livingHolder(home)?.command === DAEMON
+
+/** That the daemon of a home has died and is about to be started again by its parent, who would find another in its place. */
+export const restarting = (home: string, { pid }: Pick<Identity, 'pid'>): TenutoError =>
+  new TenutoError('NO_ANSWER', {
+    home,
+    holder: `pid ${pid}, which is to start its daemon again`,
+    remedy:
+      'try again in some seconds; why it dies is in `daemon.log` of the home, and `tenuto down` ends the parent',
+  })
 
 const livingHolder = (home: string): HolderHint | undefined => {
   const holder = readHolder(homePaths(home).daemon)

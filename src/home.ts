@@ -3,7 +3,9 @@
  */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { allowsNetworkHome } from './config.ts'
 import { TenutoError } from './errors.ts'
+import { NETWORK, typeOf } from './file-system.ts'
 import { codeOf } from './thrown.ts'
 
 /** The paths of what a home holds. */
@@ -26,9 +28,16 @@ export type HomePaths = Readonly<{
   log: string
   /** Whether anything new may start, where somebody has ordered that. */
   mode: string
+  /** The folder that the home was last held in. */
+  place: string
   token: string
   analytics: string
 }>
+
+/** The folder of a home that holds copies of the runner's program, by their hash. */
+export const PROGRAM_FOLDER = 'runner'
+/** In `attempts`: folders that wait to be deleted. No plan's folder begins with a dot. */
+export const GONE_FOLDER = '.gone'
 
 /** The names in a home; touches no file. Where its sockets lie is `socketPath`'s to say. */
 export const homePaths = (home: string): HomePaths => {
@@ -44,6 +53,7 @@ export const homePaths = (home: string): HomePaths => {
     daemon: join(root, 'daemon.json'),
     log: join(root, 'daemon.log'),
     mode: join(root, 'mode.json'),
+    place: join(root, 'place.json'),
     token: join(root, 'token'),
     analytics: join(root, 'analytics.db'),
   })
@@ -76,6 +86,38 @@ export const checkHome = (home: string): void => {
   }
 }
 
+/** A place in a home for a folder of its own where something else is. */
+export type Misplaced = Readonly<{ path: string; what: 'is a link' | 'is no folder' }>
+
+/** The first of the folders of a home that is a link or no folder: what is written and removed there would be somebody else's. */
+export const misplacedFolder = (home: string): Misplaced | undefined => {
+  const { home: root, attempts, work, secrets, backups } = homePaths(home)
+  const gone = join(attempts, GONE_FOLDER)
+  for (const path of [attempts, gone, work, secrets, backups, join(root, PROGRAM_FOLDER)]) {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    if (stats !== undefined && !stats.isDirectory())
+      return { path, what: stats.isSymbolicLink() ? 'is a link' : 'is no folder' }
+  }
+  return undefined
+}
+
+/** What to do about one. */
+export const putRight = ({ path, what }: Misplaced): string =>
+  what === 'is a link'
+    ? `remove the link (rm ${shellWord(path)}) and move here what it leads to; for more room move the whole home`
+    : `move it away: mv ${shellWord(path)} ELSEWHERE`
+
+/**
+ * Refuses a home in which something else is in the place of one of its folders. Nothing is followed and nothing is changed.
+ * @throws {TenutoError} `NOT_ALLOWED`.
+ */
+export const checkFolders = (home: string): void => {
+  const found = misplacedFolder(home)
+  if (found === undefined) return
+  const what = `${found.path} ${found.what}, and is to be a folder of the home`
+  throw new TenutoError('NOT_ALLOWED', { what, remedy: putRight(found) })
+}
+
 /** Undefined where there is nothing, or nothing that this user may see. */
 const looksLikeFolder = (home: string, path: string): boolean | undefined => {
   try {
@@ -87,18 +129,32 @@ const looksLikeFolder = (home: string, path: string): boolean | undefined => {
   }
 }
 
+/** A journal on a network is damaged sooner or later, and who has seen that still has what was bought with it. */
+const checkDisk = (home: string, typeOfFolder: typeof typeOf): void => {
+  const folder = trail(home).findLast((part) => existsSync(part)) ?? '/'
+  const network = NETWORK[typeOfFolder(folder)]
+  if (network === undefined || allowsNetworkHome()) return
+  const remedy = 'a home on a local disk keeps its locks; TENUTO_NETWORK_HOME=1 takes this one all the same'
+  throw unusable(
+    home,
+    `is on ${network}, a file system of a network, and a journal is damaged there sooner or later: ${remedy}`,
+  )
+}
+
 /**
  * Makes the home with mode 0700, or closes the one that is there to everybody else. Idempotent.
- * @throws {TenutoError} `HOME_UNUSABLE` when it cannot be one; `NOT_ALLOWED` when it is a link, somebody else's, or open to others
- * and full of other things.
+ * @throws {TenutoError} `HOME_UNUSABLE` when it cannot be one, or is on a network; `NOT_ALLOWED` when it is a link, somebody else's, or
+ * open to others and full of other things, or when something else is in the place of one of its folders.
  */
-export const makeHome = (home: string): HomePaths => {
+export const makeHome = (home: string, typeOfFolder = typeOf): HomePaths => {
   const paths = homePaths(home)
   try {
     checkHome(paths.home)
+    checkDisk(paths.home, typeOfFolder)
     // One by one: where nothing can be made, as in /proc, Node's own recursion does not end.
     for (const part of trail(paths.home)) makeFolder(part)
     own(paths, lstatSync(paths.home))
+    checkFolders(paths.home)
   } catch (error) {
     if (error instanceof TenutoError) throw error
     const { code, message } = error as NodeJS.ErrnoException

@@ -31,15 +31,24 @@ export type Masking = Readonly<{
 /** Deeper than this nothing is looked at, and nothing is shown. */
 const DEPTH_MAX = 500
 
+/**
+ * What is looked for, and the letters of which one may stand beside it that belongs to it as well, since it has bits of the value and
+ * bits of a neighbour. Behind one at the end there may be padding.
+ */
+type Form = Readonly<{ bytes: Buffer; before: Buffer; behind: Buffer; padding: number }>
+
 /** The masking of these values. */
 export const masking = (values: Iterable<string>): Masking => {
-  const forms = [...new Set([...values].flatMap(formsOf))].map((form) => Buffer.from(form))
-  const reach = forms.reduce((longest, { length }) => Math.max(longest, length), 0)
-  const backwards = forms.map((form) => Buffer.from(form).reverse())
+  const forms = [...new Set(values)].flatMap(formsOf)
+  const reach = forms.reduce((longest, form) => Math.max(longest, reachOf(form)), 0)
+  const searches = searchesOf(forms)
+  // Padding stands behind: what begins has none.
+  const forwards = forms.map((form) => ({ ...form, padding: 0 }))
+  let backwards: readonly Form[] | undefined
 
   const runs: Masking['runs'] = (bytes) => {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    return joined(forms.flatMap((form) => occurrences(view, form)))
+    return joined(searches.flatMap((search) => occurrences(view, search)))
   }
   const text: Masking['text'] = (given) => {
     const bytes = Buffer.from(given)
@@ -62,8 +71,16 @@ export const masking = (values: Iterable<string>): Masking => {
     text,
     value: (given) => value(given),
     runs,
-    begun: (bytes) => overlap(forms, bytes.subarray(Math.max(0, bytes.length - reach + 1))),
-    ending: (bytes) => overlap(backwards, Buffer.from(bytes.subarray(0, Math.max(0, reach - 1))).reverse()),
+    begun: (bytes) => overlap(forwards, bytes.subarray(Math.max(0, bytes.length - reach + 1))),
+    ending: (bytes) => {
+      backwards ??= forms.map(({ bytes: form, behind, padding }) => ({
+        bytes: Buffer.from(form).reverse(),
+        before: behind,
+        behind: NO_LETTERS,
+        padding,
+      }))
+      return overlap(backwards, Buffer.from(bytes.subarray(0, Math.max(0, reach - 1))).reverse())
+    },
   }
 }
 
@@ -92,23 +109,58 @@ export const joined = (runs: readonly Run[]): readonly Run[] => {
   return result
 }
 
-const occurrences = (bytes: Buffer, form: Buffer): Run[] => {
+const NO_LETTERS = Buffer.alloc(0)
+const PADDING = 0x3d
+
+const reachOf = ({ bytes, before, behind, padding }: Form): number =>
+  bytes.length + Math.min(1, before.length) + Math.min(1, behind.length) + padding
+
+/** Forms that begin alike are looked for together: each search is a look at every byte. */
+type Search = Readonly<{ head: Buffer; forms: readonly Form[] }>
+
+/** The first line of what is wrapped into lines is that of what is not. */
+const HEAD_BYTES = 64
+
+const searchesOf = (forms: readonly Form[]): readonly Search[] => {
+  const byHead = new Map<string, Form[]>()
+  for (const form of forms) {
+    const head = form.bytes.toString('latin1', 0, HEAD_BYTES)
+    const alike = byHead.get(head)
+    if (alike) alike.push(form)
+    else byHead.set(head, [form])
+  }
+  return [...byHead].map(([head, alike]) => ({ head: Buffer.from(head, 'latin1'), forms: alike }))
+}
+
+const occurrences = (bytes: Buffer, { head, forms }: Search): Run[] => {
   const found: Run[] = []
   let last: { from: number; to: number } | undefined
-  for (let at = bytes.indexOf(form); at !== -1; at = bytes.indexOf(form, at + 1)) {
-    if (last !== undefined && at <= last.to) last.to = at + form.length
-    else {
-      last = { from: at, to: at + form.length }
-      found.push(last)
+  for (let at = bytes.indexOf(head); at !== -1; at = bytes.indexOf(head, at + 1))
+    for (const form of forms) {
+      let to = at + form.bytes.length
+      if (forms.length > 1 || to > at + head.length) {
+        if (to > bytes.length || form.bytes.compare(bytes, at, to) !== 0) continue
+      }
+      const from = at > 0 && form.before.includes(bytes[at - 1] as number) ? at - 1 : at
+      if (to < bytes.length && form.behind.includes(bytes[to] as number)) {
+        to += 1
+        for (const end = to + form.padding; to < end && bytes[to] === PADDING; ) to += 1
+      }
+      if (last !== undefined && from <= last.to) {
+        last.from = Math.min(last.from, from)
+        last.to = Math.max(last.to, to)
+      } else {
+        last = { from, to }
+        found.push(last)
+      }
     }
-  }
   return found
 }
 
-/** The longest end of some bytes that is the beginning of a form, and not all of it. */
-const overlap = (forms: readonly Buffer[], bytes: Uint8Array): number => {
+/** The longest end of some bytes that is the beginning of a form, and not all of it; with the letter before it, and padding before that. */
+const overlap = (forms: readonly Form[], bytes: Uint8Array): number => {
   let longest = 0
-  for (const form of forms) {
+  for (const { bytes: form, before, padding } of forms) {
     const borders = bordersOf(form)
     let matched = 0
     for (const byte of bytes.subarray(Math.max(0, bytes.length - form.length + 1))) {
@@ -116,8 +168,22 @@ const overlap = (forms: readonly Buffer[], bytes: Uint8Array): number => {
       if (form[matched] === byte) matched += 1
     }
     longest = Math.max(longest, matched)
+    // A shorter one may be the longer one with what stands before it.
+    for (let own = matched; before.length > 0; own = borders[own - 1] ?? 0) {
+      longest = Math.max(longest, own + edgeOf(bytes, bytes.length - own, before, padding))
+      if (own === 0) break
+    }
   }
   return longest
+}
+
+/** How many of the bytes before a place are one of these letters and, before it, padding. */
+const edgeOf = (bytes: Uint8Array, at: number, letters: Buffer, padding: number): number => {
+  const letter = bytes[at - 1]
+  if (letter === undefined || !letters.includes(letter)) return 0
+  let length = 1
+  while (length <= padding && bytes[at - 1 - length] === PADDING) length += 1
+  return length
 }
 
 /** Knuth, Morris and Pratt: of each beginning of a form, the longest shorter beginning that is also its end. */
@@ -136,29 +202,54 @@ const bordersOf = (form: Uint8Array): readonly number[] => {
 const BORDERS = new WeakMap<Uint8Array, readonly number[]>()
 
 /** What of a value is looked for. Of one with several lines each line is, too, since whoever prints it may indent or number them. */
-const formsOf = (value: string): readonly string[] => {
-  const whole = [value, value.trim()]
+const formsOf = (value: string): readonly Form[] => {
+  const whole = [...new Set([value, value.trim()])]
   const lines = value.split(/\r\n|\r|\n/).map((line) => line.trim())
   const encoded = whole.flatMap((text) => [
     ...jsonOf(text),
     ...urlOf(text.toWellFormed()),
-    ...base64Of(text),
     Buffer.from(text).toString('hex'),
     Buffer.from(text).toString('hex').toUpperCase(),
   ])
-  return [...whole, ...lines, ...encoded].filter((form) => form.length >= SECRET_CHARACTERS_LEAST)
+  const plain = [...new Set([...whole, ...lines, ...encoded])].map((form) => ({
+    bytes: Buffer.from(form),
+    before: NO_LETTERS,
+    behind: NO_LETTERS,
+    padding: 0,
+  }))
+  return [...plain, ...whole.flatMap((text) => base64Of(Buffer.from(text)))].filter(
+    ({ bytes }) => bytes.length >= SECRET_CHARACTERS_LEAST,
+  )
 }
 
 const quoted = (text: string): string => JSON.stringify(text).slice(1, -1)
 
 const unicode = (letter: string): string => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
 
-/** As JSON, and as JSON that is a text of JSON: as it is here, in ASCII (Python), safe in HTML (Go), and with `\/` (PHP). */
+/** The same JSON with the hex digits of its escapes as C# and Java write them; a backslash that is escaped itself begins none. */
+const inUpperCase = (json: string): string =>
+  json.replace(/\\(?:u[0-9a-f]{4}|[^u])/g, (escape) =>
+    escape.startsWith('\\u') ? `\\u${escape.slice(2).toUpperCase()}` : escape,
+  )
+
+/**
+ * As JSON, and as JSON that is a text of JSON: as it is here, in ASCII (Python), safe in HTML (Go; and C#, which escapes more), and with
+ * `\/` (PHP).
+ */
 const jsonOf = (text: string): readonly string[] => {
   const once = quoted(text)
   const ascii = once.replace(/[\u007f-\uffff]/g, unicode)
   const slashed = (json: string): string => json.replaceAll('/', '\\/')
-  const forms = [once, ascii, once.replace(/[<>&\u2028\u2029]/g, unicode), slashed(once), slashed(ascii)]
+  const safest = ascii.replaceAll('\\"', unicode('"')).replace(/[<>&'+`]/g, unicode)
+  const written = [
+    once,
+    ascii,
+    once.replace(/[<>&\u2028\u2029]/g, unicode),
+    slashed(once),
+    slashed(ascii),
+    safest,
+  ]
+  const forms = written.flatMap((json) => [json, inUpperCase(json)])
   return [...forms, ...forms.map(quoted)]
 }
 
@@ -180,12 +271,52 @@ const urlOf = (text: string): readonly string[] => {
   return blanks.flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())])
 }
 
-/** As it stands in the base64 of a longer text, whatever stands before it: what of it does not depend on its neighbours. */
-const base64Of = (text: string): readonly string[] =>
-  [0, 1, 2].flatMap((before) => {
-    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)])
-    const own = bytes
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+/** By how many bits of a letter are of what ends in it: how many signs fill up the four. */
+const PADDING_OF: Readonly<Record<number, number>> = { 2: 2, 4: 1 }
+const forUrls = (base64: string): string => base64.replaceAll('+', '-').replaceAll('/', '_')
+
+/** After so many letters a line ends: of `base64`, MIME and Python; of `openssl` and PEM. */
+const WRAPS = [76, 64] as const
+
+/** As it stands in lines. A full last line holds whole bytes, so that no letter of it comes behind. */
+const wrappedAt = (base64: string, letters: number): readonly string[] => {
+  if (base64.length < letters) return []
+  const lines = base64.match(new RegExp(`.{1,${letters}}`, 'g')) ?? []
+  return ['\n', '\r\n'].map((end) => lines.join(end))
+}
+
+/**
+ * As it stands in the base64 of a longer text, whatever stands before and behind it: the letters that are of it alone, and beside them
+ * those that it may share with its neighbours.
+ */
+const base64Of = (own: Buffer): readonly Form[] =>
+  [0, 1, 2].flatMap((others) => {
+    const bits = (others + own.length) * 8
+    const first = Math.ceil((others * 8) / 6)
+    const inner = Buffer.concat([Buffer.alloc(others), own])
       .toString('base64')
-      .slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6))
-    return [own, own.replaceAll('+', '-').replaceAll('/', '_')]
+      .slice(first, Math.floor(bits / 6))
+    // Of the six bits of a shared letter: how many at the beginning are of what stands before, how many of what ends there.
+    const foreign = (others * 8) % 6
+    const owned = bits % 6
+    const form = {
+      before: lettersWhere(
+        (letter) => foreign > 0 && (own[0] ?? 0) >> (2 + foreign) === letter % 2 ** (6 - foreign),
+      ),
+      behind: lettersWhere((letter) => owned > 0 && (own.at(-1) ?? 0) % 2 ** owned === letter >> (6 - owned)),
+      padding: PADDING_OF[owned] ?? 0,
+    }
+    // Where lines end in it is known of what stands at the beginning alone: anywhere else it could be wrapped in hundreds of ways.
+    const wrapped = others === 0 ? WRAPS.flatMap((wrap) => wrappedAt(inner, wrap)) : []
+    const texts = new Set([inner, forUrls(inner), ...wrapped])
+    return [...texts].map((text) => ({ bytes: Buffer.from(text), ...form }))
   })
+
+/** The letters of base64, in both of its alphabets, of these values. */
+const lettersWhere = (isOne: (value: number) => boolean): Buffer => {
+  const letters = BASE64.split('')
+    .filter((_, value) => isOne(value))
+    .join('')
+  return Buffer.from(letters + forUrls(letters))
+}

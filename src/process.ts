@@ -11,7 +11,7 @@ import { codeOf } from './thrown.ts'
 const linux = process.platform === 'linux'
 
 /** A process of this machine that is no zombie. */
-export type Seen = Readonly<{ pid: number; group: number; start: string }>
+export type Seen = Readonly<{ pid: number; parent: number; group: number; start: string }>
 
 /** A process that carries the marker of an attempt. */
 export type Marked = Readonly<{ pid: number; key: string }>
@@ -41,6 +41,10 @@ export const isAlive = (identity: Identity): boolean =>
 /** The living members of a process group. */
 export const groupMembers = (group: number): readonly Seen[] =>
   seenProcesses().filter((seen) => seen.group === group)
+
+/** All living processes by the pids of their parents. Costs one look at every process. Linux only: elsewhere there are none. */
+export const childrenByParent = (): ReadonlyMap<number, readonly Seen[]> =>
+  linux ? Map.groupBy(seenProcesses(), ({ parent }) => parent) : new Map()
 
 /** The living processes whose marker begins with `prefix`, this one not counted. Costs one look at every process. */
 export const markedProcesses = (prefix: string): readonly Marked[] =>
@@ -93,6 +97,20 @@ export const kernelState = (pid: number): string | undefined =>
         ?.trim()
         .charAt(0)
 
+/**
+ * Whether nothing keeps this process from reading its terminal: to who reads it behind another group of processes, the system says so by
+ * stopping it. True where there is no terminal, or the system does not say.
+ */
+export const isInForeground = (): boolean => {
+  const stat = linux ? readProc('/proc/self/stat') : undefined
+  if (stat === undefined) return true
+  // proc_pid_stat(5): after the command in brackets come state, parent, group, session, terminal, its foreground group.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [group, foreground] = [Number(fields[2]), Number(fields[5])]
+  return foreground === NO_TERMINAL || foreground === group
+}
+const NO_TERMINAL = -1
+
 /** Sends a signal; whether there was anybody to get it. A negative pid names a group. */
 export const sendSignal = (pid: number, signal: NodeJS.Signals | 0): boolean => {
   try {
@@ -123,7 +141,7 @@ const lookAtProc = (pid: number): Seen | undefined => {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const state = fields[0]
   if (state === 'Z' || state === 'X') return undefined
-  return { pid, group: Number(fields[2]), start: fields[19] ?? '' }
+  return { pid, parent: Number(fields[1]), group: Number(fields[2]), start: fields[19] ?? '' }
 }
 
 const environments = (): readonly Marked[] =>
@@ -152,11 +170,11 @@ const environmentsByPs = (): readonly Marked[] =>
   })
 
 const seenByPs = (which: readonly string[]): readonly Seen[] =>
-  ps([...which, '-o', 'pid=,pgid=,stat=,lstart=']).flatMap((line) => {
-    const [pid, group, state, ...start] = line.trim().split(/\s+/)
+  ps([...which, '-o', 'pid=,ppid=,pgid=,stat=,lstart=']).flatMap((line) => {
+    const [pid, parent, group, state, ...start] = line.trim().split(/\s+/)
     return state === undefined || state.startsWith('Z')
       ? []
-      : [{ pid: Number(pid), group: Number(group), start: start.join(' ') }]
+      : [{ pid: Number(pid), parent: Number(parent), group: Number(group), start: start.join(' ') }]
   })
 
 const ps = (args: readonly string[]): readonly string[] => {

@@ -19,6 +19,7 @@ import { feed } from './feed.ts'
 import { homePaths } from './home.ts'
 import { watchHome } from './home-place.ts'
 import { systemRandom } from './ids.ts'
+import { inspecting, nodeAt } from './inspecting.ts'
 import type { Hold } from './journal/lock.ts'
 import { restartingJournal } from './journal/restarting.ts'
 import { type ModeReceipt, modeInWords, modes } from './mode.ts'
@@ -341,6 +342,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
 
   const record = await recording({ journal, host: actors, mode })
   const explain = explaining(journal, reading, clock)
+  const look = inspecting(journal, reading, home)
   /** Plans that hold slots, those that hold most first. */
   const heldSlots = (): Holding['held'] => {
     const held = new Map<string, number>()
@@ -405,6 +407,10 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     catalog: reading,
     calledAs,
     analytics: (query) => staying.until(guest.numbers(query)),
+    inspection: async (plan, job) => {
+      const found = await look(plan, job)
+      return { ...found, live: nodeAt(runtime.tree(), found.path) }
+    },
     explain: (plan, job) =>
       explain(plan, job, {
         ...NOT_HELD,

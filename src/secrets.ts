@@ -2,7 +2,7 @@
  * The values of secrets that plans name. They are in no journal: each plan has a file of its own in `secrets/` of the home, for its user
  * alone, as long as its logs are kept, since logs are masked by these values.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
@@ -82,10 +82,7 @@ export const chooseSecrets = (
     throw new TenutoError('SECRET_MISSING', {
       name: first,
       place: places.get(first),
-      more:
-        missing.length === 1
-          ? ''
-          : `; nor ${missing.length === 2 ? 'is' : 'are'} ${missing.slice(1).join(', ')}`,
+      more: missing.length === 1 ? '' : `; nor for ${missing.slice(1).join(', ')}`,
       names: missing,
     })
   const chosen = Object.fromEntries([...places.keys()].map((name) => [name, valueOf(name)]))
@@ -154,6 +151,16 @@ const NOTHING: Masking = masking([])
 const REMEMBERED_MAX = 64
 /** So many values are looked for at once: what is looked for of each takes a few times its size. */
 const HIDDEN_AT_ONCE = 256
+/** What is looked for of all values of a home is kept up to this; of more it is found out anew each time. */
+const KEPT_BYTES_MAX = 262_144
+
+/** Of many values, so many at once; each time it is gone through anew. */
+const masksOf = (values: readonly string[]): Iterable<Masking> => ({
+  *[Symbol.iterator]() {
+    for (let at = 0; at < values.length; at += HIDDEN_AT_ONCE)
+      yield masking(values.slice(at, at + HIDDEN_AT_ONCE))
+  },
+})
 
 /** The secrets of a home; nothing is made before there is something to keep. */
 export const vault = (home: string): Vault => {
@@ -175,18 +182,21 @@ export const vault = (home: string): Vault => {
     remembered.set(plan, now)
     return now
   }
-  let all: Readonly<{ stamp: string; values: readonly string[] }> | undefined
-  /** Every file that is written is put in its place, which the folder tells. */
-  const every = (): readonly string[] => {
+  let all: Readonly<{ stamp: string; masks: Iterable<Masking> }> | undefined
+  /** The masking of every value. Every file that is written is put in its place, which the folder tells. */
+  const every = (): Iterable<Masking> => {
     const stats = statsOf(homePaths(home).secrets)
     if (stats === undefined) return []
     const stamp = `${stats.ino} ${stats.mtimeMs}`
     if (all?.stamp !== stamp) {
       const kept = secretPaths(home).slice(1).map(readKept)
       const values = kept.flatMap((each) => (each ? [...Object.values(each.values), ...each.former] : []))
-      all = { stamp, values: [...new Set(values)] }
+      const masks = masksOf([...new Set(values)])
+      const bytes = values.reduce((sum, value) => sum + Buffer.byteLength(value), 0)
+      // What is looked for of a value takes a tenth of a millisecond to find out, and many times its size.
+      all = { stamp, masks: bytes > KEPT_BYTES_MAX ? masks : [...masks] }
     }
-    return all.values
+    return all.masks
   }
   const gone = (plan: string, names: readonly string[]): TenutoError =>
     new TenutoError('SECRETS_GONE', { plan, names: names.join(', ') })
@@ -231,10 +241,8 @@ export const vault = (home: string): Vault => {
     },
     hide: (text) => {
       const bytes = Buffer.from(text)
-      const values = every()
       const found: ReturnType<Masking['runs']>[number][] = []
-      for (let at = 0; at < values.length; at += HIDDEN_AT_ONCE)
-        found.push(...masking(values.slice(at, at + HIDDEN_AT_ONCE)).runs(bytes))
+      for (const mask of every()) found.push(...mask.runs(bytes))
       return found.length === 0 ? text : masked(bytes, 0, joined(found)).toString()
     },
     drop: (plan) => {
@@ -248,16 +256,28 @@ export const vault = (home: string): Vault => {
 export const dropSecrets = (home: string, plan: string): void =>
   rmSync(secretsFile(home, plan), { force: true })
 
-/** The plans that have secrets here, and files that were never finished, by the names of their files; since when, in epoch ms. */
+/**
+ * The plans that have secrets here, and files that were never finished, by the names of their files; since when, in epoch ms. What else
+ * lies among them is nobody's to remove.
+ */
 export const keptSecrets = (
   home: string,
 ): readonly Readonly<{ plan: string; path: string; since: number }>[] =>
   secretPaths(home)
     .slice(1)
     .flatMap((path) => {
-      const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-      return since === undefined ? [] : [{ plan: basename(path).replace(/\.json$/, ''), path, since }]
+      const stats = lstatSync(path, { throwIfNoEntry: false })
+      if (!stats?.isFile() || !(isUnfinished(path) || (path.endsWith('.json') && readKept(path)))) return []
+      return [{ plan: basename(path).replace(/\.json(?:\.new)?$/, ''), path, since: stats.mtimeMs }]
     })
+
+/** A crash may have cut it off anywhere. */
+const isUnfinished = (path: string): boolean => {
+  if (!path.endsWith('.json.new')) return false
+  const text = readFileSync(path, 'utf8')
+  return text.startsWith(BEGINNING) || BEGINNING.startsWith(text)
+}
+const BEGINNING = JSON.stringify({ v: VERSION }).replace(/}$/, ',')
 
 /** What cannot be masked because a value is gone is not shown at all: its texts are `***`. */
 export const blank = (value: Json): Json => {

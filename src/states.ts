@@ -1,7 +1,7 @@
 /**
  * The states and reasons of plans and jobs, as every part of the house and every client names them.
  */
-import type { Outcome } from './attempt.ts'
+import { OUTCOMES, type Outcome } from './attempt.ts'
 
 /** The states of a job. The last four are ends. */
 export const JOB_STATES = [
@@ -37,30 +37,42 @@ export type PlanState = (typeof PLAN_STATES)[number]
 export type PlanEnd = 'succeeded' | 'failed' | 'cancelled'
 
 /** Why something waits. */
-export type WaitReason =
-  | 'needs'
-  | 'slot'
-  | 'pool'
-  | 'backoff'
-  | 'approval'
-  | 'wait'
-  | 'paused'
-  | 'draining'
-  | 'lost'
-  | 'quarantined'
+export const WAIT_REASONS = [
+  'needs',
+  'slot',
+  'pool',
+  'backoff',
+  'approval',
+  'wait',
+  'paused',
+  'draining',
+  'lost',
+  'quarantined',
+] as const
 /** Why something is being stopped. */
-export type StopReason = 'stop-cancel' | 'stop-timeout' | 'stop-stall' | 'stop-deadline' | 'stop-log-limit'
+export const STOP_REASONS = [
+  'stop-cancel',
+  'stop-timeout',
+  'stop-stall',
+  'stop-deadline',
+  'stop-log-limit',
+] as const
+/** Why something is being stopped. */
+export type StopReason = (typeof STOP_REASONS)[number]
 /** Why something ended. */
-export type EndReason =
-  | Exclude<Outcome, 'succeeded'>
-  | 'fault'
-  | 'need-failed'
-  | 'condition-false'
-  | 'on-failure-stop'
-  | 'operator'
-  | 'approval-denied'
+export const END_REASONS = [
+  ...OUTCOMES.filter((outcome): outcome is Exclude<Outcome, 'succeeded'> => outcome !== 'succeeded'),
+  'fault',
+  'need-failed',
+  'condition-false',
+  'on-failure-stop',
+  'operator',
+  'approval-denied',
+] as const
+/** Why a plan or a job is not simply running or succeeded, each once: what was lost waits for somebody, or has ended. */
+export const REASONS = [...new Set([...WAIT_REASONS, ...STOP_REASONS, ...END_REASONS])]
 /** Why a plan or a job is not simply running or succeeded. */
-export type Reason = WaitReason | StopReason | EndReason
+export type Reason = (typeof REASONS)[number]
 
 const KNOWN: ReadonlySet<string> = new Set(JOB_STATES)
 /** Whether this is the state of a job. */

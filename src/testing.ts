@@ -1,5 +1,6 @@
 /**
- * For tests of programs that embed Tenuto: time that is moved, a journal in memory, chance that repeats, faults on demand.
+ * For tests of programs that embed Tenuto: time that is moved, a journal in memory, a runner that follows a script, chance that
+ * repeats, faults on demand.
  */
 
 export type { FaultPoint, Faults } from './actors/part.ts'
@@ -11,4 +12,11 @@ export { memoryJournal } from './journal/memory.ts'
 export { type MemoryDisk, memoryDisk } from './journal/memory-disk.ts'
 export { memoryReader } from './journal/memory-reader.ts'
 export { type FaultInjection, type FaultPlace, faultInjection } from './testing/faults.ts'
+export {
+  type Script,
+  type ScriptedAttempt,
+  type ScriptedEnd,
+  type ScriptedRunner,
+  scriptedRunner,
+} from './testing/scripted-runner.ts'
 export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'

@@ -64,6 +64,7 @@ const everyState = {
     after: run(['ordered']),
     'after-that': run(['after']),
     skipped: run(['failed']),
+    asks: { approve: { prompt: 'Ship it?' } },
   },
 }
 const lively = async (): Promise<Opened> => {
@@ -169,13 +170,17 @@ const ofJobs: readonly Command[] = [
 const commandsIn = (hint: string): readonly string[] =>
   [...hint.matchAll(/`tenuto ([^`]+)`/g)].map(([, text = '']) => text)
 
+const SHOWS: ReadonlySet<string> = new Set(['show', 'logs', 'ls', 'dead'])
+const VERBS = ['retry', 'cancel', 'continue', 'now', 'approve', 'reject'] as const
+const isVerb = (verb: string): verb is (typeof VERBS)[number] => VERBS.some((each) => each === verb)
+
 /** Does what a hint suggests; rejects when it is refused. */
 const follow = async ({ runtime, order, plan }: Opened, text: string): Promise<void> => {
   const [verb = '', named = '', ...flags] = text.split(' ')
   const succeeded = (await runtime.catalog.jobs(plan)).find(({ state }) => state === 'succeeded')
   const { job } = await runtime.catalog.resolve(named.replace('/JOB', `/${succeeded?.name}`))
-  if (verb === 'show') return
-  if (verb !== 'retry' && verb !== 'cancel' && verb !== 'continue') throw new Error(`what is tenuto ${verb}?`)
+  if (SHOWS.has(verb)) return
+  if (!isVerb(verb)) throw new Error(`what is tenuto ${verb}?`)
   const failed = flags.includes('--failed')
   await order(job, verb === 'retry' ? { do: 'retry', ...(failed ? { failed } : {}) } : { do: verb })
 }
@@ -207,6 +212,38 @@ test.each(Object.keys(plans))('what is refused of a plan that is %s names what i
   }
 
   if (jobs.some((job) => isJobEnd(job.state))) expect(refused).toBeGreaterThan(0)
+})
+
+test.each(Object.keys(plans))('what explains a plan that is %s names what is taken', async (name) => {
+  const open = plans[name] as () => Promise<Opened>
+  const { runtime, plan } = await open()
+  const jobs = (await runtime.catalog.jobs(plan)).filter(({ name: job }) => !job.startsWith('filler'))
+
+  for (const job of [null, ...jobs.map((each) => each.name)]) {
+    const { state, chain } = await runtime.explain(plan, job)
+    const commands = chain.flatMap(({ command }) => command ?? [])
+    // Until its plan has been cancelled nothing of it is tried again.
+    if (state !== 'succeeded' && name !== 'cancelling') expect(commands, job ?? plan).not.toEqual([])
+    if (state !== 'succeeded')
+      expect(
+        chain.some(({ change }) => change !== null),
+        job ?? plan,
+      ).toBe(true)
+    for (const command of new Set(commands)) {
+      const opened = await open()
+      const text = command.replace(/^tenuto /, '').replace(plan, opened.plan)
+      await expect(follow(opened, text), `${job ?? 'the plan'}: ${text}`).resolves.toBeUndefined()
+    }
+  }
+})
+
+test('a question names both answers, with its plan and by itself', async () => {
+  const { runtime, plan } = await openPlan({ jobs: { asks: { approve: { prompt: 'Ship it?' } } } })
+
+  for (const job of [null, 'asks'] as const) {
+    const commands = (await runtime.explain(plan, job)).chain.map(({ command }) => command)
+    for (const answer of ['approve', 'reject']) expect(commands).toContain(`tenuto ${answer} ${plan}/asks`)
+  }
 })
 
 test('the live plan of these tests has a job in every state', async () => {

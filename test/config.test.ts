@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { homeDir, jobEnvironment, surroundings } from '../src/config.ts'
+import { childEnvironment, homeDir, jobEnvironment, surroundings } from '../src/config.ts'
 
 test.each([
   ['/flag', { TENUTO_HOME: '/t', XDG_STATE_HOME: '/x', HOME: '/h' }, '/flag'],
@@ -90,4 +90,26 @@ test('NO_COLOR wins over FORCE_COLOR, which wins over the terminal; empty counts
   expect(color({ NO_COLOR: '' })).toBe(true)
   expect(color({ FORCE_COLOR: '1' }, piped)).toBe(true)
   expect(color({ FORCE_COLOR: '0' }, piped)).toBe(false)
+})
+
+/** Broken on purpose once, and seen: words that are cut at blanks in quotes; `_` that is not taken for `-`. */
+test.each([
+  ['--inspect', undefined],
+  ['--inspect=127.0.0.1:0 --max-old-space-size=64', '--max-old-space-size=64'],
+  ['--import tsx --inspect-brk', '--import tsx'],
+  ['--inspect_wait --no-warnings', '--no-warnings'],
+  ['"--inspect" --no-warnings', '--no-warnings'],
+  ['--inspect-port 9229 --no-warnings', '--no-warnings'],
+  ['--debug-port=9229', undefined],
+  ['--import "/a folder/--inspect.mjs"', '--import "/a folder/--inspect.mjs"'],
+  [
+    '--require "/a \\"b\\" --inspect/c.cjs" --inspect-publish-uid=http',
+    '--require "/a \\"b\\" --inspect/c.cjs"',
+  ],
+  ['', undefined],
+])('a child inherits of NODE_OPTIONS %s no debugger', (options, kept) => {
+  const { NODE_OPTIONS: found, ...others } = childEnvironment({ NODE_OPTIONS: options, PATH: '/bin' })
+
+  expect(found).toBe(kept)
+  expect(others).toEqual({ PATH: '/bin' })
 })

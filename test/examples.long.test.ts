@@ -64,6 +64,21 @@ test('supervisor: a desk that breaks is restarted with what stands on it, and th
   expect(manual).toContain(`\`\`\`ts\n${source}\`\`\``)
 })
 
+test('testing: an hour of a release in a moment, and the manual shows this very example', () => {
+  const source = readFileSync(example('testing.ts'), 'utf8')
+  const manual = readFileSync(join(import.meta.dirname, '../docs/testing.md'), 'utf8')
+
+  const out = execFileSync(process.execPath, [example('testing.ts')], { encoding: 'utf8', timeout: 20_000 })
+
+  expect(out.trim().split('\n')).toEqual([
+    'after 20 minutes: test#1 runs',
+    "[ { attempt: 'test#1', why: 'stop-timeout' } ]",
+    'succeeded: build succeeded, test succeeded, ship succeeded, notes succeeded',
+    'build#1 build#2 test#1 notes#1 test#2 ship#1',
+  ])
+  expect(manual).toContain(`\`\`\`ts\n${source}\`\`\``)
+})
+
 const npmAnswers = (): boolean => {
   try {
     execFileSync('npm', ['view', 'picocolors', 'version', '--fetch-retries=0'], {

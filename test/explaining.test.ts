@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { unprepared } from '../src/actors/attempts.ts'
 import { catalog } from '../src/catalog.ts'
 import type { RetryPolicy } from '../src/definition.ts'
 import { TenutoError } from '../src/errors.ts'
@@ -43,6 +44,8 @@ type Case = Readonly<{
   given: (life: Life) => Promise<unknown>
   /** A job; the plan itself when it is left out. */
   of?: string
+  /** What the chain does not say. */
+  never?: RegExp
   holding?: Holding
   /** Secrets of which the home has values. */
   kept?: readonly string[]
@@ -65,14 +68,14 @@ const end = async (
 }
 /** Attempts that could not start because secrets had no value. */
 const unstart = async (life: Life, times: number): Promise<void> => {
-  const { message } = new TenutoError('SECRETS_GONE', { plan: PLAN, names: 'A, B' })
   for (let at = 0; at < times; at += 1) {
     if (at > 0) await life.tell('a', 'now.requested')
     await life.quiet()
-    life.attempts.end('a', 'never-started', { error: message })
+    life.attempts.end('a', 'never-started', WANTING)
     await life.quiet()
   }
 }
+const WANTING = unprepared(new TenutoError('SECRETS_GONE', { plan: PLAN, names: 'A, B' }))
 const tell = async (life: Life, name: string | null, type: string, more = {}) => {
   await life.tell(name, type, { ...by, ...more })
   await life.quiet()
@@ -151,6 +154,21 @@ const CASES: readonly Case[] = [
     },
     of: 'b',
     says: ['its plan is paused', 'it was paused by ada: lunch'],
+    command: `tenuto continue ${PLAN}`,
+  },
+  {
+    name: 'a plan that somebody paused, in a home that is paused, too',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {} }, { maxParallel: 1 }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'b',
+    holding: { ...HELD, mode: 'paused', modeReason: 'audit' },
+    says: [
+      'its plan is paused',
+      'it was paused by ada: lunch',
+      'the home is paused: audit, and nothing new starts',
+    ],
     command: `tenuto continue ${PLAN}`,
   },
   {
@@ -267,6 +285,15 @@ const CASES: readonly Case[] = [
     says: ['it was cancelled; its attempt is being ended', 'it was cancelled by ada: lunch'],
   },
   {
+    name: 'processes that have yet to end after a cancel of their plan',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, null, 'cancel.requested')
+    },
+    of: 'a',
+    says: ['it was cancelled; its attempt is being ended', 'it was cancelled by ada: lunch'],
+  },
+  {
     name: 'processes that have yet to end after a timeout',
     given: async (life) => {
       await life.submit(planOf({ a: { timeoutMs: 1 } }))
@@ -294,6 +321,21 @@ const CASES: readonly Case[] = [
     },
     of: 'a',
     says: ['it waits to be tried again', 'attempt 1 never started'],
+    never: /tenuto logs/,
+    command: `tenuto now ${job('a')}`,
+  },
+  {
+    name: 'a program that could not be started',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      life.attempts.end('a', 'spawn-error', { error: 'no such program: gcc' })
+      await life.quiet()
+    },
+    of: 'a',
+    says: ['attempt 1 could not be started: no such program', 'no retries'],
+    // It has written nothing.
+    never: /tenuto logs/,
+    command: `tenuto retry ${job('a')}`,
   },
   {
     name: 'an attempt whose end nobody saw',
@@ -304,6 +346,41 @@ const CASES: readonly Case[] = [
     of: 'a',
     says: ['attempt 1 may have had effects, and nobody saw its end'],
     command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'an attempt whose end nobody saw, of a paused plan in a home that nobody holds',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'lost')
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'a',
+    holding: NOT_HELD,
+    says: [
+      'attempt 1 may have had effects, and nobody saw its end',
+      'its plan is paused',
+      'it was paused by ada: lunch',
+      'nobody runs the plans of this home',
+    ],
+  },
+  {
+    name: 'a question of a plan that somebody paused',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'gate',
+    says: ['it asks: Ship it?', 'its plan is paused', 'it was paused by ada: lunch'],
+  },
+  {
+    name: 'a job behind one that runs, of a plan that somebody paused',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, null, 'pause.requested')
+    },
+    of: 'b',
+    says: ['it needs a', 'a is running', 'its plan is paused', 'it was paused by ada: lunch'],
+    command: `tenuto continue ${PLAN}`,
   },
   {
     name: 'a question',
@@ -358,6 +435,42 @@ const CASES: readonly Case[] = [
     says: ['attempt 2 ended with exit code 3', '1 of 1 retry spent'],
     command: `tenuto retry ${job('a')}`,
   },
+  ...(
+    [
+      [
+        'a kind of end',
+        'spawn-error',
+        {},
+        ['exit', 'signal'],
+        'spawn-error is not in its retry.on (exit, signal)',
+      ],
+      ['an exit code', 'exit', { code: 3 }, ['exit:75'], 'exit:3 is not in its retry.on (exit:75)'],
+    ] as const
+  ).map(
+    ([what, outcome, more, on, says]): Case => ({
+      name: `failed, its retries not spent on ${what}`,
+      given: async (life) => {
+        await life.submit(planOf({ a: { retry: { ...RETRY, on } } }))
+        life.attempts.end('a', outcome, more)
+        await life.quiet()
+      },
+      of: 'a',
+      says: ['attempt 1', `0 of 2 retries spent: ${says}`],
+      command: `tenuto retry ${job('a')}`,
+    }),
+  ),
+  {
+    name: 'failed, because what was lost is not tried again',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: RETRY, onLost: 'fail' } }))
+      await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: [
+      'attempt 1 may have had effects',
+      '0 of 2 retries spent: what was lost is tried again by onLost alone',
+    ],
+  },
   {
     name: 'failed, without a retry',
     given: async (life) => {
@@ -397,6 +510,18 @@ const CASES: readonly Case[] = [
     }),
   ),
   {
+    name: 'an attempt that never started, in words like those about a secret',
+    given: async (life) => {
+      await life.submit(planOf({ a: { secrets: ['A'] } }))
+      life.attempts.end('a', 'never-started', { error: 'no such program: `tenuto secret set p A`' })
+      await life.quiet()
+    },
+    of: 'a',
+    says: ['it waits to be tried again', 'attempt 1 never started: no such program'],
+    // It has written nothing.
+    never: /tenuto logs/,
+  },
+  {
     name: 'an attempt that wants a secret',
     given: async (life) => {
       await life.submit(planOf({ a: { secrets: ['A', 'B'] } }))
@@ -404,7 +529,46 @@ const CASES: readonly Case[] = [
     },
     of: 'a',
     says: ['it waits to be tried again', 'the home has no value of the secrets A, B'],
+    // It would not start now, either.
+    never: /tenuto now/,
     command: `tenuto secret set ${PLAN} A B`,
+  },
+  {
+    name: 'given up because it never started, after an attempt that did',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: RETRY } }))
+      await end(life, 'a', 'exit')
+      for (let times = 0; times < 6; times += 1) {
+        await tell(life, 'a', 'now.requested')
+        await end(life, 'a', 'never-started')
+      }
+    },
+    of: 'a',
+    says: ['attempt 7 never started', 'none of its last 6 attempts started'],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'failed after an attempt that never started, which spends no retry',
+    given: async (life) => {
+      await life.submit(planOf({ a: { retry: RETRY } }))
+      await end(life, 'a', 'never-started')
+      await tell(life, 'a', 'now.requested')
+      await end(life, 'a', 'timeout')
+    },
+    of: 'a',
+    says: ['attempt 2 took longer than its timeout', '0 of 2 retries spent'],
+  },
+  {
+    name: 'failed by its deadline after an attempt that never started',
+    given: async (life) => {
+      await life.submit(planOf({ a: { deadlineMs: 100 } }))
+      await end(life, 'a', 'never-started')
+      await life.clock.advance(100)
+      await life.quiet()
+    },
+    of: 'a',
+    says: ['its deadline passed'],
+    never: /never started/,
   },
   {
     name: 'failed by its deadline',
@@ -490,6 +654,7 @@ const CASES: readonly Case[] = [
     },
     of: 'b',
     says: ['it was skipped by ada: lunch'],
+    command: `tenuto retry ${job('b')}`,
   },
   {
     name: 'cancelled alone',
@@ -500,6 +665,33 @@ const CASES: readonly Case[] = [
     },
     of: 'a',
     says: ['it was cancelled by ada: lunch'],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'cancelled alone, and its plan failed with it',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {} }))
+      await tell(life, 'a', 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+      await end(life, 'b', 'succeeded')
+    },
+    says: [
+      'a cancelled: it was cancelled by ada: lunch',
+      'whatever of it did not succeed can be tried again',
+    ],
+    command: `tenuto retry ${PLAN} --failed`,
+  },
+  {
+    name: 'cancelled alone, before somebody cancelled its plan',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {} }))
+      await tell(life, 'a', 'cancel.requested')
+      await tell(life, null, 'cancel.requested', { by: 'bob', why: 'all of it' })
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'a',
+    says: ['it was cancelled by ada: lunch'],
+    never: /bob/,
   },
   {
     name: 'cancelled with its plan',
@@ -598,6 +790,7 @@ test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async 
     at = found
   }
   expect(chain.length).toBeGreaterThan(0)
+  if (each.never) for (const fact of chain) expect(JSON.stringify(fact)).not.toMatch(each.never)
   if (each.command) expect(chain.map(({ command }) => command)).toContain(each.command)
 })
 
@@ -617,12 +810,46 @@ test('what several jobs hang on is said once', async () => {
   expect(chain.filter(({ what }) => what.includes('nobody runs'))).toHaveLength(1)
 })
 
-test('a plan of a thousand jobs is explained in a few facts, and says how many more there are', async () => {
+test('a plan of a thousand jobs is explained by two hundred of them, and says how many more there are', async () => {
   const life = await openLife()
   onTestFinished(() => life.host().stop())
   await life.submit(planOf(Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`j${at}`, {}]))))
 
-  const { chain } = await explained(life, { name: '', given: async () => {}, says: [] })
+  const { chain, more } = await explained(life, { name: '', given: async () => {}, says: [] })
 
-  expect(chain).toHaveLength(5)
+  expect(chain).toHaveLength(200)
+  expect(more).toBe(800)
+})
+
+test('each job that is on is told of, with what is on record of it', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  const names = Array.from({ length: 40 }, (_, at) => `j${at}`)
+  await life.submit(planOf(Object.fromEntries(names.map((name) => [name, { retry: RETRY }]))))
+  for (const name of names.slice(-30)) life.attempts.end(name, 'exit', { code: 3 })
+  await life.quiet()
+
+  const { chain, more } = await explained(life, { name: '', given: async () => {}, says: [] })
+
+  const told = names.map((name) => chain.find(({ ref }) => ref === job(name))?.what)
+  expect(told.slice(0, 10)).toEqual(
+    names.slice(0, 10).map((name) => expect.stringMatching(`^${name} is running: attempt 1 runs`)),
+  )
+  expect(told.slice(10)).toEqual(names.slice(10).map((name) => expect.stringMatching(`^${name} is backoff`)))
+  expect([chain.length, more]).toEqual([40, 0])
+})
+
+test('of many failures each is told of with its exit code, the first of them first', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  const names = Array.from({ length: 210 }, (_, at) => `j${at}`)
+  await life.submit({ ...planOf(Object.fromEntries(names.map((name) => [name, {}]))), maxParallel: 210 })
+  for (const name of names.toReversed()) life.attempts.end(name, 'exit', { code: 3 })
+  await life.quiet()
+
+  const { chain, more } = await explained(life, { name: '', given: async () => {}, says: [] })
+
+  expect(chain.filter(({ what }) => what.includes('attempt 1 ended with exit code 3'))).toHaveLength(200)
+  expect(chain.some(({ what }) => what.includes('deadline'))).toBe(false)
+  expect(more).toBe(10)
 })

@@ -148,3 +148,19 @@ test('until looks again only after what matters', async () => {
   expect(await found).toBe('found')
   expect(looks).toBe(2)
 })
+
+test('whoever reads a long history lets everybody else have their turn', async () => {
+  const { steps } = world(range(1, 5_000))
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    again = setImmediate(count)
+  }
+  let again = setImmediate(count)
+  let pages = 0
+  for await (const _ of steps.pages({ after: 0, follow: false })) pages += 1
+  clearImmediate(again)
+
+  expect(pages).toBeGreaterThan(5)
+  expect(turns).toBeGreaterThanOrEqual(pages - 1)
+})

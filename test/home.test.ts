@@ -13,8 +13,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { isTenutoError } from '../src/errors.ts'
+import { typeOf } from '../src/file-system.ts'
 import { homePaths, makeHome } from '../src/home.ts'
 
 const folder = (): string => {
@@ -56,6 +57,7 @@ test('everything of a home lies in it', () => {
     'journal.db',
     'lock.db',
     'mode.json',
+    'place.json',
     'secrets',
     'token',
     'work',
@@ -123,3 +125,55 @@ test.skipIf(process.getuid?.() !== 0)("somebody else's folder is no home", () =>
 
   refuses(theirs, /belongs to another user/)
 })
+
+test.each([
+  ['nfs', 0x6969],
+  ['cifs', 0xff534d42],
+  ['ceph', 0x00c36400],
+])(
+  'a home on %s is refused before anything of it is made, unless somebody says that it may be',
+  (name, type) => {
+    const home = join(folder(), 'not', 'yet')
+    const asked: string[] = []
+    const typeOf = (of: string): number => {
+      asked.push(of)
+      return type
+    }
+
+    expect(() => makeHome(home, typeOf)).toThrow(
+      expect.objectContaining({ code: 'HOME_UNUSABLE', message: expect.stringContaining(name) as string }),
+    )
+    expect(existsSync(join(home, '..'))).toBe(false)
+    // What is not there yet will be where it is made.
+    expect(asked).toEqual([join(home, '..', '..')])
+
+    vi.stubEnv('TENUTO_NETWORK_HOME', '1')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(makeHome(home, typeOf).home).toBe(home)
+  },
+)
+
+test('the type of a file system is what the kernel says, without a sign', () => {
+  expect(typeOf('/proc')).toBe(0x9fa0)
+  expect(typeOf('/')).toBeGreaterThan(0)
+})
+
+test.each(['attempts', 'attempts/.gone', 'work', 'secrets', 'backups', 'runner'])(
+  'a home in which %s is a link or no folder is refused, and what it leads to is left alone',
+  (name) => {
+    const elsewhere = folder()
+    const home = folder()
+    mkdirSync(join(home, 'attempts'))
+    rmSync(join(home, name), { recursive: true, force: true })
+    symlinkSync(elsewhere, join(home, name))
+    refuses(home, new RegExp(`${name} is a link`))
+
+    rmSync(join(home, name))
+    writeFileSync(join(home, name), '')
+    refuses(home, new RegExp(`${name} is no folder`))
+
+    rmSync(join(home, name))
+    mkdirSync(join(home, name))
+    makeHome(home)
+  },
+)

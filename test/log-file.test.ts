@@ -68,10 +68,11 @@ test('a log that does not exist is empty; one that is a pipe is not waited for',
 })
 
 const SECRET = 'hunter22-the-second'
+const MASKING = masking([SECRET])
 const maskedAll = async (path: string, limit: number, isOver = true): Promise<string> => {
   const parts: Uint8Array[] = []
   for (let offset = 0; ; ) {
-    const { bytes, next } = await readLog(path, offset, limit, { masking: masking([SECRET]), isOver })
+    const { bytes, next } = await readLog(path, offset, limit, { masking: MASKING, isOver })
     if (next === offset) return Buffer.concat(parts).toString()
     parts.push(bytes)
     offset = next
@@ -88,7 +89,7 @@ test('a masked log is the same read at once and in pieces, wherever they are cut
 
 test('offsets of a masked log are those of the bytes that were written', async () => {
   const path = logOf(`a ${SECRET} b`)
-  const how = { masking: masking([SECRET]), isOver: true }
+  const how = { masking: MASKING, isOver: true }
 
   expect(await readLog(path, 0, 100, how)).toMatchObject({ next: SECRET.length + 4, size: SECRET.length + 4 })
   expect(Buffer.from((await readLog(path, 5, 100, how)).bytes).toString()).toBe(' b')
@@ -97,7 +98,7 @@ test('offsets of a masked log are those of the bytes that were written', async (
 
 test('of a log that grows, what may become a secret is held back until it is one, or is none', async () => {
   const path = logOf(`waiting ${SECRET.slice(0, 9)}`)
-  const how = { masking: masking([SECRET]), isOver: false }
+  const how = { masking: MASKING, isOver: false }
 
   const first = await readLog(path, 0, 100, how)
   appendFileSync(path, SECRET.slice(9))
@@ -122,4 +123,33 @@ test('what is left of a secret that was cut off, by its end or by the hole, is m
   expect(await maskedAll(cut, 100)).toBe('left ***')
   expect(await maskedAll(short, 100)).toBe('left hun')
   expect(await maskedAll(holed, 5)).toBe(`head ***${holeLine(2_000)}*** tail`)
+})
+
+test('a secret in base64 is masked the same in pieces, as it grows, and where the hole cut it', async () => {
+  for (const before of ['', 'u', 'us']) {
+    for (const behind of ['', '\n', 'xy']) {
+      const base64 = Buffer.from(`${before}${SECRET}${behind}`).toString('base64')
+      const written = `one ${base64}\n${'-'.repeat(40)} two\n`
+      const whole = MASKING.text(written)
+      const path = logOf(written)
+      for (const limit of [1, 2, 3, 7, 31]) expect(await maskedAll(path, limit)).toBe(whole)
+
+      const growing = logOf('')
+      const how = { masking: MASKING, isOver: false }
+      const parts: Uint8Array[] = []
+      let offset = 0
+      for (const letter of written) {
+        appendFileSync(growing, letter)
+        const { bytes, next } = await readLog(growing, offset, 100, how)
+        parts.push(bytes)
+        offset = next
+      }
+      expect(offset).toBe(written.length)
+      expect(Buffer.concat(parts).toString()).toBe(whole)
+    }
+  }
+  const basic = Buffer.from(`user:${SECRET}`).toString('base64')
+  const [from, to] = [18, 18 + 2_000]
+  const holed = logOf(`${basic.slice(0, from)}${'\0'.repeat(to - from)}${basic.slice(from)}`, { from, to })
+  expect(await maskedAll(holed, 5)).toBe(`dXNlcj***${holeLine(2_000)}***`)
 })

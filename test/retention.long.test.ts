@@ -5,7 +5,16 @@
  * Mutations that were planted once, and each found: a plan in memory taken; a removal forgotten with rows left, or its folders
  * left after a crash; removed steps not counted; cleared folders not on record.
  */
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { auditHome } from '../src/audit/home.ts'
@@ -122,18 +131,41 @@ test('attempt folders beyond their size go, the oldest first; their plans stay a
   expect((await runtime.gc()).cleared).toHaveLength(1)
 })
 
-test('a folder without a plan goes when it is old, and not before', async () => {
+test('a folder without a plan goes when it is old and of this home, and not before', async () => {
   const { home, runtime } = await openHome()
-  for (const name of ['young-aaaaaa', 'old-aaaaaa']) {
+  const id = await submitted(runtime)
+  const names = ['young-aaaaaa', 'old-aaaaaa', 'photos-aaaaaa']
+  const claim = readFileSync(join(home, 'attempts', id, 'a', '1', 'claim'), 'utf8')
+  for (const name of names) {
     mkdirSync(join(home, 'attempts', name, 'a', '1'), { recursive: true })
     writeFileSync(join(home, 'attempts', name, 'a', '1', 'log'), 'a')
+    if (name === 'photos-aaaaaa') continue
+    writeFileSync(join(home, 'attempts', name, 'a', '1', 'claim'), claim.replaceAll(id, name))
   }
-  utimesSync(join(home, 'attempts', 'old-aaaaaa'), 1, 1)
+  for (const name of names.slice(1)) utimesSync(join(home, 'attempts', name), 1, 1)
 
   const done = await runtime.gc()
 
   expect(done.orphans.map(({ name, attempts }) => [name, attempts])).toEqual([['old-aaaaaa', 1]])
-  expect(foldersIn(home)).toEqual(['young-aaaaaa'])
+  expect(foldersIn(home).toSorted()).toEqual([id, 'photos-aaaaaa', 'young-aaaaaa'].toSorted())
+})
+
+test('attempts that have been put elsewhere by a link are refused, and nothing there is removed', async () => {
+  const { home, runtime } = await openHome()
+  const id = await submitted(runtime)
+  const elsewhere = openFolder()
+  mkdirSync(join(elsewhere, 'photos', '2020'), { recursive: true })
+  writeFileSync(join(elsewhere, 'photos', '2020', 'a.jpg'), 'x')
+  utimesSync(join(elsewhere, 'photos'), 1, 1)
+  renameSync(join(home, 'attempts'), join(home, 'attempts.before'))
+  symlinkSync(elsewhere, join(home, 'attempts'))
+
+  await expect(runtime.gc({ olderThanMs: 0 })).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  expect(await idsIn(runtime)).toEqual([id])
+  await runtime.stop()
+  await expect(holdHome(home, QUIET)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+
+  expect(existsSync(join(elsewhere, 'photos', '2020', 'a.jpg'))).toBe(true)
 })
 
 test('a job’s folders that nobody may write to go as well', async () => {

@@ -18,6 +18,7 @@ import { TenutoError } from '../src/errors.ts'
 import { createRuntime, definePlan } from '../src/index.ts'
 import { memoryJournal } from '../src/journal/memory.ts'
 import { memoryDisk } from '../src/journal/memory-disk.ts'
+import { markerOf } from '../src/process.ts'
 import { failsWith } from './support/failing.ts'
 
 const folder = (): string => {
@@ -219,14 +220,16 @@ test('a process that carries the mark of an ended plan is ended by the sweep, on
   const gone = once(stray, 'exit')
   onTestFinished(() => void stray.kill('SIGKILL'))
   await once(stray, 'spawn')
+  // It may not have come as far as to have its environment.
+  await expect.poll(() => markerOf(stray.pid as number)).toBeDefined()
 
   const { repaired } = await runtime.sweep()
 
   expect(repaired).toEqual([{ kind: 'stray-process', plan: id, job: 'a', age_ms: expect.any(Number) }])
   expect(await gone).toEqual([null, 'SIGTERM'])
   const events: string[] = []
-  for await (const { type, reason } of runtime.events({ follow: false }))
-    if (type === 'sweep.repaired') events.push(String(reason))
+  for await (const { type, detail } of runtime.events({ follow: false }))
+    if (type === 'sweep.repaired') events.push(String(detail?.['kind']))
   expect(events).toEqual(['stray-process'])
   expect((await runtime.state()).counts.sweep_repairs).toBe(1)
 })

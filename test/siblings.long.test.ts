@@ -84,8 +84,9 @@ const lifeOf = async (fault: Fault | null) => {
   const ends = await Promise.all(plans.map((plan) => plan.settled()))
   await thrown
   const steps = new Map<string, string[]>(plans.map(({ id }) => [id, []]))
+  // That one has lived for a second is no step, and a matter of how busy the machine is.
   for await (const { plan, job, seq, type, from, to, attempt } of runtime.events({ follow: false }))
-    steps.get(plan)?.push(`${job ?? ''} ${seq} ${type} ${from} ${to} ${attempt}`)
+    if (type !== 'begun') steps.get(plan)?.push(`${job ?? ''} ${seq} ${type} ${from} ${to} ${attempt}`)
   const { repairs } = runtime.counts()
   await runtime.stop()
   processes.end()

@@ -2,12 +2,20 @@
  * What the host asks about attempts, as one port. The process executor and the call handlers stand behind it, and in a simulation
  * a scripted one.
  */
+import { isTenutoError } from '../errors.ts'
 import type { AttemptEnded } from '../machines/job.ts'
 import type { StopReason } from '../states.ts'
+import { wordsOf } from '../thrown.ts'
 import type { Resident } from './directory.ts'
 
 /** One attempt of one job. */
 export type AttemptRef = Readonly<{ resident: Resident; job: string; attempt: number; generation: number }>
+
+/** Why an attempt could not even be prepared, as it is told: in words, and by its code where the error is one of ours. */
+export const unprepared = (error: unknown): Pick<AttemptEnded, 'error' | 'errorCode'> => ({
+  error: wordsOf(error),
+  ...(isTenutoError(error) ? { errorCode: error.code } : {}),
+})
 
 /** What is told about an attempt. The host refuses what is stale, so telling twice is harmless. */
 export type AttemptNews =
@@ -43,10 +51,12 @@ export type Attempts = Readonly<{
   /** Sees to it that the attempt ends. `now` cuts the grace short. */
   stop: (ref: AttemptRef, why: StopReason, now: boolean) => void
   /**
-   * What stands of an attempt that its job asks for: nobody has asked here, or somebody is waited for; or its end has been on record
-   * for so many milliseconds and was not told.
+   * What stands of an attempt that its job asks for: nobody has asked here, or somebody is waited for; it is, and whoever is to watch
+   * it has twice not known of it (`inquire`); or its end has been on record for so many milliseconds and was not told.
    */
-  look: (ref: AttemptRef) => 'unasked' | 'awaited' | Readonly<{ endedForMs: number }>
+  look: (ref: AttemptRef) => 'unasked' | 'awaited' | 'unwatched' | Readonly<{ endedForMs: number }>
+  /** Asks whoever watches attempts which these are, for the looks that follow; once before each sweep. Never rejects. */
+  inquire: () => Promise<void>
   /** Ends every process that an ended plan has left. */
   sweep: (plan: string) => void
   /** Lets go; attempts that live in processes of their own go on. */
@@ -58,6 +68,7 @@ export const NO_ATTEMPTS: Attempts = {
   ensure: () => {},
   stop: () => {},
   look: () => 'awaited',
+  inquire: async () => {},
   sweep: () => {},
   close: async () => {},
 }

@@ -21,8 +21,12 @@ export type Batches = Readonly<{
   forget: () => void
 }>
 
-/** Of what was just committed, the last; beyond it who comes late reads the journal. */
-const KEPT_STEPS_MAX = 2_000
+/**
+ * Of what was just committed, about as much as a holder can do in a second: a guest is served a part of the time, and follows a burst
+ * when it is over. Beyond it who comes late reads the journal, which costs several times as much.
+ */
+const KEPT_STEPS_MAX = 16_000
+const KEPT_CHARACTERS_MAX = 4_000_000
 
 /** Batches of a journal. */
 export const batches = (journal: Pick<Journal, 'steps' | 'head'>): Batches => {
@@ -41,7 +45,7 @@ export const batches = (journal: Pick<Journal, 'steps' | 'head'>): Batches => {
       kept.push(step)
       characters += step.event.length
     }
-    if (kept.length > KEPT_STEPS_MAX || characters > BATCH_CHARACTERS_MAX) forget()
+    if (kept.length > KEPT_STEPS_MAX || characters > KEPT_CHARACTERS_MAX) forget()
   }
   /** The steps after a position, when all of them have just been heard; those before it are wanted no more. */
   const fresh = (after: number): readonly StepRow[] | null => {

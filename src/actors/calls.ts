@@ -9,7 +9,7 @@ import type { AttemptEnded } from '../machines/job.ts'
 import type { SecretValues } from '../secrets.ts'
 import type { StopReason } from '../states.ts'
 import { wordsOf } from '../thrown.ts'
-import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
+import { type AttemptRef, type Attempts, type TellAttempt, unprepared } from './attempts.ts'
 
 /** What a handler is called with. */
 export type Call = Readonly<{
@@ -127,7 +127,7 @@ export const callAttempts = (ports: CallPorts): Attempts => {
     try {
       return ports.secrets(flight.ref)
     } catch (error) {
-      end(key, flight, { outcome: 'never-started', startedAt: null, error: wordsOf(error) })
+      end(key, flight, { outcome: 'never-started', startedAt: null, ...unprepared(error) })
       return undefined
     }
   }
@@ -212,6 +212,8 @@ export const callAttempts = (ports: CallPorts): Attempts => {
     },
     look: ({ resident, job, attempt }) =>
       flights.has(ports.keyOf(resident.id, job, attempt)) ? 'awaited' : 'unasked',
+    // They live in this program, and with what it knows of them.
+    inquire: async () => {},
     sweep: () => {},
     close: async () => {
       for (const flight of flights.values()) {

@@ -15,6 +15,7 @@ import {
   FILES,
   type Found,
   type LiveAttempt,
+  MARKER,
   parseAttemptKey,
   planKeyPrefix,
   type RunnerLimit,
@@ -45,6 +46,8 @@ const HANGS_UP_WITHIN_MS = 1_000
 const STRANGER_LEAVES_WITHIN_MS = 8_000
 /** Enough for a thousand attempts; the runner forks, and a small process forks fast. */
 const RUNNER_HEAP_MB = 256
+/** What an attempt needs is soon garbage. Left alone, their space doubles to several times this, and stays so. */
+const RUNNER_YOUNG_MB = 4
 /** The runner needs nothing of its starter's environment, and its jobs must not get any of it. */
 const RUNNER_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -89,6 +92,8 @@ export type ProcessExecutor = Readonly<{
   sweepPlan: (plan: string) => void
   /** The attempts of this home whose processes live, of whatever plan. */
   live: () => Promise<readonly LiveAttempt[]>
+  /** The keys of the attempts that the runner watches; undefined when there is none, or it does not answer. */
+  watched: () => Promise<ReadonlySet<string> | undefined>
   /** Lets go of the runner; attempts go on. Nothing is reported afterwards. Idempotent. */
   close: () => Promise<void>
 }>
@@ -96,7 +101,7 @@ export type ProcessExecutor = Readonly<{
 /** What is asked of an attempt until its end has come. */
 type Asked = Readonly<{ ref: AttemptRef; spec?: Spec; order?: StopOrder }>
 type Connection = Readonly<{ socket: Socket; send: (message: ToRunner) => void }>
-type Question = (attempts: readonly LiveAttempt[]) => void
+type Question = (attempts: readonly LiveAttempt[] | undefined) => void
 
 /** Makes the executor of a home. It connects, and starts a runner, when it is first asked for something. */
 export const processExecutor = (ports: Ports): ProcessExecutor => {
@@ -145,15 +150,24 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     say({ type: 'sweep', prefix })
   }
 
-  const live = async (): Promise<readonly LiveAttempt[]> => {
+  const live = async (): Promise<readonly LiveAttempt[]> =>
+    (await askLive()) ?? scanAttempts(ports.home, ports.homeId)
+
+  const watched: ProcessExecutor['watched'] = async () => {
+    const attempts = await askLive()
+    return attempts && new Set(attempts.map(({ key }) => key))
+  }
+
+  /** What the runner says; undefined when it says nothing. */
+  const askLive = async (): Promise<readonly LiveAttempt[] | undefined> => {
     const ask = connection
-    if (ask === undefined || silent) return scanAttempts(ports.home, ports.homeId)
+    if (ask === undefined || silent) return undefined
     return await new Promise((resolve) => {
       lastQuestion += 1
       const id = lastQuestion
       const cancel = ports.clock.setTimeout(() => {
         silent = true
-        answer(id, scanAttempts(ports.home, ports.homeId))
+        answer(id, undefined)
       }, ANSWERS_WITHIN_MS)
       questions.set(id, (attempts) => {
         cancel()
@@ -164,7 +178,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     })
   }
 
-  const answer = (id: number, attempts: readonly LiveAttempt[]): void => {
+  const answer = (id: number, attempts: readonly LiveAttempt[] | undefined): void => {
     questions.get(id)?.(attempts)
     questions.delete(id)
     holdOpen()
@@ -223,7 +237,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (served) connection = undefined
     if (served) cancelSilence?.()
-    for (const id of [...questions.keys()]) answer(id, scanAttempts(ports.home, ports.homeId))
+    for (const id of [...questions.keys()]) answer(id, undefined)
     if (closed || (asked.size === 0 && sweeps.size === 0)) return
     if (!served) startRunner()
     else if (strangerSince === undefined)
@@ -241,7 +255,11 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const startRunner = (): void => {
     if (runner !== undefined && ports.clock.monotonic() - runner.startedAt < SERVES_WITHIN_MS) return
-    const flags = [`--max-old-space-size=${RUNNER_HEAP_MB}`, '--disable-warning=ExperimentalWarning']
+    const flags = [
+      `--max-old-space-size=${RUNNER_HEAP_MB}`,
+      `--max-semi-space-size=${RUNNER_YOUNG_MB}`,
+      '--disable-warning=ExperimentalWarning',
+    ]
     let errors: number | undefined
     try {
       if (place?.look()) return homeGone()
@@ -249,7 +267,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       const socket = socketPath(ports.home, RUNNER_SOCKET)
       const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
         cwd: '/',
-        env: { PATH: RUNNER_PATH },
+        // A job may have started us: whoever stops it tells by the marker that this is nobody's attempt.
+        env: { PATH: RUNNER_PATH, [MARKER]: `runner/${ports.homeId}` },
         detached: true,
         stdio: ['ignore', 'ignore', errors],
       })
@@ -391,7 +410,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const awaits = (key: string): boolean => asked.has(key)
 
-  return { ensure, stop, awaits, sweepPlan, live, close }
+  return { ensure, stop, awaits, sweepPlan, live, watched, close }
 }
 
 /** The attempts of a home whose processes live, found by their marker: also where no runner serves. */

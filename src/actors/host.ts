@@ -25,6 +25,7 @@ import { loading } from './loading.ts'
 import { type Message, messageOf } from './mailbox.ts'
 import { memory } from './memory.ts'
 import { outage } from './outage.ts'
+import { type Queue, queue, type Request } from './queue.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
 import { batchOf, isEmpty, type Transaction, transaction } from './transaction.ts'
 import { type Attempted, undoing } from './undoing.ts'
@@ -32,14 +33,10 @@ import { type Attempted, undoing } from './undoing.ts'
 /** A drain ends after this many steps, so that no plan delays the commits of another. */
 const DRAIN_STEPS = 4096
 const SILENT = { settle: () => {}, fail: () => {}, waits: true, unheard: true } as const
-type Sweep = Readonly<{
-  minAgeMs: number
-  missed: readonly Missed[]
-  done: (report: SweepReport) => void
-  fail: (error: unknown) => void
-}>
-type Between = Readonly<{ act: () => Promise<void>; fail: (error: unknown) => void }>
-type Pending = Submission & Readonly<{ done: () => void; fail: (error: unknown) => void }>
+type Pending = Request<Submission>
+/** Answers that come with the next commit, however many tries that takes. */
+type Owed = Readonly<{ done: () => void; fail: (error: unknown) => void }>[]
+
 /** A host on its ports. It begins empty: `takeUp` what is in the journal, `submit` what is new. */
 export const host = (ports: HostPorts): Host => {
   const { journal, clock, log, drainSteps = DRAIN_STEPS } = ports
@@ -90,16 +87,17 @@ export const host = (ports: HostPorts): Host => {
   const noteFind = finding(held, note)
   const sweep = sweeping(held, { journal, now: clock.now, log, note, attempts, loading: reading })
 
-  let submissions: Pending[] = []
-  let sweeps: Sweep[] = []
-  const tellings: { act: () => void; done: () => void; fail: (error: unknown) => void }[] = []
-  const betweens: Between[] = []
-  /** What sweeps have to report once their repairs are durable, however many commits that takes. */
-  const reports: { done: () => void; fail: (error: unknown) => void }[] = []
+  const submissions = queue<Submission>()
+  const sweeps = queue<Readonly<{ minAgeMs: number; missed: readonly Missed[] }>, SweepReport>()
+  const tellings = queue<() => void>()
+  const betweens = queue<() => Promise<void>>()
+  const takeUps = queue<string, boolean>()
+  const queues = [submissions, sweeps, tellings, betweens, takeUps]
+  /** What sweeps have to report of their repairs. */
+  const reports: Owed = []
+  /** That plans were taken up, which are in memory: a kill before the commit counts against them. */
+  const takenUp: Owed = []
   let finds: Find[] = []
-  const takeUps: { plan: string; done: (found: boolean) => void; fail: (error: unknown) => void }[] = []
-  /** Taken up in memory, and to be told with the commit of it: a kill before that counts against the plan. */
-  const takenUp: { done: () => void; fail: (error: unknown) => void }[] = []
   const idlers: (() => void)[] = []
   /** Failed actors that are about to be replaced: their messages will be taken, only not at once. */
   const replacing = new Set<Address>()
@@ -138,17 +136,13 @@ export const host = (ports: HostPorts): Host => {
     if (!stopped) route(address, messageOf(event, { offer: SILENT }))
   }
   const hasWork = (): boolean =>
-    submissions.length > 0 ||
-    takeUps.length > 0 ||
+    queues.some((each) => !each.isEmpty()) ||
     finds.length > 0 ||
-    sweeps.length > 0 ||
-    betweens.length > 0 ||
-    tellings.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||
     !isEmpty(held.open, [])
   const wake = (): void => {
-    if (scheduled || draining || stopped || (away.isWaiting() && takeUps.length + tellings.length === 0))
+    if (scheduled || draining || stopped || (away.isWaiting() && takeUps.isEmpty() && tellings.isEmpty()))
       return
     scheduled = true
     clock.soon(() => {
@@ -192,12 +186,12 @@ export const host = (ports: HostPorts): Host => {
   }
   /** A plan that cannot even be made is its submitter's affair, and nobody else's. */
   const admitThem = (): readonly Pending[] =>
-    submissions.filter((submission) => {
+    submissions.take().filter(({ of, fail }) => {
       try {
-        admit(submission)
+        admit(of)
         return true
       } catch (error) {
-        submission.fail(error)
+        fail(error)
         return false
       }
     })
@@ -208,7 +202,6 @@ export const host = (ports: HostPorts): Host => {
       return takeThemUp().then(tellTakenUp)
     }
     const admitted = admitThem()
-    submissions = []
     for (const find of finds) noteFind(find)
     finds = []
     if (held.careful.size > 0) {
@@ -240,11 +233,11 @@ export const host = (ports: HostPorts): Host => {
     await readAbsent()
     await takeThemUp()
     await sweepNow()
-    for (const { act, fail } of betweens.splice(0)) await act().catch(fail)
+    for (const { of: act, done, fail } of betweens.take()) await act().then(done, fail)
   }
   /** What parts that were replaced must know. Nothing is uncommitted now: they hear what is so, and nothing that may vanish. */
   const tellThem = (): void => {
-    for (const { act, done, fail } of tellings.splice(0)) {
+    for (const { of: act, done, fail } of tellings.take()) {
       try {
         act()
         done()
@@ -253,18 +246,7 @@ export const host = (ports: HostPorts): Host => {
       }
     }
   }
-  const tellAgain: Host['tellAgain'] = (part) =>
-    new Promise((done, fail) => {
-      if (stopped) return fail(new TenutoError('STOPPED'))
-      tellings.push({ act: () => tellPart(part), done, fail })
-      wake()
-    })
-  const record: Host['record'] = (told) =>
-    new Promise((done, fail) => {
-      if (stopped) return fail(new TenutoError('STOPPED'))
-      tellings.push({ act: () => note(told), done, fail })
-      wake()
-    })
+  const tellAgain: Host['tellAgain'] = (part) => ask(tellings, () => tellPart(part), end())
   const tellKept = (messages: readonly Message[]): void => {
     for (const { offer } of messages)
       offer?.fail(new TenutoError('INTERNAL', { what: 'the actor failed; the message is kept' }))
@@ -274,11 +256,9 @@ export const host = (ports: HostPorts): Host => {
     if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
     // A part that is being replaced will be told all it misses.
     if (Object.values(held.parts).some((one) => !one.isUp())) return
-    const asked = sweeps
-    sweeps = []
-    for (const { minAgeMs, missed, done, fail } of asked) {
+    for (const { of, done, fail } of sweeps.take()) {
       try {
-        const report = await sweep(minAgeMs, missed)
+        const report = await sweep(of.minAgeMs, of.missed)
         if (report.repaired.length === 0) done(report)
         else reports.push({ done: () => done(report), fail })
       } catch (error) {
@@ -302,7 +282,7 @@ export const host = (ports: HostPorts): Host => {
     }
   }
   const takeThemUp = async (): Promise<void> => {
-    for (const { plan, done, fail } of takeUps.splice(0)) {
+    for (const { of: plan, done, fail } of takeUps.take()) {
       try {
         const found = residents.has(plan) || (await bringIn(plan, true))
         if (isEmpty(held.open, [])) done(found)
@@ -381,9 +361,11 @@ export const host = (ports: HostPorts): Host => {
       held.open.posted.push([address, faulted])
       boxes.putFirst(address, faulted)
     }
-    tellings.push({ act, done: () => {}, fail: die })
-    wake()
+    ask(tellings, act, end()).catch((worse: unknown) => {
+      if (!stopped) die(worse)
+    })
   }
+
   // Undoing: nothing of a drain whose commit failed has happened.
 
   const undo = async (
@@ -407,7 +389,7 @@ export const host = (ports: HostPorts): Host => {
         tellKept(stored)
         if (done.steps.length > 0) ports.show(done.steps)
       } else {
-        submissions.unshift(...admitted)
+        submissions.putBack(admitted)
         for (const [address, message] of done.offered) if (message.id === null) offerAgain(address, message)
       }
       for (const [address, message] of waiting)
@@ -439,58 +421,61 @@ export const host = (ports: HostPorts): Host => {
     failAskers(error)
   }
   const failAskers = (error: unknown): void => {
-    for (const all of [submissions, sweeps, betweens, reports])
-      for (const { fail } of all.splice(0)) fail(error)
+    for (const { refuse } of [submissions, sweeps, betweens]) refuse(error)
+    for (const { fail } of reports.splice(0)) fail(error)
+  }
+  /** Nothing of what waits is done any more. */
+  const failAll = (error: unknown): void => {
+    for (const address of [...boxes.addresses()])
+      for (const { offer } of boxes.clear(address)) offer?.fail(error)
+    failAskers(error)
+    for (const { refuse } of [takeUps, tellings]) refuse(error)
+    for (const { fail } of takenUp.splice(0)) fail(error)
   }
   const die = (error: unknown): void => {
     stopped = true
     replacing.clear()
     alarms.stop()
     away.stop()
-    for (const address of [...boxes.addresses()])
-      for (const { offer } of boxes.clear(address)) offer?.fail(error)
-    failAskers(error)
-    for (const { fail } of [...takeUps, ...takenUp, ...tellings]) fail(error)
+    failAll(error)
     ports.fail(error)
   }
 
+  // Asking.
+
+  const end = (): TenutoError | undefined => (stopped ? new TenutoError('STOPPED') : undefined)
   /** Why somebody who could ask again is not heard. */
-  const refusal = (): TenutoError | undefined => (stopped ? new TenutoError('STOPPED') : away.refusal())
-  const between: Host['between'] = (act) =>
-    new Promise((done, fail) => {
-      const no = refusal()
-      if (no) return fail(no)
-      betweens.push({ act: async () => done(await act()), fail })
-      wake()
-    })
+  const refusal = (): TenutoError | undefined => end() ?? away.refusal()
+  /** Lets a request wait for the next drain, unless there is an error to refuse it with. */
+  const ask = <Of, Answer>(of: Queue<Of, Answer>, what: Of, no: TenutoError | undefined): Promise<Answer> => {
+    if (no) return Promise.reject(no)
+    const answer = of.put(what)
+    wake()
+    return answer
+  }
+  const between: Host['between'] = async <T>(act: () => Promise<T>) => {
+    let found!: T
+    const acted = async (): Promise<void> => {
+      found = await act()
+    }
+    await ask(betweens, acted, refusal())
+    return found
+  }
 
   return {
-    submit: (submission) =>
-      new Promise((done, fail) => {
-        const no = refusal()
-        if (no) return fail(no)
-        submissions.push({ ...submission, done, fail })
-        wake()
-      }),
+    submit: (submission) => ask(submissions, submission, refusal()),
     offer: (address, event, waits = false) =>
       new Promise((settle, fail) => {
         const no = refusal()
         if (no && (stopped || !waits)) return fail(no)
         route(address, messageOf(event, { offer: { settle, fail, waits } }))
       }),
-    takeUp: (plan) =>
-      new Promise((done, fail) => {
-        if (stopped) return fail(new TenutoError('STOPPED'))
-        takeUps.push({ plan, done, fail })
-        wake()
-      }),
-    sweep: (minAgeMs, missed = []) =>
-      new Promise((done, fail) => {
-        const no = refusal()
-        if (no) return fail(no)
-        sweeps.push({ minAgeMs, missed, done, fail })
-        wake()
-      }),
+    takeUp: (plan) => ask(takeUps, plan, end()),
+    sweep: async (minAgeMs, missed = []) => {
+      // Asked before the sweep, which keeps every step waiting.
+      await attempts.inquire()
+      return ask(sweeps, { minAgeMs, missed }, refusal())
+    },
     tellAgain,
     parts: held.parts,
     settleLetter: async (id, order, options) => {
@@ -500,7 +485,7 @@ export const host = (ports: HostPorts): Host => {
       }
     },
     between,
-    record,
+    record: (told) => ask(tellings, () => note(told), end()),
     residents,
     inspect,
     counts: () => ({ ...counts }),
@@ -517,11 +502,7 @@ export const host = (ports: HostPorts): Host => {
         alarms.stop()
         away.stop()
         await draining
-        const error = new TenutoError('STOPPED')
-        for (const address of [...boxes.addresses()])
-          for (const { offer } of boxes.clear(address)) offer?.fail(error)
-        failAskers(error)
-        for (const all of [takeUps, takenUp, tellings]) for (const { fail } of all.splice(0)) fail(error)
+        failAll(new TenutoError('STOPPED'))
         for (const idle of idlers.splice(0)) idle()
       }
       await attempts.close()

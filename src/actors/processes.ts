@@ -18,8 +18,7 @@ import type { Clock } from '../clock.ts'
 import type { JobDefinition } from '../definition.ts'
 import type { SecretValues } from '../secrets.ts'
 import type { StopReason } from '../states.ts'
-import { wordsOf } from '../thrown.ts'
-import type { AttemptRef, Attempts, TellAttempt } from './attempts.ts'
+import { type AttemptRef, type Attempts, type TellAttempt, unprepared } from './attempts.ts'
 import type { Needs } from './calls.ts'
 import type { Ports, ProcessExecutor } from './executor.ts'
 
@@ -59,6 +58,11 @@ const REASON: Readonly<Record<RunnerLimit, StopReason>> = {
   'log-limit': 'stop-log-limit',
 }
 
+/** So many inquiries in a row that do not find an attempt with the runner say that it has forgotten it, */
+const UNSEEN_MAX = 2
+/** and so long: one with much to do, or to judge, comes to each within seconds. */
+const UNSEEN_MS = 10_000
+
 /** What a job runs. */
 const argvOf = ({ kind, run = '', shell, exec = [] }: JobDefinition): readonly string[] => {
   if (kind === 'exec') return exec
@@ -72,6 +76,20 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
   const begun = new Set<string>()
   /** Since when each end is waited for, in epoch ms: one that was on record before is told within moments from then. */
   const askedAt = new Map<string, number>()
+  /**
+   * How many inquiries in a row have not found an attempt with the runner, and since when, in epoch ms. The first after it was asked for
+   * does not count: the runner may not have come to it.
+   */
+  const unseen = new Map<string, Readonly<{ times: number; since: number }>>()
+  const isForgotten = (key: string): boolean => {
+    const { times = 0, since = 0 } = unseen.get(key) ?? {}
+    return times >= UNSEEN_MAX && clock.now() - since >= UNSEEN_MS
+  }
+  const forget = (key: string): void => {
+    begun.delete(key)
+    askedAt.delete(key)
+    unseen.delete(key)
+  }
   const report = ({
     key,
     plan,
@@ -82,8 +100,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     outputs,
     warnings,
   }: AttemptReport): void => {
-    begun.delete(key)
-    askedAt.delete(key)
+    forget(key)
     tell(plan, job, {
       type: 'attempt.ended',
       attempt,
@@ -97,7 +114,8 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       ...(record.error === undefined ? {} : { error: record.error }),
       ...(warnings.length > 0 ? { warnings } : {}),
       ...(record.leftovers > 0 ? { leftovers: record.leftovers } : {}),
-      ...(outputs ? { outputs } : {}),
+      // Those of one that did not succeed are for nobody, and stay in its folder.
+      ...(outputs && record.outcome === 'succeeded' ? { outputs } : {}),
     })
   }
   const stopping: ExecutorNews['stopping'] = ({ plan, job, attempt, generation }, why) =>
@@ -160,10 +178,9 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
     preparing.set(key, done)
   }
   /** What could not even be prepared has provably not begun. */
-  const neverStarted = (ref: AttemptRef, error: string): void => {
+  const neverStarted = (ref: AttemptRef, error: unknown): void => {
     const { resident, job, attempt, generation } = ref
-    begun.delete(refOf(ref).key)
-    askedAt.delete(refOf(ref).key)
+    forget(refOf(ref).key)
     tell(resident.id, job, {
       type: 'attempt.ended',
       attempt,
@@ -174,7 +191,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       startedAt: null,
       endedAt: clock.now(),
       pid: null,
-      error,
+      ...unprepared(error),
     })
   }
   /** Undefined when they are gone, and with them the attempt. One that was claimed needs none: it is adopted, and never started again. */
@@ -183,7 +200,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       return ports.secrets(ref)
     } catch (error) {
       if (existsSync(join(refOf(ref).dir, FILES.claim))) return {}
-      neverStarted(ref, wordsOf(error))
+      neverStarted(ref, error)
       return undefined
     }
   }
@@ -194,6 +211,7 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       const { key } = refOf(ref)
       if (!recovered) begun.add(key)
       askedAt.set(key, clock.now())
+      unseen.set(key, { times: -1, since: clock.now() })
       const rebooted = !begun.has(key) && isOfEarlierBoot(ref)
       const secrets = secretsOf(ref)
       if (secrets === undefined) return
@@ -205,13 +223,14 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
         try {
           executor.ensure(specOf(ref, deadlineAt, rebooted, await ports.needs(ref), secrets))
         } catch (error) {
-          neverStarted(ref, String(error))
+          neverStarted(ref, error)
         }
       })
     },
     stop: (ref, why, now) => {
       const graceMs = now ? 0 : (ref.resident.definition.jobs[ref.job]?.graceMs ?? 0)
       const order = { ...refOf(ref), graceMs, why: WHY[why], ...knownOf(ref) }
+      unseen.set(order.key, { times: -1, since: clock.now() })
       if (preparing.has(order.key)) inOrder(order.key, async () => executor.stop(order))
       else executor.stop(order)
     },
@@ -219,8 +238,22 @@ export const processAttempts = (ports: ProcessPorts): Attempts => {
       const { key, dir } = refOf(ref)
       if (!preparing.has(key) && !executor.awaits(key)) return 'unasked'
       const at = recordedAt(dir)
-      if (at === undefined) return 'awaited'
+      if (at === undefined) return isForgotten(key) ? 'unwatched' : 'awaited'
       return { endedForMs: Math.max(0, clock.now() - Math.max(at, askedAt.get(key) ?? 0)) }
+    },
+    inquire: async () => {
+      const asked = [...unseen.keys()].filter((key) => !preparing.has(key))
+      const watched = asked.length === 0 ? undefined : await executor.watched()
+      for (const key of asked) {
+        const known = unseen.get(key)
+        // Its end has come meanwhile.
+        if (known === undefined) continue
+        const { times, since } = known
+        // A runner that is gone, or says nothing, has forgotten nothing.
+        if (watched === undefined || watched.has(key))
+          unseen.set(key, { times: Math.min(times, 0), since: clock.now() })
+        else unseen.set(key, { times: times + 1, since })
+      }
     },
     sweep: (plan) => executor.sweepPlan(plan),
     close: () => executor.close(),

@@ -6,15 +6,16 @@
  * What arrives must not outrun what goes. Rows are what grows first: they wait for no look at a folder and for no folder that is being
  * deleted, and where steps keep them waiting long they have a share of the time.
  */
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { planAttemptsDir } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
-import { homePaths } from '../home.ts'
+import { checkFolders, GONE_FOLDER, homePaths } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
 import { dropSecrets, keptSecrets } from '../secrets.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
 import { codeOf } from '../thrown.ts'
+import { isOwnFolder } from './own-folder.ts'
 import { deleteTree, eachOf, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
 
 /** What is kept of plans that have ended. Whatever reaches one of these limits goes; `Infinity` sets none. */
@@ -78,7 +79,7 @@ export type Reclaimed = Readonly<{
   plans: readonly Gone[]
   /** Plans of which only the attempt folders go. */
   cleared: readonly Gone[]
-  /** Folders below `attempts` of plans that the journal does not know, by name. */
+  /** Folders below `attempts` that this home has made for plans that the journal does not know, by name. */
   orphans: readonly Gone[]
   deadLetters: number
   /** False when not every plan that is kept could be looked at in time. Those that were need no look again. */
@@ -87,7 +88,10 @@ export type Reclaimed = Readonly<{
 
 /** Retention of one home. */
 export type Retaining = Readonly<{
-  /** Passes take turns. */
+  /**
+   * Passes take turns.
+   * @throws {TenutoError} `NOT_ALLOWED` when something else is in the place of one of the home's folders; nothing was removed then.
+   */
   pass: (pass: Pass) => Promise<Reclaimed>
   /** Whether something of a plan of this name is still about, though the journal may know no such plan. */
   isUsed: (plan: string) => boolean
@@ -108,8 +112,6 @@ const MEASURED_AT_ONCE = 8
 const DELETED_AT_ONCE = 8
 /** Secrets without a plan wait so long: their plan may just be being taken in. */
 const ORPHAN_MS = 3_600_000
-/** In `attempts`: folders that wait to be deleted. No plan's folder begins with a dot. */
-const GONE = '.gone'
 
 type Ended = Readonly<{ id: string; endedAt: number }>
 
@@ -155,17 +157,22 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     sizes.set(id, { ...size, endedAt })
     return { name: id, endedAt, ...size }
   }
-  /** Folders without a plan: of a journal that a backup took the place of, or made again by a runner. Only old ones go. */
+  /**
+   * Folders without a plan: of a journal that a backup took the place of, or made again by a runner. Only old ones go, and only those
+   * that this home has made.
+   */
   const orphansAmong = async (
     folders: Iterable<string>,
     limits: RetentionLimits,
   ): Promise<readonly Gone[]> => {
     const found: Gone[] = []
     for (const name of folders) {
-      const changedAt = statSync(join(attempts, name), { throwIfNoEntry: false })?.mtimeMs
+      const path = join(attempts, name)
+      const changedAt = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
       if (changedAt === undefined || clock.now() - changedAt < limits.attemptsMs) continue
       if ((await journal.plan(name)) !== undefined) continue
-      found.push({ name, endedAt: null, ...(await sizeOf(join(attempts, name))) })
+      if (!(await isOwnFolder(path, journal.opening.home))) continue
+      found.push({ name, endedAt: null, ...(await sizeOf(path)) })
     }
     return found
   }
@@ -220,7 +227,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
 
   /** In one moment, so that whoever comes next finds the name free or the folder whole. */
   const moveAside = (name: string, from = attempts): void => {
-    const to = join(attempts, GONE)
+    const to = join(attempts, GONE_FOLDER)
     try {
       mkdirSync(to, { recursive: true, mode: 0o700 })
       moved += 1
@@ -239,11 +246,11 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   const deleteAll = async (): Promise<void> => {
     const tried = new Set<string>()
     for (;;) {
-      const names = (await namesIn(join(attempts, GONE))).filter((name) => !tried.has(name))
+      const names = (await namesIn(join(attempts, GONE_FOLDER))).filter((name) => !tried.has(name))
       if (names.length === 0) return
       await eachOf(names, DELETED_AT_ONCE, async (name) => {
         tried.add(name)
-        await deleteTree(join(attempts, GONE, name)).catch((error: unknown) => {
+        await deleteTree(join(attempts, GONE_FOLDER, name)).catch((error: unknown) => {
           log.warn({ name, error: String(error) }, 'a folder that is kept no longer cannot be deleted')
         })
       })
@@ -333,6 +340,8 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   }
   const take = async (pass: Pass): Promise<Reclaimed> => {
     const { limits, dryRun, isAsked } = pass
+    // Somebody may have put something else in the place of one since the home was opened.
+    checkFolders(home)
     if (!dryRun) await goOn()
     if (!dryRun) await dropOrphans()
     // Folders first: what the journal does not know then, it never knew, or knows no more.
@@ -373,6 +382,6 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     },
     isUsed: (plan) =>
       leaving.has(plan) ||
-      [attempts, work].some((of) => statSync(join(of, plan), { throwIfNoEntry: false }) !== undefined),
+      [attempts, work].some((of) => lstatSync(join(of, plan), { throwIfNoEntry: false }) !== undefined),
   }
 }

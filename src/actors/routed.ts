@@ -11,6 +11,7 @@ export const routedAttempts = (processes: Attempts, calls: Attempts): Attempts =
     ensure: (ref, deadlineAt, recovered) => of(ref).ensure(ref, deadlineAt, recovered),
     stop: (ref, why, now) => of(ref).stop(ref, why, now),
     look: (ref) => of(ref).look(ref),
+    inquire: () => processes.inquire(),
     sweep: (plan) => processes.sweep(plan),
     close: async () => {
       await Promise.all([processes.close(), calls.close()])

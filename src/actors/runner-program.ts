@@ -2,18 +2,18 @@
  * The program of the runner, kept in the home. A runner may have to be started when the files of this build have long been replaced or
  * removed, and must then be the one that this process speaks with; so a holder puts a copy aside before it touches a plan.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Artefact, readArtefact } from '../artefact.ts'
 import { digestOf, hashOf, readIfThere } from '../build.ts'
 import { TenutoError } from '../errors.ts'
+import { PROGRAM_FOLDER } from '../home.ts'
 
-/** The folder of a home that holds copies of the runner's program, by their hash. */
-export const PROGRAM_FOLDER = 'runner'
 /** Node takes the copied modules for what they are. */
 const MANIFEST = { path: 'package.json', content: Buffer.from('{"type":"module"}\n') }
 const HASH_CHARACTERS = 16
+const HASH = /^[0-9a-f]{16}$/
 
 /**
  * The path of the runner's program for a home that is held: a copy in it, made or mended if need be, or the built one where no copy
@@ -33,13 +33,24 @@ export const runnerProgram = (home: string, artefact: Artefact | null = readArte
   try {
     for (const { path, content } of [MANIFEST, ...files]) put(join(folder, path), content)
     for (const name of readdirSync(programs)) {
-      if (join(programs, name) !== folder) rmSync(join(programs, name), { recursive: true, force: true })
+      const other = join(programs, name)
+      if (other !== folder && isProgram(other)) rmSync(other, { recursive: true, force: true })
     }
     return join(folder, entry.path)
   } catch {
     // On a full disk attempts are still read and stopped; what cannot be written is the journal's to judge.
     return join(artefact.dist, entry.path)
   }
+}
+
+/** A copy that was made here, also one that was begun: the manifest comes first, written beside. What else lies there stays. */
+const isProgram = (path: string): boolean => {
+  if (!HASH.test(basename(path)) || !lstatSync(path).isDirectory()) return false
+  const names = readdirSync(path)
+  return (
+    names.every((name) => name === `${MANIFEST.path}.new`) ||
+    readIfThere(join(path, MANIFEST.path))?.equals(MANIFEST.content) === true
+  )
 }
 
 const contentOf = ({ dist }: Artefact, path: string): Buffer => {

@@ -177,20 +177,20 @@ export const takeStep = (
 
 /** What a job gives to those after it, by the step that made it succeed: what its attempt gave, or who approved, when and why. */
 export const outputsOf = (event: StoredEvent): JsonObject | undefined => {
-  const at = new Date(event.at).toISOString()
   switch (event.type) {
     case 'attempt.ended':
       return (event as unknown as AttemptEnded).outputs
     case 'approve.requested': {
       const { by = null, why } = event as Readonly<{ by?: string; why?: string }>
-      return { by, at, ...(why === undefined ? {} : { reason: why }) }
+      return { by, at: momentOf(event), ...(why === undefined ? {} : { reason: why }) }
     }
     case 'timer.fired':
-      return { by: 'timeout', at }
+      return { by: 'timeout', at: momentOf(event) }
     default:
       return undefined
   }
 }
+const momentOf = ({ at }: StoredEvent): string => new Date(at).toISOString()
 
 /** The event by which the plan tells a job. */
 export const boardEvent = (post: BoardPost, at: number): StoredEvent => ({ ...post.event, at })

@@ -21,6 +21,7 @@ export type StrandingKind =
   | 'board-miscounted'
   | 'never-settled'
   | 'attempt-unasked'
+  | 'attempt-unwatched'
   | 'end-unread'
   | 'timer-lost'
   | 'slot-lost'
@@ -124,6 +125,7 @@ const ofJob = (look: Look, row: BoardRow): readonly Stranding[] => {
   if (!asks.attempt) return []
   const attempt = look.attempt(row)
   if (attempt === 'unasked') return [stranded('attempt-unasked', address, again)]
+  if (attempt === 'unwatched') return [stranded('attempt-unwatched', address, again)]
   return attempt !== 'awaited' && attempt.endedForMs > TOLD_WITHIN_MS
     ? [stranded('end-unread', address, again)]
     : []

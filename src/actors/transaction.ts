@@ -4,6 +4,7 @@
  */
 import type { InspectionEvent } from 'xstate'
 import { type Address, noteAddress } from '../address.ts'
+import type { NoteType } from '../event-types.ts'
 import type {
   ActorRow,
   AsideRow,
@@ -99,18 +100,7 @@ export const consume = (open: Transaction, address: Address, message: Message, r
 
 /** Something that the runtime puts on record about a plan or a job, and that is no step of theirs. */
 export type Note = Readonly<{
-  type:
-    | 'recovered'
-    | 'sweep.repaired'
-    | 'quarantined'
-    | 'restored'
-    | 'letter.redelivered'
-    | 'letter.discarded'
-    | 'begun'
-    | 'mode.changed'
-    | 'sweep.requested'
-    | 'gc.requested'
-    | 'secrets.given'
+  type: NoteType
   /** `HOME` for what was asked of the home itself. */
   plan: string
   job: string | null

@@ -26,12 +26,18 @@ export const eachOf = async <T>(
   await Promise.all(Array.from({ length: atOnce }, lane))
 }
 
-const entriesOf = async (path: string): Promise<readonly Dirent[]> => {
+/** Somebody may be deleting it, or have closed it to others and to us. */
+const UNREAD = ['ENOENT', 'ENOTDIR', 'EACCES'] as const
+
+/** What is in a folder; nothing where it cannot be looked at for one of these reasons. */
+export const entriesOf = async (
+  path: string,
+  unread: readonly string[] = UNREAD,
+): Promise<readonly Dirent[]> => {
   try {
     return await readdir(path, { withFileTypes: true })
   } catch (error) {
-    // Somebody may be deleting it, or have closed it to others and to us.
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(codeOf(error) ?? '')) return []
+    if (unread.includes(codeOf(error) ?? '')) return []
     throw error
   }
 }
@@ -40,7 +46,7 @@ const entriesOf = async (path: string): Promise<readonly Dirent[]> => {
 export const namesIn = async (path: string): Promise<readonly string[]> =>
   (await entriesOf(path)).map(({ name }) => name).filter((name) => !name.startsWith('.'))
 
-/** How much is below a plan's folder. What goes meanwhile is not counted. */
+/** How much is below a plan's folder. What goes meanwhile is not counted, and no link is followed, nor is the folder where it is one. */
 export const sizeOf = async (path: string): Promise<TreeSize> => {
   let attempts = 0
   let bytes = 0
@@ -53,17 +59,23 @@ export const sizeOf = async (path: string): Promise<TreeSize> => {
       if (entry.isDirectory()) await walk(at, depth + 1)
     })
   }
-  await walk(path, 0)
+  if (await isFolder(path)) await walk(path, 0)
   return { attempts, bytes }
 }
 
-/** Deletes a tree, also where a job has left folders that nobody may write to. Nothing there: nothing to do. */
+const isFolder = async (path: string): Promise<boolean> =>
+  (await lstat(path).catch(() => undefined))?.isDirectory() === true
+
+/**
+ * Deletes a tree, also where a job has left folders that nobody may write to. Links are removed as links. Nothing there: nothing to
+ * do.
+ */
 export const deleteTree = async (path: string): Promise<void> => {
   try {
     await rm(path, { recursive: true, force: true })
   } catch (error) {
     if (!['EACCES', 'EPERM'].includes(codeOf(error) ?? '')) throw error
-    await openFolders(path)
+    if (await isFolder(path)) await openFolders(path)
     await rm(path, { recursive: true, force: true })
   }
 }

@@ -3,7 +3,8 @@
  * broken, of another schema, or of another home is made anew and counted again from the journal. It may lose the last moments in a
  * power cut, numbers and cursor together.
  */
-import { rmSync, statSync } from 'node:fs'
+import { chmodSync, rmSync, statSync } from 'node:fs'
+import { homeRoot } from '../attempt.ts'
 import { type Driver, openNodeSqlite, resultCode } from '../journal/driver.ts'
 import {
   BUCKETS_MAX,
@@ -78,6 +79,7 @@ export const openStore = (file: string, home: string): Store => {
   let driver: Driver | undefined
   try {
     driver = openNodeSqlite(file, 'write')
+    closeToOthers(file)
     if (isOurs(driver, home)) return storeOn(driver, file)
     driver.close()
   } catch (error) {
@@ -92,6 +94,7 @@ export const newStore = (file: string, home: string): Store => {
   for (const path of [file, `${file}-wal`, `${file}-shm`]) rmSync(path, { force: true })
   const driver = openNodeSqlite(file, 'write')
   try {
+    closeToOthers(file)
     driver.exec(
       `PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}`,
     )
@@ -104,11 +107,16 @@ export const newStore = (file: string, home: string): Store => {
   }
 }
 
+/** Before anything is written: what SQLite makes beside a file takes its mode from it. */
+const closeToOthers = (file: string): void => chmodSync(file, 0o600)
+
 const isOurs = (driver: Driver, home: string): boolean => {
   const [version] = driver.prepare('PRAGMA user_version').get() ?? []
   if (version !== SCHEMA_VERSION) return false
   const [sound] = driver.prepare('PRAGMA quick_check(1)').get() ?? []
-  return sound === 'ok' && driver.prepare('SELECT home FROM meta').get()?.[0] === home
+  if (sound !== 'ok') return false
+  const [counted] = driver.prepare('SELECT home FROM meta').get() ?? []
+  return homeRoot(String(counted)) === homeRoot(home)
 }
 
 const identityOf = (file: string): string | null => {

@@ -13,6 +13,7 @@ import {
   type ExitRecord,
   FILES,
   folderName,
+  isSameAttempt,
   parseAttemptKey,
   planAttemptsDir,
   readClaim,
@@ -159,7 +160,7 @@ export const auditEnds = (
       if (end.at < bootedAt) return say('exit-lost', what)
       return say(text === undefined ? 'exit-missing' : 'exit-unreadable', what)
     }
-    if (record.key !== key) return say('wrong-key', `its exit record is that of ${record.key}`)
+    if (!isSameAttempt(record.key, key)) return say('wrong-key', `its exit record is that of ${record.key}`)
     if (saysTheSame(end, record)) return claim
     return say('exit-differs', `the journal says ${inWords(end)}, its exit record ${inWords(record)}`)
   })
@@ -174,7 +175,8 @@ const auditClaim = (
 ): readonly Finding[] => {
   const claim = readClaim(textOf(join(dir, FILES.claim)) ?? '')
   if (claim === undefined) return []
-  if (claim.key !== key) return [finding('wrong-key', place, `its claim is that of ${claim.key}`)]
+  if (!isSameAttempt(claim.key, key))
+    return [finding('wrong-key', place, `its claim is that of ${claim.key}`)]
   if (claim.by === 'runner' || outcome === 'lost' || !existsSync(join(dir, FILES.log))) return []
   return [
     finding(

@@ -6,6 +6,7 @@
 import { folderName } from '../attempt.ts'
 import { pause } from '../clock.ts'
 import { homePaths } from '../home.ts'
+import { standingOf } from '../home-folder.ts'
 import type { Marked } from '../process.ts'
 import {
   auditEnds,
@@ -93,7 +94,9 @@ const gather = <T extends Readonly<{ leaving: ReadonlySet<string> }>>(
   const { journal } = homePaths(home)
   const listed = listFolders(home)
   const homeId = readJournalFile(journal, ({ head }) => head.homeId)
-  const processes = homeId === undefined ? [] : processesOf(homeId)
+  // What bears the mark of a copy is the first's.
+  const isOwn = standingOf(home).how === 'own'
+  const processes = homeId === undefined || !isOwn ? [] : processesOf(homeId)
   const value = readJournalFile(journal, read)
   const leaving = new Set([...(value?.leaving ?? [])].map(folderName))
   return { folders: listed.filter(({ plan }) => !leaving.has(plan)), processes, value }

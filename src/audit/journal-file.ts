@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { crc32 } from 'node:zlib'
+import { homeRoot } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
 import { goOnFrom } from '../home.ts'
 import { bootId } from '../process.ts'
@@ -111,7 +112,8 @@ const readMark = (path: string): Mark | undefined => {
 
 const checkMark = (path: string, head: JournalHead, mark: Mark | undefined): void => {
   if (mark === undefined) return
-  if (mark.homeId !== head.homeId) throw corrupt(path, 'it is the journal of another home')
+  if (homeRoot(mark.homeId) !== homeRoot(head.homeId))
+    throw corrupt(path, 'it is the journal of another home')
   // Commits that are not synced may go with the power.
   if (!mark.synced && mark.boot !== bootId()) return
   const behind = COUNTED.filter((what) => head[what] < mark[what])

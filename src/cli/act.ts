@@ -2,7 +2,8 @@
  * The commands that change a plan or a job: `cancel`, `pause`, `continue`, `retry`, `skip`, `now`, `approve`, `reject`.
  */
 import { TenutoError } from '../errors.ts'
-import { type Command, command, homeFlag, homeOf, sweepOf } from './home.ts'
+import { isPlanEnd } from '../states.ts'
+import { type Command, command, homeFlag, homeOf, readIn, sweepOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
 import { attemptsAlive, running } from './unheld.ts'
 import { counted, duration, storageInWords } from './words.ts'
@@ -63,9 +64,11 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
     on.tell(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
   if (!done.held && STARTS.has(what)) {
+    const { state } = await readIn(homeOf(flags), (catalog) => catalog.plan(done.plan))
     const alive = await attemptsAlive(homeOf(flags), [done.plan])
     const now = alive === 0 ? 'nothing runs yet' : `${running(alive)}, and nothing new starts`
-    on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)
+    if (isPlanEnd(state)) on.talk(`${done.plan} ${state}`)
+    else on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)
   }
   return 0
 }

@@ -4,6 +4,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from '../command.ts'
 import { isTenutoError } from '../errors.ts'
+import { isInForeground } from '../process.ts'
 import type { JobShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
 import type { Source } from './home.ts'
@@ -17,7 +18,7 @@ const GATE: readonly Choice[] = ['approve', 'reject', 'leave']
 /** A job that waits for a person. */
 export type Asking = Pick<JobShape, 'name' | 'reason' | 'prompt'>
 
-/** Undefined when the person has gone, or is not waited for any more. */
+/** Undefined when the person has gone, is not waited for any more, or sees something else on the terminal. */
 const read = async (
   question: string,
   choices: readonly Choice[],
@@ -27,6 +28,11 @@ const read = async (
   const line = createInterface({ input: process.stdin, output: process.stderr, terminal: false })
   const over = new AbortController()
   const leave = (): void => over.abort()
+  const continued = (): void => {
+    if (isInForeground()) process.stderr.write(question)
+    else leave()
+  }
+  process.on('SIGCONT', continued)
   line.once('close', leave)
   line.on('error', leave)
   for (const stream of [process.stdin, process.stderr]) stream.on('error', leave)
@@ -41,6 +47,7 @@ const read = async (
     if (over.signal.aborted || signal?.aborted) return undefined
     throw error
   } finally {
+    process.off('SIGCONT', continued)
     line.close()
   }
 }

@@ -23,6 +23,7 @@ import { TenutoError } from '../errors.ts'
 import { homeHeld, readHolder } from '../holder.ts'
 import { homePaths, makeHome } from '../home.ts'
 import { hasNoRoom } from '../thrown.ts'
+import type { DebuggerFlags } from './debugger.ts'
 import { holderOf } from './home.ts'
 import type { InspectFlags } from './inspect.ts'
 import { writeTalk } from './output.ts'
@@ -33,6 +34,7 @@ import { type TcpFlags, tcpArguments, tellOfUrl, urlOf } from './tcp.ts'
 export type BackgroundFlags = Globals &
   InspectFlags &
   TcpFlags &
+  DebuggerFlags &
   Readonly<{
     maxParallel?: string
     /** False: nothing starts it again. */
@@ -70,6 +72,7 @@ export const startInBackground = async (
     ...(flags.parent === false ? ['--no-parent'] : []),
     ...(flags.inspect ? [`--inspect=${flags.inspectPort ?? 0}`] : []),
     ...(flags.allowStaleBuild ? ['--allow-stale-build'] : []),
+    ...(flags.allowDebugger ? ['--allow-debugger'] : []),
     // Its error is ours.
     ...(on.json ? ['--json'] : []),
   ]

@@ -6,7 +6,7 @@ import { TenutoError } from '../errors.ts'
 import type { DeadLetterShape, WholeLetterShape } from '../views/shapes.ts'
 import type { ActFlags } from './act.ts'
 import { columns, plain } from './cells.ts'
-import { type Catalog, homeFlag, homeOf, type LetterOrder, readingOf, settleLetter } from './home.ts'
+import { homeFlag, homeOf, type LetterOrder, readIn, settleLetter } from './home.ts'
 import { type Screen, screen } from './screen.ts'
 import { duration } from './words.ts'
 
@@ -36,17 +36,8 @@ const idOf = (text: string): number => {
   return Number(text)
 }
 
-const reading = async <T>(flags: ActFlags, read: (catalog: Catalog) => Promise<T>): Promise<T> => {
-  const catalog = await readingOf(homeOf(flags))
-  try {
-    return await read(catalog)
-  } finally {
-    await catalog.close()
-  }
-}
-
 const list = async (flags: ActFlags, on: Screen): Promise<number> => {
-  const found = await reading(flags, (catalog) => catalog.deadLetters({ limit: SHOWN + 1 }))
+  const found = await readIn(homeOf(flags), (catalog) => catalog.deadLetters({ limit: SHOWN + 1 }))
   const letters = found.slice(0, SHOWN)
   if (on.json) on.answer(JSON.stringify(letters, null, 2))
   else if (letters.length === 0) on.tell('no dead letters: every message has been delivered')
@@ -79,7 +70,7 @@ export const linesOf = (
 const toOf = ({ plan, job }: DeadLetterShape): string => (job === null ? plan : `${plan}/${job}`)
 
 const show = async (id: number, flags: ActFlags, on: Screen): Promise<number> => {
-  const letter = await reading(flags, (catalog) => catalog.deadLetter(id))
+  const letter = await readIn(homeOf(flags), (catalog) => catalog.deadLetter(id))
   if (on.json) on.answer(JSON.stringify(letter, null, 2))
   else for (const line of wholeLines(letter)) on.answer(line)
   return 0

@@ -3,12 +3,15 @@
  */
 import { type Finding, placeInWords } from '../audit/finding.ts'
 import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
+import { systemClock } from '../clock.ts'
 import { isTenutoError, type TenutoError } from '../errors.ts'
 import { wordsOf } from '../thrown.ts'
+import { apiCheck } from './api-check.ts'
 import { type Check, fail, info, ok } from './check.ts'
 import { homeOf } from './home.ts'
 import {
   askRunner,
+  backupCheck,
   besideChecks,
   diskCheck,
   fileSystemCheck,
@@ -17,6 +20,8 @@ import {
   holderCheck,
   journalChecks,
   logCheck,
+  ownFoldersCheck,
+  placeCheck,
   runnerCheck,
   secretsCheck,
   tryLock,
@@ -69,11 +74,14 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
     return [info('folder', 'it does not exist yet; the first `tenuto run` makes it')]
   if (folder.value.status === 'fail') return [folder.value]
   const checks: Check[] = [folder.value]
-  const add = async (name: string, look: () => Check | readonly Check[] | Promise<Check>): Promise<void> => {
+  type Looked = Check | readonly Check[]
+  const add = async (name: string, look: () => Looked | Promise<Looked>): Promise<void> => {
     const looked = await guarded(name, look)
     checks.push(...('broken' in looked ? [looked.broken] : [looked.value].flat()))
   }
   const holder = tryLock(home)
+  await add('place', () => placeCheck(home) ?? [])
+  await add('folders', () => ownFoldersCheck(home) ?? [])
   await add('secrets', () => secretsCheck(home) ?? [])
   await add('disk', () => {
     const on = fileSystemOf(home)
@@ -82,8 +90,14 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
       fileSystemCheck(on, typeof holder === 'string' ? holder : null),
     ]
   })
-  if (typeof holder !== 'string') await add('holder', () => holderCheck(home, holder))
+  if (typeof holder !== 'string') {
+    await add('holder', () => holderCheck(home, holder))
+    await add('api', async () => (await apiCheck(home, holder)) ?? [])
+  }
   await add('journal', () => journalChecks(home))
+  await add('backups', () =>
+    backupCheck(home, typeof holder === 'string' ? undefined : holder, systemClock.now()),
+  )
   await add('logs', () => logCheck(home))
   // Without its journal nothing can be said about what belongs to a home.
   if (checks.some(({ name, status }) => name === 'journal' && status === 'fail')) return checks

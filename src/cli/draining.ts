@@ -41,10 +41,10 @@ export const drain = async (home: string, first: HomeClient, on: Screen): Promis
       if (left !== undefined) await pause(LOOK_MS, interrupted.signal)
       if (left !== undefined) continue
       holder.close()
-      holder = await awaitHolder(home)
+      holder = await awaitHolder(home, 0)
       while (holder === undefined && parent && isAlive(parent) && !interrupted.signal.aborted) {
         await pause(LOOK_MS, interrupted.signal)
-        holder = await awaitHolder(home)
+        holder = await awaitHolder(home, 0)
       }
     }
   } finally {

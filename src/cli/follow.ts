@@ -2,17 +2,17 @@
  * Following a plan to its end, or to where it cannot go on without a person; and what exit code that is.
  */
 
-import { systemClock } from '../clock.ts'
+import { pause, systemClock } from '../clock.ts'
 import { isTenutoError } from '../errors.ts'
-import { operator } from '../process.ts'
+import { isInForeground, operator } from '../process.ts'
 import {
-  countStates,
+  isStill,
   type JobProgress,
-  onlyQueued,
   type Progress,
   progressOf,
   progressStore,
   standstill,
+  takeRows,
 } from '../views/progress.ts'
 import type { JobShape } from '../views/shapes.ts'
 import { decide } from './ask.ts'
@@ -31,7 +31,7 @@ export type Followed = Readonly<{ exit: number; state: string }>
 export type FollowOptions = Readonly<{
   /** Ends following with exit 8 after so long; the plan stays as it is. */
   timeoutMs?: number
-  /** Aborted when this process lets go for another reason. */
+  /** Aborted when this process lets go of the plan: exit 8, too, unless it has ended or stands still. */
   signal?: AbortSignal
   /** Aborted once the plan is being cancelled: a person that is asked need not answer any more. */
   asking?: AbortSignal
@@ -60,13 +60,18 @@ export const follow = async (
 ): Promise<Followed> => {
   for (let again = options; ; again = { ...options, fromStart: false }) {
     const followed = await followOnce(source, plan, on, again)
-    if (followed.exit !== 10 || !on.asks) return followed
+    if (followed.exit !== 10 || !asks(on)) return followed
     const jobs = await source.catalog.jobs(plan)
     const waiting = jobs.filter(({ state }) => state === 'waiting')
     if (waiting.length === 0 || !(await decide(source, plan, waiting, operator(), options.asking)))
       return followed
+    // Who lets go of the plan does so of the question, too.
+    if (options.signal?.aborted) return followed
   }
 }
+
+/** Whether somebody can be asked now: whoever reads a terminal from the background is stopped there. */
+const asks = (on: Screen): boolean => on.asks && isInForeground()
 
 const followOnce = async (
   source: Source,
@@ -86,29 +91,81 @@ const followOnce = async (
     options.timeoutMs === undefined
       ? () => {}
       : systemClock.setTimeout(() => over.abort('timeout'), options.timeoutMs)
-  options.signal?.addEventListener('abort', () => over.abort('signal'))
+  const leave = (): void => over.abort('left')
+  if (options.signal?.aborted) leave()
+  options.signal?.addEventListener('abort', leave)
   // A person who can be asked is asked at once, also where no answer would be one.
-  let stuck = await stuckAt(source, progress, !on.asks)
+  let stuck = await stuckAt(source, progress, !asks(on))
   try {
     if (stuck === undefined && EXIT_OF[progress.state] === undefined) {
-      for await (const event of source.events({ plan, after: history, signal: over.signal })) {
-        store.trigger.took({ event })
-        const { changes } = store.getSnapshot().context
-        for (const { job } of changes) if (job) await addDetail(source, progress, job)
-        view.event(event, changes)
-        stuck = await stuckAt(source, progress, !on.asks)
+      const events = source.events({ plan, after: history, signal: over.signal })
+      for await (const event of orSilence(events, () => isStill(progress))) {
+        if (event === null) stuck = await stuckAt(source, progress, !asks(on))
+        else {
+          store.trigger.took({ event })
+          const { changes } = store.getSnapshot().context
+          for (const { job } of changes) if (job) await addDetail(source, progress, job)
+          view.event(event, changes)
+        }
         if (stuck !== undefined || EXIT_OF[progress.state] !== undefined) break
       }
     }
   } finally {
     timeout()
+    // Who reads the events may wait for the next.
+    over.abort('seen')
     view.close()
   }
   const exit =
     EXIT_OF[progress.state] ??
-    (stuck === 'person' ? 10 : stuck === 'paused' ? 11 : over.signal.reason === 'timeout' ? 8 : 5)
-  await lastWords(source, progress, exit, on, options)
+    (stuck === 'person' ? 10 : stuck === 'paused' ? 11 : over.signal.aborted ? 8 : 5)
+  // Who lets go has been told how the plan goes on.
+  if (exit !== 8 || over.signal.reason === 'timeout') await lastWords(source, progress, exit, on, options)
   return { exit, state: progress.state }
+}
+
+/** So long nothing is told before the rows are looked at, and again. */
+const SILENCE_MS = { first: 50, most: 2_000 }
+/** And so many times as long as that took the last time: a plan of a hundred thousand jobs is not read for want of anything to do. */
+const REST_FACTOR = 10
+
+/**
+ * What is told, and null whenever nothing has been for a while although it may stand still: the first time soon, then ever more seldom, and
+ * at once when this process is continued, as a shell does when it brings it to the foreground, where a person can be asked. To look at the
+ * rows after each event instead would cost the size of the plan each time.
+ */
+async function* orSilence<T>(told: AsyncIterable<T>, mayStandStill: () => boolean): AsyncGenerator<T | null> {
+  const events = told[Symbol.asyncIterator]()
+  let next = events.next()
+  let silenceMs = SILENCE_MS.first
+  let restMs = 0
+  let heard = new AbortController()
+  const continued = (): void => heard.abort()
+  process.on('SIGCONT', continued)
+  try {
+    for (;;) {
+      heard = new AbortController()
+      const got = mayStandStill()
+        ? await Promise.race([next, pause(Math.max(silenceMs, restMs), heard.signal).then(() => null)])
+        : await next
+      heard.abort()
+      if (got === null) {
+        silenceMs = Math.min(2 * silenceMs, SILENCE_MS.most)
+        const began = systemClock.monotonic()
+        yield null
+        restMs = REST_FACTOR * (systemClock.monotonic() - began)
+        continue
+      }
+      if (got.done) return
+      silenceMs = SILENCE_MS.first
+      next = events.next()
+      yield got.value
+    }
+  } finally {
+    process.off('SIGCONT', continued)
+    // It ends with the signal it was given; what it fails with then is told to nobody.
+    next.catch(() => {})
+  }
 }
 
 /**
@@ -120,10 +177,11 @@ const stuckAt = async (
   progress: Progress,
   patient: boolean,
 ): Promise<ReturnType<typeof standstill>> => {
-  // Until when something waits is not among the events.
-  if (standstill(progress, false) === undefined && !onlyQueued(progress)) return undefined
-  const plan = await source.catalog.plan(progress.id)
-  return standstill(progressOf(plan, await source.catalog.jobs(progress.id)), patient)
+  if (!isStill(progress)) return undefined
+  const now = progressOf(await source.catalog.plan(progress.id), await source.catalog.jobs(progress.id))
+  const stuck = standstill(now, patient)
+  // That a job has asked is an event that comes yet: before it, what is shown would not say who waits.
+  return stuck === 'person' && standstill(progress, false) === undefined && !now.isAside ? undefined : stuck
 }
 
 /** A job before anything happened to it. */
@@ -145,9 +203,9 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
       const job = progress.jobs.get(event.job ?? '')
       if (job) job.startedAt = Date.parse(event.at)
     }
-    if (event.type === 'timer.fired') {
+    if (event.to === 'failed' && event.from !== 'failed') {
       const job = progress.jobs.get(event.job ?? '')
-      if (job) job.unanswered = event.to === 'failed'
+      if (job) job.unanswered = event.type === 'timer.fired'
     }
     if (event.type === 'attempt.ended') {
       const job = progress.jobs.get(event.job ?? '')
@@ -155,14 +213,7 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
     }
   }
   // The rows were read before the events: whatever came between is told again, and changes nothing twice.
-  const [now, jobs] = [await source.catalog.plan(plan), await source.catalog.jobs(plan)]
-  progress.state = now.state
-  progress.reason = now.reason
-  progress.isAside = now.error !== null
-  for (const { name, state, reason, attempt, since, wake_at } of jobs) {
-    const job = progress.jobs.get(name)
-    if (job) Object.assign(job, { state, reason, attempt, since: Date.parse(since), wakeAt: wake_at })
-  }
+  takeRows(progress, await source.catalog.plan(plan), await source.catalog.jobs(plan))
   return position
 }
 
@@ -206,8 +257,8 @@ const lastWords = async (
     on.talk(`\ntry again what did not succeed: tenuto retry ${id} --failed${homeFlag}`)
   }
   if (exit === 8) {
-    const states = countStates(progress)
-    const alive = (states.get('running') ?? 0) + (states.get('stopping') ?? 0)
+    const { counts } = progress
+    const alive = (counts.get('running') ?? 0) + (counts.get('stopping') ?? 0)
     const then = here
       ? `${running(alive)}, and nothing new of ${id} starts before: tenuto resume ${id}${homeFlag}`
       : `${id} goes on.  follow: tenuto resume ${id}${homeFlag}`

@@ -12,36 +12,44 @@ type Asked = Readonly<{ plan: string; job: string; attempt: number }>
 
 const NEVER_BEGUN: ReadonlySet<string> = new Set(['never-started', 'spawn-error'])
 
-/** Says of attempts that have ended and whose folders are not there that they have no log, or none any more. */
+/** Says of attempts that never started that they have no log, and why; of others that have ended, that it is not there any more. */
 export const tellOfGoneLogs = async (
   home: string,
   catalog: Pick<Catalog, 'attempts' | 'job'>,
   asked: readonly Asked[],
   on: Pick<Screen, 'talk'>,
 ): Promise<void> => {
-  const said: string[] = []
+  const said: Readonly<Record<Missing['is'], string[]>> = { unstarted: [], gone: [] }
   for (const each of asked) {
-    const words = await wordsOf(home, catalog, each)
-    if (words !== undefined) said.push(words)
+    const missing = await missingOf(home, catalog, each)
+    if (missing !== undefined) said[missing.is].push(missing.words)
   }
-  if (said.length > 1) on.talk(`${said.length} logs of ${asked[0]?.plan} are not there${WHY}`)
-  else for (const words of said) on.talk(words)
+  const [plan, { unstarted, gone }] = [asked[0]?.plan, said]
+  if (unstarted.length > 1)
+    on.talk(`${unstarted.length} attempts of ${plan} never started, and have no logs; explain says why`)
+  else for (const words of unstarted) on.talk(words)
+  if (gone.length > 1) on.talk(`${gone.length} logs of ${plan} are not there${WHY}`)
+  else for (const words of gone) on.talk(words)
 }
+
+type Missing = Readonly<{ is: 'unstarted' | 'gone'; words: string }>
 
 const WHY = ' any more: a restore does not bring logs back, and what is old is removed'
 
-const wordsOf = async (
+const missingOf = async (
   home: string,
   catalog: Pick<Catalog, 'attempts' | 'job'>,
   { plan, job, attempt }: Asked,
-): Promise<string | undefined> => {
-  if (existsSync(attemptDir(home, plan, job, attempt))) return undefined
+): Promise<Missing | undefined> => {
   const told = (await catalog.attempts(plan, job)).find(({ n }) => n === attempt)
   if (told === undefined || told.outcome === null) return undefined
+  const ref = `attempt ${attempt} of ${plan}/${plain(job)}`
+  if (NEVER_BEGUN.has(told.outcome)) {
+    const why = told.error === null ? '' : `: ${plain(told.error)}`
+    return { is: 'unstarted', words: `${ref} never started, and has no log${why}` }
+  }
+  if (existsSync(attemptDir(home, plan, job, attempt))) return undefined
   // A handler is called in the process of its holder: it never had one.
   if ((await catalog.job(plan, job)).kind === 'call') return undefined
-  const ref = `attempt ${attempt} of ${plan}/${plain(job)}`
-  return NEVER_BEGUN.has(told.outcome)
-    ? `${ref} never started, and has no log`
-    : `the log of ${ref} is not there${WHY}`
+  return { is: 'gone', words: `the log of ${ref} is not there${WHY}` }
 }

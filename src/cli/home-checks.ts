@@ -19,16 +19,21 @@ import type { Finding } from '../audit/finding.ts'
 import { type HolderLook, lookAtHolder } from '../audit/holder.ts'
 import type { HomeLook } from '../audit/home.ts'
 import { type JournalFacts, readJournalFacts } from '../audit/journal-file.ts'
+import { backupsIn } from '../backup-place.ts'
 import { readBuild } from '../build.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError } from '../errors.ts'
-import { homePaths } from '../home.ts'
+import { HOST, LOCAL, NETWORK } from '../file-system.ts'
+import { DAEMON } from '../holder.ts'
+import { homePaths, misplacedFolder, putRight, shellWord } from '../home.ts'
+import { standingOf } from '../home-folder.ts'
 import { bootId } from '../process.ts'
 import { PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../protocol.ts'
 import { secretPaths } from '../secrets.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
 import { codeOf, wordsOf } from '../thrown.ts'
 import { type Check, fail, inBytes, info, ok, warn } from './check.ts'
+import { BACKUP_AGE_MS } from './daily-backup.ts'
 import { holderOf } from './home.ts'
 import { counted, duration } from './words.ts'
 
@@ -64,6 +69,29 @@ const modeCheck = (home: string, stats: Stats): Check => {
       return warn('folder', `${basename(path)} is open to other users (${modeOf(file)})`, `chmod 600 ${path}`)
   }
   return ok('folder', `yours alone (${modeOf(stats)})`)
+}
+
+/** Whether the home is the one that its files speak of; undefined where it is. */
+export const placeCheck = (home: string): Check | undefined => {
+  const standing = standingOf(home)
+  if (standing.how === 'own') return undefined
+  const { journal } = homePaths(home)
+  if (standing.how === 'elsewhere')
+    return info(
+      'place',
+      'it stands in another folder than the one it was last held in: what ran there is lost when it is held here',
+    )
+  return fail(
+    'place',
+    `it is a copy of ${standing.first}, which is still there: nothing starts here`,
+    `use that one; to make the copy a home of its own: tenuto restore ${shellWord(journal)} --home ${shellWord(home)}`,
+  )
+}
+
+/** Whether the folders of the home are its own; undefined where they are. */
+export const ownFoldersCheck = (home: string): Check | undefined => {
+  const found = misplacedFolder(home)
+  return found && fail('folders', `${found.path} ${found.what}: nothing starts here`, putRight(found))
 }
 
 /** Whether the values of secrets are this user's alone; undefined where there are none. */
@@ -140,26 +168,7 @@ export const diskCheck = ({ freeBytes, freeFiles, files }: FileSystem): Check =>
   return freeBytes < DISK_BYTES.warn ? warn('disk', what, remedy) : ok('disk', what)
 }
 
-/** Types as Linux numbers them (statfs(2)). */
-const LOCAL: Readonly<Record<number, string>> = {
-  0xef53: 'ext4',
-  0x58465342: 'xfs',
-  0x9123683e: 'btrfs',
-  0xf2f52010: 'f2fs',
-  0x2fc12fc1: 'zfs',
-  0xca451a4e: 'bcachefs',
-}
-const REMOTE: Readonly<Record<number, string>> = {
-  0x6969: 'nfs',
-  0x517b: 'smb',
-  0xff534d42: 'cifs',
-  0xfe534d42: 'smb',
-  0x01021997: '9p',
-  0x5346414f: 'afs',
-  0x00c36400: 'ceph',
-  0x0bd00bd0: 'lustre',
-  0x786f4256: 'vboxsf',
-}
+/** What keeps a journal, as long as it is kept itself. */
 const DOUBTFUL: Readonly<Record<number, Readonly<{ name: string; why: string }>>> = {
   0x794c7630: { name: 'overlay', why: 'a container drops it with itself' },
   0x01021994: { name: 'tmpfs', why: 'it is gone after a reboot' },
@@ -172,8 +181,9 @@ export const fileSystemCheck = ({ type }: FileSystem, locks: string | null): Che
   const name = 'file system'
   const remedy = 'use a home on a local disk: `--home DIR`'
   const kind = type >>> 0
-  if (REMOTE[kind] !== undefined)
-    return fail(name, `${REMOTE[kind]}: a journal on a network is damaged sooner or later`, remedy)
+  const remote = NETWORK[kind] ?? HOST[kind]
+  if (remote !== undefined)
+    return fail(name, `${remote}: a journal on a network is damaged sooner or later`, remedy)
   if (locks !== null) return fail(name, `no lock can be taken: ${locks}`, remedy)
   const doubtful = DOUBTFUL[kind]
   if (doubtful !== undefined) return warn(name, `${doubtful.name}: ${doubtful.why}`, remedy)
@@ -275,6 +285,31 @@ export const clockCheck = ({ lastAt, boot }: JournalFacts, now: number, thisBoot
       'set it right: until then the times of what happens are out of order, and retries wait longer',
     )
   return ok('clock', `${duration(now - lastAt)} after the last step${booted}`)
+}
+
+/** A daemon that has served for so long without making one could not. */
+const BACKUP_LATE_MS = 2 * BACKUP_AGE_MS
+
+/** Whether there is a way back should the journal be damaged. */
+export const backupCheck = (home: string, holder: HolderLook | undefined, now: number): Check => {
+  const all = backupsIn(home).whole
+  const newest = all.at(-1)
+  const ageMs = newest === undefined ? Number.POSITIVE_INFINITY : now - newest.at
+  const what =
+    newest === undefined
+      ? 'none yet'
+      : `${all.length}, the newest ${duration(Math.max(0, ageMs))} old (${basename(newest.path)})`
+  const { command = null, since = null } = holder?.held ? (holder.says ?? {}) : {}
+  const servedMs = command === DAEMON && since !== null ? now - Date.parse(since) : 0
+  if (Math.min(ageMs, servedMs) > BACKUP_LATE_MS)
+    return warn(
+      'backups',
+      `${what}; the daemon makes one a day, and could not`,
+      'make one, and see what keeps it from that: `tenuto backup`',
+    )
+  return newest === undefined
+    ? info('backups', `${what}; a daemon makes one a day`, 'make one now: `tenuto backup`')
+    : ok('backups', what)
 }
 
 /** How much disk the logs of attempts use, and how far those of daemon and runner have grown. */

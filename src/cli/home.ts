@@ -9,7 +9,7 @@ import { pause } from '../clock.ts'
 import type { Asker } from '../command.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
-import { readHolder } from '../holder.ts'
+import { DAEMON, noAnswer, parentOf, readHolder, restarting } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import { type ModeOrder, type ModeReceipt, modeInWords, readMode } from '../mode.ts'
@@ -23,15 +23,20 @@ import type {
   Runtime,
   RuntimeOptions,
 } from '../runtime.ts'
+import { isPlanEnd } from '../states.ts'
 import type { Holding } from '../views/evidence.ts'
 import type { ExplainShape } from '../views/explain.ts'
+import type { InspectionShape } from '../views/shapes.ts'
 import { checkSameBuild, tellOfHolder } from './build.ts'
+import { orderTarget, targetOf } from './refs.ts'
 import type { Globals } from './screen.ts'
 
 export type { Catalog, Command, LetterOrder, Runtime } from '../runtime.ts'
 export { homeFlag } from './screen.ts'
 
 const PATIENCE_MS = 5_000
+/** A daemon that died is back within this, but when it dies again and again. */
+const RESTARTED_WITHIN_MS = 15_000
 const LOOK_MS = 50
 
 /** The folder of the home that the flags and the environment name. */
@@ -51,13 +56,20 @@ export const holderOf = async (home: string): Promise<HomeClient | undefined> =>
 
 /**
  * The holder of the home, waited for when somebody has taken the home and does not serve it yet: a plan may begin before its
- * socket is there. Undefined when nobody holds it, or one that serves nobody, as a command that stops something.
+ * socket is there; and for `restartedMs` when a daemon has died and its parent lives, which starts it again. Undefined when nobody
+ * holds it, or one that serves nobody, as a command that stops something.
  */
-export const awaitHolder = async (home: string): Promise<HomeClient | undefined> => {
+export const awaitHolder = async (
+  home: string,
+  restartedMs = RESTARTED_WITHIN_MS,
+): Promise<HomeClient | undefined> => {
   checkHome(home)
-  for (let left = PATIENCE_MS / LOOK_MS; ; left -= 1) {
+  for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
     const holder = await holderOf(home)
-    if (holder || left <= 0 || !existsSync(home) || !lookAtHolder(home).held) return holder
+    if (holder || !existsSync(home)) return holder
+    const isHeld = lookAtHolder(home).held
+    if (waitedMs >= (isHeld ? PATIENCE_MS : restartedMs)) return undefined
+    if (!isHeld && parentOf(home) === undefined) return undefined
     await pause(LOOK_MS)
   }
 }
@@ -67,7 +79,7 @@ export const liveAttempts = async (home: string, homeId: string) =>
   (await import('../runtime.ts')).scanAttempts(homePaths(home).home, homeId)
 
 /** What a home holds, for reading. A home that does not exist reads as empty and is not made. */
-export const readingOf = async (home: string): Promise<Catalog> => {
+const readingOf = async (home: string): Promise<Catalog> => {
   checkHome(home)
   const holder = await holderOf(home)
   if (holder) return { ...holder.catalog, close: async () => holder.close() }
@@ -75,14 +87,41 @@ export const readingOf = async (home: string): Promise<Catalog> => {
   return existsSync(home) ? readHome(home) : emptyCatalog(home)
 }
 
+/** What is read of a home while it is open for that. */
+export const readIn = async <T>(home: string, read: (catalog: Catalog) => Promise<T>): Promise<T> => {
+  const catalog = await readingOf(home)
+  try {
+    return await read(catalog)
+  } finally {
+    await catalog.close()
+  }
+}
+
 /** Explains in a home that nobody serves. */
 export const explainHome = async (home: string, ref: string, holding: Holding): Promise<ExplainShape> =>
   (await import('../unserved.ts')).explainIn(home, ref, holding)
 
-/** Holds the home in this process. */
+/** Looks into an actor of a home that nobody serves. */
+export const inspectHome = async (home: string, ref: string): Promise<InspectionShape> =>
+  (await import('../unserved.ts')).inspectIn(home, ref)
+
+/**
+ * The lock is the truth: a home that is held by somebody whose socket cannot be reached is not one that nobody serves.
+ * @throws {TenutoError} `NO_ANSWER` of such a home.
+ */
+export const refuseUnserved = (home: string): void => {
+  if (lookAtHolder(home).held) throw noAnswer(home)
+}
+
+/**
+ * Holds the home in this process.
+ * @throws {TenutoError} `NO_ANSWER` when that would take the place of a daemon that is about to be started again.
+ */
 export const hold = async (home: string, options: Omit<RuntimeOptions, 'home'>): Promise<Runtime> => {
   const { createRuntime } = await import('../runtime.ts')
   checkSameBuild()
+  const parent = options.command === DAEMON ? undefined : parentOf(home)
+  if (parent !== undefined) throw restarting(home, parent)
   return createRuntime({ ...options, home })
 }
 
@@ -107,7 +146,7 @@ export const sourceOf = ({ catalog, command, events }: Runtime | HomeClient): So
 })
 
 /** Asks the holder of a home; `without` is what is done where there is none. */
-const byHolder = async <T>(
+export const byHolder = async <T>(
   home: string,
   ask: (holder: HomeClient) => Promise<T>,
   without: () => Promise<T>,
@@ -142,17 +181,13 @@ export type PlanSecrets = Readonly<{ plan: string; secrets: Awaited<ReturnType<C
  * The secrets that the plan of a ref names.
  * @throws {TenutoError} `USAGE` when it is the ref of a job.
  */
-export const planSecrets = async (home: string, ref: string): Promise<PlanSecrets> => {
-  const reading = await readingOf(home)
-  try {
-    const { plan, job } = await reading.resolve(ref)
+export const planSecrets = (home: string, ref: string): Promise<PlanSecrets> =>
+  readIn(home, async (catalog) => {
+    const { plan, job } = await targetOf(catalog, ref)
     if (job !== null)
       throw new TenutoError('USAGE', { what: `secrets are kept by plan; ${plan}/${job} is a job of ${plan}` })
-    return { plan, secrets: await reading.secrets(plan) }
-  } finally {
-    await reading.close()
-  }
-}
+    return { plan, secrets: await catalog.secrets(plan) }
+  })
 
 /** Gives a home values of secrets that a plan names: its holder, or by taking it for as long as that takes. */
 export const giveSecrets = async (
@@ -173,28 +208,6 @@ export const giveSecrets = async (
 /** What a command did, and whether somebody is there to go on with it. */
 export type Commanded = Readonly<{ receipt: CommandReceipt; plan: string; job: string | null; held: boolean }>
 
-type Target = Awaited<ReturnType<Catalog['resolve']>>
-
-const OF_JOBS: ReadonlySet<Command['do']> = new Set(['skip', 'now', 'approve', 'reject'])
-
-/** What is asked of the wrong kind of thing is refused in the same words, whoever would be asked. */
-const checkKind = (asked: Command, { plan, job, attempt }: Target): void => {
-  const isOfPlans =
-    asked.do === 'pause' || asked.do === 'continue' || (asked.do === 'retry' && asked.failed === true)
-  // An attempt never ends anew: acting on its job instead would be more than was asked.
-  if (attempt !== null) {
-    const what = `${asked.do} takes a plan or a job; ${plan}/${job}#${attempt} is an attempt of ${plan}/${job}`
-    throw new TenutoError('USAGE', { what })
-  }
-  const name = asked.do === 'retry' ? 'retry --failed' : asked.do
-  if (isOfPlans && job !== null)
-    throw new TenutoError('USAGE', { what: `${name} takes a plan; ${plan}/${job} is a job` })
-  if (asked.do === 'retry' && asked.downstream && job === null)
-    throw new TenutoError('USAGE', { what: `--downstream goes with a job; ${plan} is a plan` })
-  if (OF_JOBS.has(asked.do) && job === null)
-    throw new TenutoError('USAGE', { what: `${asked.do} takes a job; ${plan} is a plan` })
-}
-
 /**
  * Asks something of what a ref names: of the holder if there is one, else by taking the home for as long as it takes. What is
  * stopped is seen to its end; nothing is started. `waits` is told when that must wait for the journal, and when no more.
@@ -208,17 +221,11 @@ export const command = async (
 ): Promise<Commanded> => {
   const by = { by: operator(), ...(why === undefined ? {} : { why }) }
   const told = async (holder: HomeClient): Promise<Commanded> => {
-    const target = await holder.catalog.resolve(ref)
-    checkKind(asked, target)
-    const { plan, job } = target
+    const { plan, job } = await orderTarget(holder.catalog, asked, ref)
     return { receipt: await holder.command(plan, job, asked, by), plan, job, held: true }
   }
   return byHolder(home, told, async () => {
-    const reading = await readingOf(home)
-    const target = await reading.resolve(ref)
-    await reading.close()
-    checkKind(asked, target)
-    const { plan, job } = target
+    const { plan, job } = await readIn(home, (catalog) => orderTarget(catalog, asked, ref))
     return inHome(home, { resume: false, command: `tenuto ${asked.do}` }, async (runtime) => {
       runtime.onStorage(waits)
       const receipt = await runtime.command(plan, job, asked, by)
@@ -255,12 +262,7 @@ export const settleLetter = async (
     held: true,
   })
   return byHolder(home, told, async () => {
-    const reading = await readingOf(home)
-    try {
-      await reading.deadLetter(id)
-    } finally {
-      await reading.close()
-    }
+    await readIn(home, (catalog) => catalog.deadLetter(id))
     return inHome(home, { resume: false, command: `tenuto dead ${order}` }, async (runtime) => {
       const receipt = await runtime.settleLetter(id, order, { by: operator(), ...asked })
       await Promise.race([runtime.idle(), runtime.failed])
@@ -289,10 +291,20 @@ export const orderMode = (home: string, what: ModeOrder, why: string | undefined
   )
 }
 
-/** Refuses to run anything here while somebody has ordered that nothing starts. @throws {TenutoError} `HOME_PAUSED`. */
-export const refusePaused = (home: string): void => {
+/**
+ * Refuses to run anything here while somebody has ordered that nothing starts, unless there is `nothing` to start.
+ * @throws {TenutoError} `HOME_PAUSED`.
+ */
+export const refusePaused = async (home: string, nothing: () => Promise<boolean>): Promise<void> => {
   const mode = readMode(homePaths(home).mode)
-  if (mode.mode !== 'running') throw new TenutoError('HOME_PAUSED', { home, mode: modeInWords(mode) })
+  if (mode.mode === 'running' || (await nothing())) return
+  throw new TenutoError('HOME_PAUSED', { home, mode: modeInWords(mode) })
+}
+
+/** Whether the plan that was submitted under a key has ended, in a home that nobody serves; false where there is none. */
+export const hasKeyEnded = async (home: string, key: string): Promise<boolean> => {
+  const found = await (await import('../unserved.ts')).planOfKey(home, key)
+  return found !== undefined && isPlanEnd(found.state)
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */

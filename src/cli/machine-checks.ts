@@ -1,11 +1,11 @@
 /**
  * What `tenuto doctor` looks at on this machine, whatever the home.
  */
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { readBuild } from '../build.ts'
 import { jobEnvironment } from '../config.ts'
-import { type Check, fail, info, ok } from './check.ts'
+import { type Check, fail, info, ok, warn } from './check.ts'
 
 const NODE_MAJOR_MIN = 24
 /** Older ones can damage a file in WAL mode that two connections use (https://www.sqlite.org/wal.html#walresetbug). */
@@ -21,6 +21,28 @@ export const machineChecks = (): readonly Check[] => {
     nodeCheck(process.versions.node),
     sqliteCheck(process.versions['sqlite'] ?? '0'),
     ...programChecks(jobEnvironment()['PATH'] ?? ''),
+    ...(existsSync(LIMITS) ? openFilesCheck(readFileSync(LIMITS, 'utf8')) : []),
+  ]
+}
+const LIMITS = '/proc/self/limits'
+
+/** Of a thousand attempts at once each has a log and its pipes, beside the journal and those who are connected. */
+const OPEN_FILES_LEAST = 4_096
+
+/** Whether so many files may be open as many attempts need, by the limits of a process as Linux shows them. */
+export const openFilesCheck = (limits: string): readonly Check[] => {
+  // Node has raised the soft limit to the hard one for itself, as it does for the daemon.
+  const soft = /^Max open files +(\S+)/m.exec(limits)?.[1]
+  if (soft === undefined) return []
+  const files = soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
+  return [
+    files >= OPEN_FILES_LEAST
+      ? ok('open files', soft)
+      : warn(
+          'open files',
+          `${soft} at once, the hard limit: with many attempts there are no more for their logs, and they cannot be started`,
+          `where the daemon is started: ulimit -n ${OPEN_FILES_LEAST}; in a unit of systemd: LimitNOFILE=${OPEN_FILES_LEAST}`,
+        ),
   ]
 }
 

@@ -9,18 +9,14 @@ import type { RestoreFlags } from './backup.ts'
 import { checkBuild } from './build.ts'
 import type { DoctorFlags } from './doctor.ts'
 import type { GcFlags } from './gc.ts'
-import { helpLayout } from './help.ts'
+import { exitsInHelp, helpLayout } from './help.ts'
+import type { LsFlags } from './ls.ts'
 import { unwritten, writeAnswer, writeTalk } from './output.ts'
-import type { LogFlags, LsFlags } from './read.ts'
+import type { LogFlags } from './read.ts'
 import { tellError } from './report.ts'
 import type { RunFlags } from './run.ts'
 import { complain, type Globals, homeFlag, screen, spelled } from './screen.ts'
 import type { UpFlags } from './up.ts'
-
-/** Commands of later versions; each is refused by its name. */
-const LATER: Readonly<Record<string, string>> = {
-  inspect: '`tenuto machines` draws the machines',
-}
 
 const asksJson = process.argv.includes('--json')
 
@@ -58,6 +54,7 @@ const program = new Command('tenuto')
   .exitOverride()
   .configureOutput(output)
   .configureHelp(helpLayout)
+  .addHelpText('after', () => exitsInHelp(output.getOutHelpWidth()))
 
 let exit = 0
 const does =
@@ -95,12 +92,15 @@ const TIMEOUT = [
   'stop following after so long (exit 8); without a daemon nothing new starts before `resume`',
 ] as const
 
+const ALLOW_DEBUGGER = ['--allow-debugger', 'go on although a debugger can be attached'] as const
+
 sub('run <file>', 'run a plan file and follow it to its end')
   .option('--key <key>', 'idempotency key: the same plan under the same key is the same plan')
   .option('--max-parallel <n>', 'jobs at once, instead of what the plan says')
   .option(...TIMEOUT)
   .addOption(new Option('-i, --inputs <k=v>').hideHelp())
   .option('--detach', 'submit to the daemon of the home and do not follow')
+  .option(...ALLOW_DEBUGGER)
   .option(...INSPECT)
   .addOption(new Option('--inspect-port <n>').hideHelp())
   .action(
@@ -111,9 +111,10 @@ sub('run <file>', 'run a plan file and follow it to its end')
   )
 sub('resume [ref]', 'take up what has not ended')
   .option(...TIMEOUT)
+  .option(...ALLOW_DEBUGGER)
   .action(does(async (flags, ref?: string) => (await import('./run.ts')).resume(ref, flags as RunFlags)))
 sub('up', 'serve the home: take up what has not ended, and run what is submitted')
-  .option('--max-parallel <n>', 'attempts at once, across all plans')
+  .option('--max-parallel <n>', 'attempts at once, across all plans (2 for each core, at least 4)')
   .option('--detach', 'in the background; returns when it answers')
   .option('--no-parent', 'one process alone, which nothing starts again when it dies')
   .addOption(new Option('--worker [again]').hideHelp())
@@ -122,24 +123,30 @@ sub('up', 'serve the home: take up what has not ended, and run what is submitted
   .option('--port <n>', 'where the API listens (7717); 0 picks a port')
   .option('--host <host>', 'the address it listens on (127.0.0.1)')
   .option('--allow-remote', 'let other machines reach it: nothing is encrypted')
+  .option(...ALLOW_DEBUGGER)
   .action(
-    does(async (flags) =>
-      flags['worker'] || flags['detach'] || flags['parent'] === false
+    does(async (flags) => {
+      const { refuseDebugger } = await import('./debugger.ts')
+      refuseDebugger('tenuto up', flags)
+      return flags['worker'] || flags['detach'] || flags['parent'] === false
         ? (await import('./up.ts')).up(flags as UpFlags)
-        : (await import('./parent.ts')).parent(flags),
-    ),
+        : (await import('./parent.ts')).parent(flags)
+    }),
   )
 sub('down', 'stop the daemon of the home; attempts run on')
   .option('--drain', 'let what runs end first; nothing new starts meanwhile')
-  .action(does(async (flags) => (await import('./up.ts')).down(flags)))
-sub('daemon <what>', 'pause: start nothing new; drain: and take no plan in; resume: let all go on')
+  .action(does(async (flags) => (await import('./down.ts')).down(flags)))
+sub(
+  'daemon <pause|drain|resume>',
+  'pause: start nothing new; drain: and take no plan in; resume: let all go on',
+)
   .option('--reason <text>', 'why; kept with the order, and shown')
   .action(does(async (flags, what: string) => (await import('./daemon.ts')).daemon(what, flags)))
 sub('service', 'print a unit with which systemd keeps the daemon of this home')
   .option('--port <n>', 'where its API listens (7717); 0 picks a port')
   .action(does(async (flags) => (await import('./unit.ts')).unit(flags)))
 sub('status', 'say who serves the home, and what is in it').action(
-  does(async (flags) => (await import('./up.ts')).status(flags)),
+  does(async (flags) => (await import('./status.ts')).status(flags)),
 )
 sub('open', 'let a browser in: print a link to the daemon that works once')
   .option('--browser', 'also open it')
@@ -158,7 +165,7 @@ sub('ls [what]', 'list plans, or jobs')
   .option('--name <name>', 'only plans of this name, or their jobs')
   .option('--limit <n>', 'at most so many (50; at most 200)')
   .action(
-    does(async (flags, what = 'plans') => (await import('./read.ts')).ls(what as string, flags as LsFlags)),
+    does(async (flags, what = 'plans') => (await import('./ls.ts')).ls(what as string, flags as LsFlags)),
   )
 sub('watch [ref]', 'draw the plans of a home, or the jobs of a plan, as they change; q leaves').action(
   does(async (flags, ref?: string) => (await import('./watch.ts')).watch(ref, flags)),
@@ -168,6 +175,9 @@ sub('show <ref>', 'show a plan, a job or an attempt').action(
 )
 sub('explain <ref>', 'say why a plan or a job waits, or ended as it did, and what would change it').action(
   does(async (flags, ref: string) => (await import('./explain.ts')).explain(ref, flags)),
+)
+sub('inspect <ref>', 'look into the actor of a plan or a job: what it remembers, what waits for it').action(
+  does(async (flags, ref: string) => (await import('./inspection.ts')).inspect(ref, flags)),
 )
 sub('logs <ref>', 'what a job or a plan has written')
   .option('-f, --follow', 'go on until it ends')
@@ -195,7 +205,7 @@ sub('retry <ref>', 'run again what has ended: a job, or a whole plan')
   .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags, ref: string) => (await import('./act.ts')).act('retry', ref, flags as ActFlags)))
 sub(
-  'secret <what> <ref> [names...]',
+  'secret <ls|set> <ref> [names...]',
   'ls: the secrets a plan names; set: take their values from here again',
 ).action(
   does(async (flags, what: string, ref: string, names: string[]) =>
@@ -217,8 +227,8 @@ sub('dead [what] [id]', 'messages that could not be delivered: list them, show o
   )
 sub('gc', 'remove what is kept no longer of plans that have ended')
   .option('--dry-run', 'only say what would be removed')
-  .option('--older-than <age>', 'plans that ended so long ago, as 12h or 30d (the default)')
-  .option('--keep <n>', 'keep so many ended plans (10000)')
+  .option('--older-than <age>', 'remove plans that ended so long ago, as 12h or 30d (the default)')
+  .option('--keep <n>', 'remove also what is beyond the newest so many of them (10000)')
   .option('--shrink', 'also give what is free in the journal back; nobody may hold the home')
   .option('--reason <text>', 'why; kept with what happened')
   .action(does(async (flags) => (await import('./gc.ts')).gc(flags as GcFlags)))
@@ -245,7 +255,13 @@ sub('version', 'say which build this is').action(
 const usage = (error: CommanderError): unknown => {
   if (error.exitCode === 0) return undefined
   if (error.message === '(outputHelp)') return new TenutoError('USAGE', { what: 'a command is missing' })
-  const text = error.message.replace(/^error: /, '').replace(/\n/g, ' ')
+  const text = error.message
+    .replace(/^error: /, '')
+    .replace(/\n/g, ' ')
+    // Where an argument has choices, they are its name.
+    .replace(/^missing required argument '(.*)\|(.*)'$/, (_, all: string, last: string) => {
+      return `missing required argument: ${all.replaceAll('|', ', ')} or ${last}`
+    })
   return new TenutoError('USAGE', { what: text })
 }
 
@@ -261,15 +277,11 @@ const asked = (words: readonly string[]): readonly string[] => {
 
 const main = async (): Promise<number> => {
   const wanted = asked(process.argv.slice(2))
-  const [name] = wanted.filter((word) => !word.startsWith('-'))
   if (wanted.length === 0) {
     program.outputHelp()
     return 2
   }
-  const remedy =
-    name !== undefined && wanted.indexOf(name) === 0 && Object.hasOwn(LATER, name) ? LATER[name] : undefined
   try {
-    if (remedy !== undefined) later(`\`tenuto ${name}\``, remedy)
     await program.parseAsync(wanted, { from: 'user' })
     return exit
   } catch (error) {

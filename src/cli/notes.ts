@@ -24,21 +24,21 @@ const recoveryOf = (notes: readonly EventShape[]): RecoveryShape | null => {
   const start = notes[last]
   if (!start) return null
   const detail = (start.detail ?? {}) as Readonly<Record<string, number>>
-  const found = notes.slice(0, last).flatMap(({ type, job, attempt = 0, reason = '', detail: more }) => {
+  const found = notes.slice(0, last).flatMap(({ type, job, attempt = 0, detail: more }) => {
     if (type !== 'recovered' || job === undefined) return []
-    const pid = (more as Readonly<{ pid?: number | null }> | undefined)?.pid
-    return [{ job, attempt, what: reason, ...(typeof pid === 'number' ? { pid } : {}) }]
+    const { found: what = '', pid } = (more ?? {}) as Readonly<{ found?: string; pid?: number | null }>
+    return [{ job, attempt, what, ...(typeof pid === 'number' ? { pid } : {}) }]
   })
   const { jobs = 0, inFlight = 0, unchanged = 0 } = detail
   return { at: start.at, jobs, in_flight: inFlight, unchanged, found: found.toReversed() }
 }
 
 const repairsOf = (notes: readonly EventShape[]): readonly RepairShape[] =>
-  notes.flatMap(({ type, at, job = null, reason = '', detail }) =>
-    type === 'sweep.repaired'
-      ? [{ at, kind: reason, job, age_ms: Number((detail as { ageMs?: number } | undefined)?.ageMs ?? 0) }]
-      : [],
-  )
+  notes.flatMap(({ type, at, job = null, detail }) => {
+    if (type !== 'sweep.repaired') return []
+    const { kind = '', ageMs = 0 } = (detail ?? {}) as Readonly<{ kind?: string; ageMs?: number }>
+    return [{ at, kind, job, age_ms: ageMs }]
+  })
 
 /** The notes as a program reads them. */
 export const notesShape = (
@@ -56,6 +56,12 @@ const WHAT: Readonly<Record<string, string>> = {
   lost: 'lost',
 }
 const FOUND_SHOWN = 8
+
+/** Why something happened, or, of a note, what was found or repaired; empty where neither is said. */
+export const reasonOf = ({ reason, detail }: Pick<EventShape, 'reason' | 'detail'>): string => {
+  const { found, kind } = detail ?? {}
+  return reason ?? [found, kind].find((each) => typeof each === 'string') ?? ''
+}
 
 /** The notes as a person reads them, a line each. */
 export const noteLines = (plan: PlanShape, notes: readonly EventShape[], now: number): readonly string[] => {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { pause, systemClock } from '../clock.ts'
 import { homeDir } from '../config.ts'
 import { TenutoError } from '../errors.ts'
+import { isServedByDaemon } from '../holder.ts'
 import { homePaths } from '../home.ts'
 import { systemRandom } from '../ids.ts'
 import { kernelState } from '../process.ts'
@@ -51,9 +52,12 @@ export const parent = async (flags: Globals): Promise<number> => {
       on.talk(`${error.message}; ${error.hint}`)
       return verdict.exit
     }
-    const why = verdict.broken
-      ? `the daemon cannot be started, its program may be being built (${inWords(end)})`
-      : `the daemon of ${home} ended: ${inWords(end)}`
+    const why =
+      verdict.waitsFor === 'program'
+        ? `the daemon cannot be started, its program may be being built (${inWords(end)})`
+        : verdict.waitsFor === 'home'
+          ? `the daemon cannot be started, somebody else has the home (${inWords(end)})`
+          : `the daemon of ${home} ended: ${inWords(end)}`
     on.talk(`${why}; started again in ${(verdict.afterMs / 1_000).toFixed(1)}s; what runs goes on`)
     await pause(verdict.afterMs, stopping.signal)
     if (stopping.signal.aborted) return 0
@@ -88,7 +92,7 @@ const inWords = ({ code, signal, why }: WorkerEnd): string =>
 /** Watches a worker to its end. */
 const lived = (worker: ChildProcess, home: string, stopping: AbortSignal, on: Screen): Promise<WorkerEnd> =>
   new Promise((resolve, reject) => {
-    let end = { hello: false, served: false, why: null as string | null, stopping: false }
+    let end = { hello: false, served: false, why: null as string | null, stopping: false, replaced: false }
     let last: Beat | null = null
     const { pid } = worker
     const stuck = (silentMs: number): void => {
@@ -136,7 +140,8 @@ const lived = (worker: ChildProcess, home: string, stopping: AbortSignal, on: Sc
     })
     worker.once('exit', (code, signal) => {
       beats.stop()
-      resolve({ ...end, code, signal, stopping: end.stopping || stopping.aborted })
+      const replaced = isServedByDaemon(home)
+      resolve({ ...end, code, signal, stopping: end.stopping || stopping.aborted, replaced })
     })
   })
 

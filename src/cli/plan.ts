@@ -10,7 +10,7 @@ import { PROTOCOL_VERSION } from '../protocol.ts'
 import { runningBuild } from '../running-build.ts'
 import type { JobState } from '../states.ts'
 import { buildShape } from '../views/shapes.ts'
-import { homeOf, machineDiagrams, readingOf } from './home.ts'
+import { homeOf, machineDiagrams, readIn } from './home.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 
 /** `tenuto validate FILE…`: every file is looked at; the first bad one decides the exit code. */
@@ -57,8 +57,7 @@ export const graph = async (of: string, flags: Globals & Readonly<{ format?: str
     on.bytes(Buffer.from(renderGraph(definition, format, { width })))
     return 0
   }
-  const catalog = await readingOf(homeOf(flags))
-  try {
+  return readIn(homeOf(flags), async (catalog) => {
     const { plan } = await catalog.resolve(of)
     const jobs = await catalog.jobs(plan)
     const states = new Map(
@@ -66,9 +65,7 @@ export const graph = async (of: string, flags: Globals & Readonly<{ format?: str
     )
     on.bytes(Buffer.from(renderGraph(await catalog.definition(plan), format, { states, width })))
     return 0
-  } finally {
-    await catalog.close()
-  }
+  })
 }
 
 /** JSON was asked for, and something else at once. */

@@ -1,15 +1,15 @@
 /**
- * The commands that only read: `ls`, `show`, `logs`, `events`.
+ * The commands that only read, but `ls`: `show`, `logs`, `events`.
  */
 import { lookAtHolder } from '../audit/holder.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
-import { JOB_STATES, PLAN_STATES } from '../states.ts'
 import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { tellOfGoneLogs } from './gone-log.ts'
-import { awaitHolder, type Catalog, homeFlag, homeOf, readingOf } from './home.ts'
-import { noteLines, notesShape } from './notes.ts'
+import { type Catalog, homeFlag, homeOf, readIn } from './home.ts'
+import { awaitLasting } from './lasting.ts'
+import { noteLines, notesShape, reasonOf } from './notes.ts'
 import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
@@ -19,90 +19,28 @@ import { MEND } from './words.ts'
 const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 const LOG_CHUNK = 256 * 1024
 const EVENTS_PAGE = 500
-const PLANS_SHOWN = 50
 /** Attempts are read for a picture of a plan with so many jobs; more lines are read by nobody. */
 const DETAIL_JOBS_MAX = 200
 /** Longer names stand out of their column. */
 const NAME_MAX = 24
 
-const reading = async (
+/** Reads a home through whoever holds it, or by itself; says in the end what nobody drives there. */
+export const reading = async (
   flags: Globals,
   read: (catalog: Catalog, on: Screen) => Promise<number>,
 ): Promise<number> => {
   const home = homeOf(flags)
-  const catalog = await readingOf(home)
   const on = screen(flags)
-  try {
+  return readIn(home, async (catalog) => {
     const code = await read(catalog, on)
     await tellOfUnheld(home, catalog, on, homeFlag(flags))
     return code
-  } finally {
-    await catalog.close()
-  }
+  })
 }
-const document = (on: Screen, value: unknown): number => {
+/** Answers with one JSON document. */
+export const document = (on: Screen, value: unknown): number => {
   on.answer(JSON.stringify(value, null, 2))
   return 0
-}
-
-/** The flags of `ls`. */
-export type LsFlags = Globals & Readonly<{ state?: string; name?: string; limit?: string }>
-
-/** So many can be asked for at once. */
-const LIMIT_MAX = 200
-
-const statesOf = (text: string | undefined, known: readonly string[]): readonly string[] | undefined => {
-  if (text === undefined) return undefined
-  const states = text.split(',')
-  const wrong = states.find((state) => !known.includes(state))
-  if (wrong !== undefined)
-    throw new TenutoError('USAGE', { what: `--state ${wrong}: it is one or more of ${known.join(', ')}` })
-  return states
-}
-const limitOf = (text: string | undefined): number => {
-  if (text === undefined) return PLANS_SHOWN
-  const limit = Number(text)
-  if (!/^\d+$/.test(text) || limit < 1 || limit > LIMIT_MAX)
-    throw new TenutoError('USAGE', {
-      what: `--limit ${text}: it must be a whole number of 1 to ${LIMIT_MAX}`,
-    })
-  return limit
-}
-
-/** `tenuto ls [plans|jobs] [--state S] [--name N] [--limit N]`. */
-export const ls = async (what: string, flags: LsFlags): Promise<number> => {
-  if (what !== 'plans' && what !== 'jobs')
-    throw new TenutoError('USAGE', { what: `ls lists plans or jobs, not ${what}` })
-  const states = statesOf(flags.state, what === 'plans' ? PLAN_STATES : JOB_STATES)
-  const limit = limitOf(flags.limit)
-  const named = flags.name === undefined ? {} : { name: flags.name }
-  const isChosen = states !== undefined || flags.name !== undefined
-  return reading(flags, async (catalog, on) => {
-    if (what === 'jobs' && states !== undefined) {
-      const jobs = await catalog.jobsIn({ states, limit, ...named })
-      if (on.json) return document(on, jobs)
-      for (const line of jobLines(jobs, on, systemClock.now(), { withPlan: true })) on.answer(line)
-      if (jobs.length === limit) on.talk(`${on.marks.cut} and perhaps more: --limit N, at most ${LIMIT_MAX}`)
-      return 0
-    }
-    const found = await catalog.plans({ limit: limit + 1, ...named, ...(states ? { states } : {}) })
-    const plans = found.slice(0, limit)
-    if (what === 'plans') {
-      if (on.json) return document(on, plans)
-      if (plans.length === 0 && isChosen) on.talk(`no such plans in ${homeOf(flags)}`)
-      else if (plans.length === 0)
-        on.talk(`no plans in ${homeOf(flags)} yet; start one: tenuto run FILE${homeFlag(flags)}`)
-      for (const line of planLines(plans, on, systemClock.now())) on.answer(line)
-      if (found.length > plans.length)
-        on.talk(`${on.marks.cut} and older ones: these are the newest ${plans.length}`)
-      return 0
-    }
-    const jobs = (await Promise.all(plans.map(({ id }) => catalog.jobs(id)))).flat()
-    if (on.json) return document(on, jobs)
-    for (const line of jobLines(jobs, on, systemClock.now(), { withPlan: true })) on.answer(line)
-    if (found.length > plans.length) on.talk(`${on.marks.cut} and those of older plans`)
-    return 0
-  })
 }
 
 /** `tenuto show REF`. */
@@ -115,9 +53,13 @@ export const show = (ref: string, flags: Globals): Promise<number> =>
     const attempts = await catalog.attempts(target.plan, target.job)
     const shown = target.attempt === null ? attempts : attempts.filter(({ n }) => n === target.attempt)
     if (on.json) return document(on, target.attempt === null ? { ...job, attempts } : shown[0])
-    await showJob(catalog, job, shown, on, flag, homeOf(flags))
+    await showJob(catalog, job, shown, target.attempt, on, flag, homeOf(flags))
     return 0
   })
+
+/** The states of plans, by their ids. */
+export const statesOf = (plans: readonly PlanShape[]): ReadonlyMap<string, string> =>
+  new Map(plans.map(({ id, state }) => [id, state]))
 
 const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string): Promise<number> => {
   const plan = await catalog.plan(id)
@@ -137,7 +79,8 @@ const showPlan = async (catalog: Catalog, id: string, on: Screen, flag: string):
   const now = systemClock.now()
   for (const line of planLines([plan], on, now)) on.answer(line)
   for (const line of noteLines(plan, notes, now)) on.answer(cut(`  ${line}`, on.width, on.marks.cut))
-  for (const line of jobLines(jobs, on, now, { attempts, unanswered })) on.answer(line)
+  for (const line of jobLines(jobs, on, now, { attempts, unanswered, plans: statesOf([plan]) }))
+    on.answer(line)
   const next: Readonly<Record<string, string>> = {
     failed: `try again what did not succeed: tenuto retry ${id} --failed${flag}`,
     paused: `go on: tenuto continue ${id}${flag}`,
@@ -172,6 +115,7 @@ const showJob = async (
   catalog: Catalog,
   job: JobShape,
   attempts: readonly AttemptShape[],
+  attempt: number | null,
   on: Screen,
   flag: string,
   home: string,
@@ -181,13 +125,14 @@ const showJob = async (
   const around = {
     unwatched: !lookAtHolder(home).held,
     unanswered: await wasUnanswered(catalog, job),
+    plan: (await catalog.plan(job.plan)).state,
   }
   for (const line of oneJobLines(job, attempts, others, on, systemClock.now(), around)) on.answer(line)
   if (job.state === 'waiting' && job.reason === 'approval')
     on.talk(`answer: tenuto approve ${job.plan}/${plain(job.name)}${flag}, or the same with reject`)
   // What could not be started has written nothing.
   if (job.attempt > 0 && attempts.at(-1)?.outcome !== 'spawn-error')
-    on.talk(`its log: tenuto logs ${job.plan}/${job.name}${flag}`)
+    on.talk(`its log: tenuto logs ${job.plan}/${job.name}${attempt === null ? '' : `#${attempt}`}${flag}`)
 }
 
 /** The flags of `logs`. */
@@ -197,14 +142,15 @@ export type LogFlags = Globals & Readonly<{ follow?: boolean; attempt?: string }
 export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  const holder = flags.follow ? await awaitHolder(home) : undefined
+  const holder = flags.follow ? await awaitLasting(home) : undefined
   if (holder) {
     const unwatch = watchReader()
     try {
       await untilBegun(holder, ref, on)
       const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
       if (job === null) return await followPlanLogs(holder, plan, on)
-      for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) on.bytes(bytes)
+      for await (const { bytes } of holder.followLog(plan, job, attempt, { signal: readerGone }))
+        on.bytes(bytes)
       await tellOfGoneLogs(home, holder.catalog, [{ plan, job, attempt }], on)
       return 0
     } finally {
@@ -319,7 +265,7 @@ const longestName = (jobs: readonly Pick<JobShape, 'name'>[]): number =>
     jobs.reduce((longest, { name }) => Math.max(longest, widthOf(plain(name))), 0),
   )
 
-type Holder = NonNullable<Awaited<ReturnType<typeof awaitHolder>>>
+type Holder = NonNullable<Awaited<ReturnType<typeof awaitLasting>>>
 
 /** Follows every attempt of a plan, those that begin later too, until the plan has ended. */
 const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise<number> => {
@@ -328,7 +274,7 @@ const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise
   const seen = new Set<string>()
   const followAttempt = async (job: string, attempt: number): Promise<void> => {
     const write = prefixed(job, nameWidth, on)
-    for await (const bytes of holder.followLog(plan, job, attempt, { signal: readerGone })) write(bytes)
+    for await (const { bytes } of holder.followLog(plan, job, attempt, { signal: readerGone })) write(bytes)
     write(null)
   }
   for await (const event of holder.events({ plan, after: 0, signal: readerGone })) {
@@ -355,17 +301,18 @@ export const events = async (
 ): Promise<number> => {
   const on = screen(flags)
   const tell = (event: Awaited<ReturnType<Catalog['events']>>[number]): void => {
-    const { position, at, address, type, from, to, attempt, reason, by, why } = event
+    const { position, at, address, type, from, to, attempt, by, why } = event
     if (on.json) on.answer(JSON.stringify(event))
     else {
       const asked = `${by === undefined ? '' : `  by ${plain(by)}`}${why === undefined ? '' : `: ${plain(why)}`}`
+      const reason = reasonOf(event)
       const move = from === to || from === null ? to : `${from} ${on.marks.arrow} ${to}`
       on.tell(
         `${String(position).padStart(7)}  ${at}  ${plain(address)}${attempt === undefined ? '' : ` #${attempt}`}  ${type}  ${move}${reason ? `  ${plain(reason)}` : ''}${asked}`,
       )
     }
   }
-  const holder = flags.follow ? await awaitHolder(homeOf(flags)) : undefined
+  const holder = flags.follow ? await awaitLasting(homeOf(flags)) : undefined
   if (holder) {
     const unwatch = watchReader()
     try {

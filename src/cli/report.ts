@@ -19,9 +19,9 @@ export type Told = Readonly<{ lines: readonly string[]; exit: number }>
 /** Commands that touch no home. */
 const HOMELESS = /^tenuto (?:-|help|version|validate|schema|machines)/
 
-/** A hint whose commands name the home that was asked for, so that they can be copied as they are. */
-const atHome = (hint: string, homeFlag: string): string =>
-  hint.replace(/`(tenuto [^`]+)`/g, (whole, command: string) =>
+/** A text whose commands name the home that was asked for, so that they can be copied as they are. */
+const atHome = (text: string, homeFlag: string): string =>
+  text.replace(/`(tenuto [^`]+)`/g, (whole, command: string) =>
     homeFlag === '' || HOMELESS.test(command) || command.includes(' --home')
       ? whole
       : `\`${command}${homeFlag}\``,
@@ -30,12 +30,13 @@ const atHome = (hint: string, homeFlag: string): string =>
 /** Whatever was thrown, as it is told. What the table of errors does not know is told as `INTERNAL`. */
 export const tellError = (error: unknown, { json, verbose, homeFlag }: Telling): Told => {
   const known = isTenutoError(error) ? error : new TenutoError('INTERNAL', { what: wordsOf(error) }, error)
-  const { code, message, exit, fields } = known
+  const { code, exit, fields } = known
+  const message = atHome(known.message, homeFlag)
   const hint = atHome(known.hint, homeFlag)
   const errors = fields['errors'] as readonly PlanError[] | undefined
   if (json) {
     const docs = `docs/errors.md#${code.toLowerCase()}`
-    const told = { code, message, hint, docs, ...(errors ? { errors } : {}) }
+    const told = { code, message, hint, docs, exit, ...(errors ? { errors } : {}) }
     return { lines: [JSON.stringify({ error: told })], exit }
   }
   const stack = verbose && known !== error && error instanceof Error ? [error.stack ?? ''] : []

@@ -52,6 +52,8 @@ export type Beside = Readonly<{
   attempts?: ReadonlyMap<string, AttemptShape>
   /** Jobs whose questions nobody answered in time. */
   unanswered?: ReadonlySet<string>
+  /** The states of the plans, by their ids. */
+  plans?: ReadonlyMap<string, string>
 }>
 
 /** A line for each job: its state, its attempt, how long that took or the state has lasted, and why. */
@@ -59,7 +61,7 @@ export const jobLines = (
   jobs: readonly JobShape[],
   on: Paper,
   now: number,
-  { withPlan = false, attempts = new Map(), unanswered = new Set() }: Beside = {},
+  { withPlan = false, attempts = new Map(), unanswered = new Set(), plans = new Map() }: Beside = {},
 ): readonly string[] => {
   const states = new Map(jobs.map((job) => [`${job.plan}/${job.name}`, job.state]))
   const rows = jobs.map((job) => {
@@ -69,6 +71,7 @@ export const jobLines = (
       last: latest,
       now,
       unanswered: unanswered.has(job.name),
+      plan: plans.get(job.plan),
     }
     const attempt = job.attempt > 0 ? `#${job.attempt}` : ''
     const time = ENDS.has(job.state) ? took(latest, now) : duration(now - Date.parse(job.since))
@@ -115,6 +118,8 @@ export type AroundOne = Readonly<{
   unwatched?: boolean
   /** The time of its question was up without an answer. */
   unanswered?: boolean
+  /** The state of its plan. */
+  plan?: string
 }>
 
 /** Everything about one job; `others` are the jobs of its plan, where they say why it waits. */
@@ -124,10 +129,10 @@ export const oneJobLines = (
   others: readonly JobShape[],
   on: Paper,
   now: number,
-  { unwatched = false, unanswered = false }: AroundOne = {},
+  { unwatched = false, unanswered = false, plan }: AroundOne = {},
 ): readonly string[] => {
   const states = new Map(others.map(({ name, state }) => [name, state]))
-  const around: Around = { stateOf: (name) => states.get(name), last: attempts.at(-1), now, unanswered }
+  const around: Around = { stateOf: (name) => states.get(name), last: attempts.at(-1), now, unanswered, plan }
   const needs = Object.entries(job.needs).map(([name, need]) =>
     need === 'success' ? plain(name) : `${plain(name)} (${need})`,
   )

@@ -2,30 +2,35 @@
  * `tenuto run` and `tenuto resume`: a plan in this process, followed to its end.
  */
 import { existsSync } from 'node:fs'
-import { jobEnvironment, namedVariables } from '../config.ts'
+import { jobEnvironment } from '../config.ts'
 import { badKey, type Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld } from '../holder.ts'
+import { homePaths } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import type { Served, TcpOptions } from '../http/server.ts'
+import { modeInWords, readMode } from '../mode.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { operator } from '../process.ts'
-import { chooseSecrets, type SecretValues, secretPlaces } from '../secrets.ts'
+import { isPlanEnd } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
+import { plain } from './cells.ts'
+import { type DebuggerFlags, refuseDebugger } from './debugger.ts'
 import { type Followed, follow } from './follow.ts'
+import { type Given, givenSecrets, lackingTold } from './given.ts'
 import {
-  awaitHolder,
   hasJournal,
+  hasKeyEnded,
   hold,
-  holderOf,
   homeFlag,
   homeOf,
   type Runtime,
-  readingOf,
+  readIn,
   refusePaused,
   sourceOf,
 } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
+import { awaitLasting } from './lasting.ts'
 import { loadWidths } from './paragraph.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
@@ -36,6 +41,7 @@ import { counted, storageInWords } from './words.ts'
 /** The flags of `run`. */
 export type RunFlags = Globals &
   InspectFlags &
+  DebuggerFlags &
   Readonly<{ key?: string; maxParallel?: string; timeout?: string; detach?: boolean }>
 
 /** When several plans were followed, the first of these that happened is the exit code. */
@@ -55,14 +61,16 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const definition = maxParallel === undefined ? read.definition : { ...read.definition, maxParallel }
   const { formatPlanError } = await import('../plans/problem.ts')
   for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
-  const secrets = chooseSecrets(definition, namedVariables(secretPlaces(definition).keys()), file)
   const home = homeOf(flags)
-  const holder = await holderOf(home)
+  const { secrets, lacking } = givenSecrets(definition, file)
+  // Under a key the plan may be there, with the values it was given then; in a home that is not, there is none.
+  if (lacking && (flags.key === undefined || !hasJournal(home))) throw lacking
+  const holder = await awaitLasting(home)
   if (holder) {
     try {
       if (holder.holder.command === DAEMON) {
         if (flags.inspect) on.talk('the daemon runs it: to inspect it, start that with tenuto up --inspect')
-        return await runThere(holder, { definition, base: read.base, secrets }, on, flags, timeoutMs)
+        return await runThere(holder, { definition, base: read.base, secrets, lacking }, on, flags, timeoutMs)
       }
       if (flags.detach) throw homeHeld(home, holder.holder)
     } finally {
@@ -70,7 +78,9 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
     }
   }
   if (flags.detach) throw new TenutoError('NO_DAEMON', { home })
-  refusePaused(home)
+  refuseDebugger('tenuto run FILE', flags)
+  const { key } = flags
+  await refusePaused(home, async () => key !== undefined && hasJournal(home) && hasKeyEnded(home, key))
   const serve = await withInspector(await loadServing(on), flags, on)
   const signals = listenToSignals(on)
   const runtime = await hold(home, { resume: false, command: 'tenuto run' })
@@ -83,7 +93,7 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
       secrets,
       ...(flags.key === undefined ? {} : { key: flags.key }),
     }
-    const handle = await runtime.submit(definition, options)
+    const handle = await lackingTold(runtime.submit(definition, options), lacking)
     if (handle.replayed) on.talk(`${handle.id} has this key already`)
     return [
       await followHere(runtime, handle.id, on, signals, flags, timeoutMs, { fromStart: !handle.replayed }),
@@ -94,31 +104,55 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
 /** Submits a plan to the daemon of the home, and follows it there. */
 const runThere = async (
   holder: HomeClient,
-  { definition, base, secrets }: Readonly<{ definition: Definition; base: string; secrets: SecretValues }>,
+  { definition, base, secrets, lacking }: Readonly<{ definition: Definition; base: string }> & Given,
   on: Screen,
   flags: RunFlags,
   timeoutMs: number | undefined,
 ): Promise<number> => {
-  const { id, replayed } = await holder.submit(definition, {
+  const submitted = holder.submit(definition, {
     base,
     environment: jobEnvironment(),
     secrets,
     ...(flags.key === undefined ? {} : { key: flags.key }),
   })
+  const { id, replayed } = await lackingTold(submitted, lacking)
   if (replayed) on.talk(`${id} has this key already`)
   if (!flags.detach) return (await followThere(holder, id, on, flags, timeoutMs, !replayed)).exit
   const { state } = await holder.catalog.plan(id)
   on.answer(on.json ? JSON.stringify({ type: 'submitted', plan: id, state, replayed }) : id)
   on.talk(`${id} ${state}.  follow: tenuto resume ${id}${homeFlag(flags)}`)
+  if (!isPlanEnd(state)) tellOfMode(on, flags)
   return 0
 }
 
-/** Takes up what has not ended; answers the exit code. */
+/** Says that nothing new starts, where the home is paused or drains; nobody stays to see that. */
+const tellOfMode = (on: Screen, flags: Globals): void => {
+  const home = homeOf(flags)
+  const mode = readMode(homePaths(home).mode)
+  if (mode.mode !== 'running')
+    on.talk(
+      `${home} is ${plain(modeInWords(mode))}; nothing starts before: tenuto daemon resume${homeFlag(flags)}`,
+    )
+}
+
+/** Takes up what has not ended; answers the exit code. Who was quicker is followed. */
 export const resume = async (ref: string | undefined, flags: RunFlags): Promise<number> => {
+  for (let quicker: unknown; ; ) {
+    try {
+      return await resumeOnce(ref, flags)
+    } catch (error) {
+      // One that is there still when it was waited for serves nobody.
+      if (!isTenutoError(error, 'HOME_HELD') || error.fields['holder'] === quicker) throw error
+      quicker = error.fields['holder']
+    }
+  }
+}
+
+const resumeOnce = async (ref: string | undefined, flags: RunFlags): Promise<number> => {
   const on = screen(flags)
   const timeoutMs = durationOf(flags.timeout)
   const home = homeOf(flags)
-  const holder = await awaitHolder(home)
+  const holder = await awaitLasting(home)
   if (holder) {
     try {
       const { catalog } = holder
@@ -128,7 +162,11 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
           : [(await catalog.resolve(ref)).plan]
       if (plans.length === 0) return nothingToDo(home, on)
       const ends: Followed[] = []
-      for (const plan of plans) ends.push(await followThere(holder, plan, on, flags, timeoutMs))
+      for (const plan of plans) {
+        const followed = await followThere(holder, plan, on, flags, timeoutMs)
+        ends.push(followed)
+        if (followed.left) break
+      }
       return worst(ends)
     } finally {
       holder.close()
@@ -136,13 +174,22 @@ export const resume = async (ref: string | undefined, flags: RunFlags): Promise<
   }
   // What is not there is not made to say that nothing is in it.
   if (!hasJournal(home)) {
-    if (ref !== undefined) await (await readingOf(home)).resolve(ref)
+    if (ref !== undefined) await readIn(home, (catalog) => catalog.resolve(ref))
     return nothingToDo(home, on)
   }
-  refusePaused(home)
+  refuseDebugger('tenuto resume', flags)
+  await refusePaused(home, () =>
+    readIn(home, async (catalog) => {
+      if (ref === undefined) return (await unsettled(catalog)).length === 0
+      return isPlanEnd((await catalog.plan((await catalog.resolve(ref)).plan)).state)
+    }),
+  )
   const serve = await loadServing(on)
   const signals = listenToSignals(on)
-  const runtime = await hold(home, { resume: false, command: 'tenuto resume' })
+  const runtime = await hold(home, { resume: false, command: 'tenuto resume' }).catch((error: unknown) => {
+    signals.leave()
+    throw error
+  })
   return holding(runtime, serve, on, signals, async () => {
     const plans =
       ref === undefined
@@ -287,7 +334,7 @@ const telling = (holder: HomeClient, on: Screen): ReturnType<typeof sourceOf> =>
   return { ...sourceOf(holder), events: (query) => holder.events({ ...query, storage }) }
 }
 
-/** Follows a plan of another process: Ctrl-C only lets go of it. */
+/** Follows a plan of another process: Ctrl-C only lets go of it, and says where it was then. */
 const followThere = async (
   holder: HomeClient,
   plan: string,
@@ -295,7 +342,7 @@ const followThere = async (
   flags: RunFlags,
   timeoutMs: number | undefined,
   fromStart = false,
-): Promise<Followed> => {
+): Promise<Followed & Readonly<{ left: boolean }>> => {
   const gone = new AbortController()
   const leave = (): void => {
     on.talk(
@@ -309,11 +356,12 @@ const followThere = async (
       here: false,
       homeFlag: homeFlag(flags),
       signal: gone.signal,
+      asking: gone.signal,
       fromStart,
       ...bound(timeoutMs),
     }
     const followed = await follow(telling(holder, on), plan, on, options)
-    return gone.signal.aborted ? { ...followed, exit: 0 } : await answered(followed, plan, on)
+    return { ...answered(followed, plan, on), left: gone.signal.aborted }
   } catch (error) {
     // The error is about the home.
     if (isTenutoError(error, 'NO_DAEMON'))
@@ -328,7 +376,7 @@ const followThere = async (
 
 const bound = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs })
 
-const answered = async (followed: Followed, plan: string, on: Screen): Promise<Followed> => {
+const answered = (followed: Followed, plan: string, on: Screen): Followed => {
   on.answer(
     on.json
       ? JSON.stringify({ type: 'result', plan, state: followed.state, exit: followed.exit })

@@ -28,6 +28,7 @@ export const secret = async (
   else if (after.secrets.length === 0) on.tell(`${plan} names no secrets`)
   else
     for (const { name, place, kept } of after.secrets) on.tell(`${name}  ${kept ? 'kept' : 'gone'}  ${place}`)
+  if (after.secrets.length === 0) return 0
   if (what === 'set')
     on.talk(
       `attempts of ${plan} that start from now on get them; what failed: tenuto retry ${plan} --failed${homeFlag(flags)}`,
@@ -55,7 +56,7 @@ const valuesOf = ({ plan, secrets }: Named, asked: readonly string[]): Readonly<
       more:
         missing.length === 1
           ? ''
-          : `; nor ${missing.length === 2 ? 'is' : 'are'} ${missing
+          : `; nor for ${missing
               .slice(1)
               .map(({ name }) => name)
               .join(', ')}`,

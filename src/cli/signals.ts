@@ -13,6 +13,8 @@ export type Signals = Readonly<{
   cancels: (cancel: (urgent: boolean) => void) => void
   /** Lets every further signal pass without a word: nothing is left to cancel. */
   over: () => void
+  /** Leaves them to whoever listens next. */
+  leave: () => void
 }>
 
 /** Two signals closer than this are one: a terminal and a parent often both send theirs. */
@@ -43,6 +45,9 @@ export const listenToSignals = (on: Pick<Screen, 'talk'>, clock: Clock = systemC
     },
     over: () => {
       over = true
+    },
+    leave: () => {
+      for (const signal of CANCEL_SIGNALS) process.off(signal, heard)
     },
   }
 }

@@ -3,7 +3,9 @@
  */
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
+import { parentOf } from '../holder.ts'
 import { homePaths } from '../home.ts'
+import { standingOf } from '../home-folder.ts'
 import { UNSETTLED } from '../states.ts'
 import { type Catalog, liveAttempts } from './home.ts'
 import type { Screen } from './screen.ts'
@@ -46,7 +48,8 @@ export const running = (attempts: number): string =>
 /** How many attempts of this home live, of these plans; looked up among the processes of this machine. */
 export const attemptsAlive = async (home: string, plans: readonly string[]): Promise<number> => {
   const homeId = readJournalFile(homePaths(home).journal, ({ head }) => head.homeId)
-  if (homeId === undefined) return 0
+  // What bears the mark of a copy is the first's.
+  if (homeId === undefined || standingOf(home).how !== 'own') return 0
   return (await liveAttempts(home, homeId)).filter(({ plan }) => plans.includes(plan)).length
 }
 
@@ -62,6 +65,13 @@ export const tellOfUnheld = async (
   const ids = open.map(({ id }) => id)
   const alive = await attemptsAlive(home, ids)
   if (alive === 0 && open.every(({ state }) => WAITING.has(state))) return
+  const parent = parentOf(home)
+  if (parent !== undefined) {
+    on.talk(
+      `the daemon of this home died; pid ${parent.pid} starts it again, and ${counted(ids.length, 'plan')} with it`,
+    )
+    return
+  }
   const which = ids.length === 1 ? ids[0] : 'PLAN'
   on.talk(
     `nobody drives this home: ${counted(ids.length, 'plan')} of it ${ids.length === 1 ? 'has' : 'have'} not ended (${named(ids)}), ${running(alive)}, nothing new starts.  go on: tenuto resume${homeFlag}  stop: tenuto cancel ${which}${homeFlag}`,

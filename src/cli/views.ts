@@ -3,7 +3,7 @@
  * of the same changes.
  */
 import { type Clock, systemClock } from '../clock.ts'
-import { type Change, countStates, hasEnded, type JobProgress, type Progress } from '../views/progress.ts'
+import { type Change, hasEnded, type JobProgress, type Progress } from '../views/progress.ts'
 import type { EventShape } from '../views/shapes.ts'
 import { columns, cut, fill, lastWritten, plain, shorten, widthOf } from './cells.ts'
 import { colored } from './rows.ts'
@@ -65,6 +65,7 @@ const around = (progress: Progress, job: JobProgress, now: number): Around => ({
   stateOf: (name) => progress.jobs.get(name)?.state,
   last: job.last,
   unanswered: job.unanswered,
+  plan: progress.state,
   now,
 })
 
@@ -131,7 +132,7 @@ export const picture = (progress: Progress, page: Omit<Page, 'write'>, now: numb
 const head = (progress: Progress, { width, marks }: Pick<Page, 'width' | 'marks'>, now: number): string => {
   const jobs = [...progress.jobs.values()]
   const ended = jobs.filter(hasEnded)
-  const states = countStates(progress)
+  const { counts: states } = progress
   const isOver =
     progress.state === 'succeeded' || progress.state === 'failed' || progress.state === 'cancelled'
   const until = isOver

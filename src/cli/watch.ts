@@ -8,7 +8,8 @@ import { isPlanEnd, UNSETTLED } from '../states.ts'
 import { progressOf, progressStore } from '../views/progress.ts'
 import type { PlanShape } from '../views/shapes.ts'
 import { cut } from './cells.ts'
-import { awaitHolder, homeFlag, homeOf } from './home.ts'
+import { homeFlag, homeOf } from './home.ts'
+import { awaitLasting } from './lasting.ts'
 import { planLines } from './rows.ts'
 import { type Globals, type Page, screen } from './screen.ts'
 import { drawn, picture } from './views.ts'
@@ -26,7 +27,7 @@ export const watch = async (ref: string | undefined, flags: Globals): Promise<nu
     throw new TenutoError('USAGE', { what: `watch draws on a terminal, and here is none: use ${instead}` })
   }
   const home = homeOf(flags)
-  const holder = await awaitHolder(home)
+  const holder = await awaitLasting(home)
   if (!holder) throw new TenutoError('NO_DAEMON', { home })
   const over = new AbortController()
   const unhear = hearKeys(() => over.abort())
@@ -104,9 +105,10 @@ const watchHome = async (
   try {
     for (;;) {
       await changed.promise
-      if (isOver) break
+      if (signal.aborted) break
       changed = Promise.withResolvers()
       plans = await foremost(holder, on.table.height)
+      if (isOver) break
       await pause(READ_MS, signal)
     }
     await heard

@@ -82,7 +82,7 @@ export const painted = (text: string, state: string, { paint }: Pick<Page, 'pain
 
 const REASONS: Readonly<Record<string, string>> = {
   slot: 'waits for a slot',
-  paused: 'its plan is paused',
+  draining: 'the home is draining',
   quarantined: 'its plan is quarantined',
   lost: 'its end was not seen',
   approval: 'waits for an answer; approve or reject it',
@@ -116,6 +116,8 @@ export type Around = Readonly<{
   last?: Pick<AttemptShape, 'outcome' | 'code' | 'signal'> | undefined
   /** Whether the time of its question was up without an answer. */
   unanswered?: boolean
+  /** The state of its plan. */
+  plan?: string | undefined
   /** Epoch milliseconds. */
   now?: number
 }>
@@ -125,7 +127,7 @@ const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 /** Why a job is where it is, in words; empty where nothing needs saying. */
 export const reasonInWords = (
   job: Pick<JobShape, 'state' | 'reason' | 'wake_at' | 'needs'>,
-  { stateOf = () => undefined, last, unanswered = false, now }: Around = {},
+  { stateOf = () => undefined, last, unanswered = false, plan, now }: Around = {},
 ): string => {
   const { state, reason } = job
   if (reason === null) return ''
@@ -146,6 +148,9 @@ export const reasonInWords = (
   if (state === 'failed' && (reason === 'exit' || reason === 'signal') && ended) return ended
   if (reason === 'lost' && state === 'waiting') return 'its end was not seen; retry, skip or cancel it'
   if (reason === 'approval-denied' && unanswered) return 'nobody answered in time'
+  // Somebody has paused the plan, or all that the home has.
+  if (reason === 'paused')
+    return `${plan === undefined ? 'its plan or the home' : plan === 'paused' ? 'its plan' : 'the home'} is paused`
   return REASONS[reason] ?? plain(reason)
 }
 

@@ -11,6 +11,7 @@ import { jobEnvironment, namedVariables } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { noAnswer, parentOf } from '../holder.ts'
+import type { LogChunk } from '../log-file.ts'
 import type { ModeReceipt } from '../mode.ts'
 import { isAlive } from '../process.ts'
 import { runningBuild } from '../running-build.ts'
@@ -23,6 +24,7 @@ import type {
   DeadLetterShape,
   EventShape,
   GcShape,
+  InspectionShape,
   JobShape,
   PlanShape,
   SecretShape,
@@ -51,18 +53,20 @@ export type HomeClient = Readonly<{
   /** What is not given is that of this process: the folder its jobs run in, their environment, and their secrets. */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<Pick<PlanHandle, 'id' | 'replayed'>>
   /**
-   * The bytes of an attempt's log from an offset, as they are written; ends with the attempt, or when the signal is aborted.
-   * @throws {TenutoError} `NO_DAEMON` when the holder has gone and nobody took its place; `REF_NOT_FOUND`.
+   * An attempt's log from an offset, piece by piece as it is written; ends with the attempt, or when the signal is aborted.
+   * @throws {TenutoError} `NO_DAEMON` when the holder has gone and nobody took its place; `REF_NOT_FOUND`; `USAGE` when the offset is
+   * beyond the end of the log.
    */
   followLog: (
     plan: string,
     job: string,
     attempt: number,
     options?: Readonly<{ offset?: number; signal?: AbortSignal }>,
-  ) => AsyncIterable<Uint8Array>
+  ) => AsyncIterable<Pick<LogChunk, 'bytes' | 'next'>>
   version: () => Promise<VersionShape>
   state: () => Promise<StateShape>
   explain: Runtime['explain']
+  inspection: Runtime['inspection']
   tree: () => Promise<TreeShape>
   /**
    * A link that lets one browser in.
@@ -357,8 +361,13 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
     const path = `${jobPath(plan, job)}/attempts/${attempt}/log/stream`
     for await (const frame of follow(() => ({ path, query: { offset: next } }), signal)) {
       if (frame.event === 'end') return
+      if (frame.event === 'reset') {
+        const { size } = JSON.parse(frame.data) as { size: number }
+        const what = `the log of ${plan}/${job}#${attempt} has ${size} bytes; there is no offset ${next}`
+        throw new TenutoError('USAGE', { what })
+      }
       next = Number(frame.id)
-      yield Buffer.from(frame.data, 'base64')
+      yield { bytes: Buffer.from(frame.data, 'base64'), next }
     }
   }
 
@@ -389,6 +398,8 @@ const homeClient = (home: string, socket: string): Omit<HomeClient, 'holder'> =>
       json<Page<SecretShape>>(
         await ask('POST', `${planPath(plan)}/secrets`, { body: { secrets: values, by } }),
       ).items,
+    inspection: (plan, job) =>
+      get<InspectionShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/inspect`),
     explain: (plan, job) =>
       get<ExplainShape>(`${job === null ? planPath(plan) : jobPath(plan, job)}/explain`),
     version: () => get<VersionShape>('/version'),

@@ -7,9 +7,10 @@ import type { Clock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { operator } from '../process.ts'
 import { failures } from './failures.ts'
-import { headerValues, isReading, refusalOf } from './gate.ts'
+import { headerValues, isReading, namelessness, refusalOf } from './gate.ts'
 import { FAILURE_DELAY_MS } from './limits.ts'
 import type { Scope } from './operations.ts'
+import { secondsIn } from './retry-after.ts'
 import { askedBy, EVERY_SCOPE } from './scopes.ts'
 import type { Session, Sessions } from './sessions.ts'
 import type { TokenCheck } from './token.ts'
@@ -60,7 +61,14 @@ export const SECURITY_HEADERS = {
 export const socketEntrance = (): Entrance => {
   const who: Who = { by: operator(), way: 'socket', may: EVERY_SCOPE }
   return {
-    enter: async (request) => {
+    enter: async (request, reply) => {
+      const { httpVersion, rawHeaders } = request.raw
+      // Any name will do here, since none leads here; one of HTTP 1.0 need have none.
+      const refused = httpVersion === '1.0' ? undefined : namelessness(rawHeaders)
+      if (refused) {
+        reply.header('connection', 'close')
+        throw refused
+      }
       request.who = who
     },
     refusal: () => undefined,
@@ -135,7 +143,11 @@ export const tcpEntrance = ({ clock, isToken, sessions, hosts, cookie }: TcpPort
     const what = 'too many failed to authenticate of late'
     return isTold
       ? error
-      : new TenutoError('TOO_MANY', { what, remedy: `ask again in ${FAILURE_DELAY_MS} ms` })
+      : new TenutoError('TOO_MANY', {
+          what,
+          remedy: `ask again in ${FAILURE_DELAY_MS} ms`,
+          retry_after_s: secondsIn(FAILURE_DELAY_MS),
+        })
   }
 
   return {

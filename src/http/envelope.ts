@@ -4,6 +4,7 @@
 import { ERRORS, type ErrorCode, isTenutoError, TenutoError } from '../errors.ts'
 import { about, list, named, type Of, object, record, type Schema, text } from '../json-schema.ts'
 import { type PlanError, planError } from '../plans/problem.ts'
+import { hintOverHttp } from './words.ts'
 
 const plainValue = { type: ['string', 'number', 'boolean', 'null'] } as Schema<
   string | number | boolean | null
@@ -31,7 +32,7 @@ export type Envelope = Of<typeof errorSchema>
 
 /** The body that tells of an error. */
 export const envelope = (error: TenutoError, requestId: string): Envelope => {
-  const { code, message, hint, fields } = error
+  const { code, message, fields } = error
   const plain = Object.entries(fields).filter(
     (field): field is [string, string | number | boolean | null] =>
       field[1] === null || ['string', 'number', 'boolean'].includes(typeof field[1]),
@@ -41,7 +42,7 @@ export const envelope = (error: TenutoError, requestId: string): Envelope => {
     error: {
       code,
       message,
-      hint,
+      hint: hintOverHttp(error),
       request_id: requestId,
       fields: Object.fromEntries(plain),
       ...(Array.isArray(errors) ? { errors: errors as readonly PlanError[] } : {}),
@@ -49,7 +50,10 @@ export const envelope = (error: TenutoError, requestId: string): Envelope => {
   }
 }
 
-/** The error a body tells of; undefined when it is no envelope. Its words are those of whoever answered. */
+/**
+ * The error a body tells of; undefined when it is no envelope. Its words are those of whoever answered, but that what to do is said as
+ * our own commands, where it is what we would have said.
+ */
 export const openEnvelope = (body: string): TenutoError | undefined => {
   let error: Partial<Envelope['error']> | undefined
   try {
@@ -63,7 +67,9 @@ export const openEnvelope = (body: string): TenutoError | undefined => {
   if (!isKnown(code)) return new TenutoError('INTERNAL', { what: message })
   const known = new TenutoError(code, { ...fields, ...(errors === undefined ? {} : { errors }) })
   known.message = message
-  return known.hint === hint ? known : Object.defineProperty(known, 'hint', { value: hint, enumerable: true })
+  return hintOverHttp(known) === hint
+    ? known
+    : Object.defineProperty(known, 'hint', { value: hint, enumerable: true })
 }
 
 /** Any error as one of the table; what the HTTP layer refuses is `USAGE`, what nobody expected `INTERNAL`. */

@@ -2,6 +2,7 @@
  * The route of events: a stream for those who follow, a list for those who ask for JSON.
  */
 import type { FastifyInstance } from 'fastify'
+import { turn } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EventShape } from '../views/shapes.ts'
@@ -12,6 +13,12 @@ import { HEADERS } from './wire.ts'
 
 /** How whoever holds the home is, beside what happens to plans. */
 const DAEMON = 'daemon'
+
+/** Steps that a list looks at before others have their turn. */
+const LOOKED_AT_ONCE = 500
+/** Steps that one page looks at for what was asked for. */
+export const LOOKED_AT_MAX = 10_000
+
 type Query = Asked<'GET /api/v1/events'>['query']
 
 /** Adds `GET /events`. */
@@ -36,14 +43,22 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
     const { plan, wants } = await choose({ topics, plan: of })
     if (job !== undefined && plan === undefined)
       throw new TenutoError('USAGE', { what: 'job needs plan beside it' })
-    const found = await runtime.catalog.events({
-      after: cursor ?? after,
-      limit: limit + 1,
-      ...(plan === undefined ? {} : { plan }),
-      ...(job === undefined ? {} : { job }),
-    })
-    const { items, next_cursor } = page(found, limit, ({ position }) => String(position))
-    return { items: items.filter(wants), next_cursor }
+    const query = { ...(plan === undefined ? {} : { plan }), ...(job === undefined ? {} : { job }) }
+    const found: EventShape[] = []
+    let last = cursor ?? after
+    let atOnce = limit + 1
+    for (let looked = 0; looked < LOOKED_AT_MAX; ) {
+      const events = await runtime.catalog.events({ ...query, after: last, limit: atOnce })
+      found.push(...events.filter(wants))
+      if (found.length > limit || events.length < atOnce)
+        return page(found, limit, ({ position }) => String(position))
+      last = events.at(-1)?.position ?? last
+      looked += events.length
+      atOnce = LOOKED_AT_ONCE
+      await turn()
+    }
+    // What is wanted is rare here: the next page goes on where this one stopped looking.
+    return { items: found, next_cursor: String(last) }
   }
 
   /** `plans` is what happens to plans themselves, `plan:ID` one plan and its jobs, `daemon` what is asked of the home; none is everything. */

@@ -4,6 +4,7 @@
  * whatever it is given.
  */
 import { TenutoError } from '../errors.ts'
+import { METHODS } from './operations.ts'
 
 /** A request as it came: names and values of its headers in turn. */
 export type Arrival = Readonly<{ method: string; url: string; rawHeaders: readonly string[] }>
@@ -24,9 +25,11 @@ export const refusalOf = (
   hosts: ReadonlySet<string>,
 ): TenutoError | undefined => {
   const all = (name: string): readonly string[] => headerValues(rawHeaders, name)
-  const [host, ...hostsMore] = all('host')
-  if (host === undefined || hostsMore.length > 0 || !hosts.has(host))
-    return forbidden(`the header Host is ${shown(all('host'))}, which does not name this server`)
+  const nameless = namelessness(rawHeaders)
+  if (nameless) return nameless
+  const [host = ''] = all('host')
+  if (!hosts.has(host))
+    return forbidden(`the header Host is ${shown([host])}, which does not name this server`)
   const origins = all('origin')
   if (origins.length > 1 || origins.some((origin) => origin !== `http://${host}`))
     return forbidden(`the request comes from another origin, ${shown(origins)}`)
@@ -36,13 +39,21 @@ export const refusalOf = (
   if (TOKEN.test(plain(url)) || TOKEN_PARAMETER.test(plain(url)))
     return new TenutoError('UNAUTHENTICATED', { what: 'a token has no place in a URL; it may be known now' })
   if (!url.startsWith('/')) return new TenutoError('USAGE', { what: 'the target of the request is no path' })
-  if (isReading(method)) return undefined
+  if (isReading(method) || !METHODS.has(method)) return undefined
   const types = all('content-type')
   if (types.length !== 1 || !JSON_TYPE.test(types[0] ?? ''))
     return new TenutoError('USAGE', {
       what: `the content type is ${shown(types)}; it must be application/json`,
     })
   return undefined
+}
+
+/** Why a request is refused that does not name, once, whom it asks; undefined when it does. */
+export const namelessness = (rawHeaders: readonly string[]): TenutoError | undefined => {
+  const [host, ...more] = headerValues(rawHeaders, 'host')
+  if (host !== undefined && host !== '' && more.length === 0) return undefined
+  const is = host === undefined ? 'missing' : more.length > 0 ? 'there more than once' : 'empty'
+  return new TenutoError('USAGE', { what: `the header Host is ${is}; a request names its server, once` })
 }
 
 /** What every token begins with, so that one in a wrong place is known as such. */

@@ -22,7 +22,7 @@ type Place = Readonly<{ part: Part; path: readonly string[] }>
 
 const read = (place: Place, schema: JsonSchema, given: unknown): unknown => {
   const value = place.part === 'body' || place.path.length === 0 ? given : spoken(schema, given)
-  const is = (): string => (place.path.length === 0 ? 'an object' : wordsOf(schema))
+  const is = (): string => (place.path.length === 0 ? 'an object' : wordsOf(schema, given))
   if (!fits(schema, value)) throw wrong(place, schema.writeOnly === true ? HIDDEN : given, `must be ${is()}`)
   if (isObject(value)) return readObject(place, schema, value)
   const { items } = schema
@@ -105,7 +105,10 @@ const FORMATS: Readonly<Record<string, string>> = {
 }
 
 /** What a value must be, in words. */
-const wordsOf = ({ type, enum: words, format = '', items, ...schema }: JsonSchema): string => {
+const wordsOf = (
+  { type, enum: words, format = '', items, ...schema }: JsonSchema,
+  given: unknown,
+): string => {
   if (words !== undefined) return words.length === 1 ? JSON.stringify(words[0]) : `one of ${words.join(', ')}`
   if (type === 'array') {
     const each = items?.enum?.join(', ') ?? FORMATS[items?.format ?? '']
@@ -113,7 +116,8 @@ const wordsOf = ({ type, enum: words, format = '', items, ...schema }: JsonSchem
   }
   const { minimum = 0, maximum, minLength, maxLength } = schema
   if (type === 'integer')
-    return maximum === undefined || maximum === Number.MAX_SAFE_INTEGER
+    // Nobody comes near that one, but who has, or means something else.
+    return maximum === undefined || (maximum === Number.MAX_SAFE_INTEGER && !(Number(given) > maximum))
       ? `a whole number of ${minimum} or more`
       : `a whole number from ${minimum} to ${maximum}`
   if (type === 'boolean') return 'true or false'

@@ -5,6 +5,9 @@
 /** A body has at most so many bytes; a longer one is refused unread. */
 export const BODY_BYTES_MAX = 5_000_000
 
+/** But a plan on the socket, where `tenuto run` brings what it has read of a file, and only the user of the home is heard. */
+export const PLAN_BYTES_MAX = 100_000_000
+
 /** All headers of one request together; longer ones are answered 431. */
 export const HEADER_BYTES_MAX = 16_384
 

@@ -6,8 +6,9 @@ import { TenutoError } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Access } from './access.ts'
 import { sessionWho, unauthenticated } from './entrance.ts'
+import { nextTry } from './retry-after.ts'
 import { operate } from './routing.ts'
-import { BASE } from './wire.ts'
+import { BASE, RETRY_AFTER } from './wire.ts'
 
 /** Where a browser goes that was let in. */
 const LANDING = `${BASE}/state`
@@ -45,7 +46,10 @@ export const openRoute = (app: FastifyInstance, { sessions, cookie, entrance }: 
 export const lookRoutes = (app: FastifyInstance, { storage }: Pick<Runtime, 'storage'>): void => {
   operate(app, 'GET /livez', ({ reply }) => reply.type('text/plain').send('ok\n'))
   operate(app, 'GET /readyz', ({ reply }) => {
-    const isReady = storage().status === 'ok'
+    const now = storage()
+    const isReady = now.status === 'ok'
+    const seconds = nextTry(now)
+    if (seconds !== undefined) reply.header(RETRY_AFTER, seconds)
     return reply
       .type('text/plain')
       .code(isReady ? 200 : 503)

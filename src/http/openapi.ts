@@ -6,23 +6,34 @@ import { type JsonSchema, text, whole } from '../json-schema.ts'
 import { envelope, errorSchema } from './envelope.ts'
 import { ERROR_FIELDS, ERROR_FIELDS_OF, EXAMPLE_PARAMS, EXAMPLES, type Example } from './examples.ts'
 import { spoken } from './inputs.ts'
-import { type Answer, OPERATIONS, type Operation, type OperationName } from './operations.ts'
-import { HEADERS, SCHEMA } from './wire.ts'
+import { type Answer, OPERATIONS, type Operation, type OperationName, retrySeconds } from './operations.ts'
+import { HEADERS, RETRY_AFTER, SCHEMA } from './wire.ts'
 
 /** A part of the document. */
 export type Node = { readonly [key: string]: unknown }
 
 /** How every route may refuse whoever calls it. */
-const ANY_ERRORS = ['USAGE', 'UNAUTHENTICATED', 'NOT_ALLOWED', 'TOO_MANY', 'STOPPED', 'INTERNAL'] as const
+const ANY_ERRORS = [
+  'USAGE',
+  'UNAUTHENTICATED',
+  'NOT_ALLOWED',
+  'TOO_SLOW',
+  'EXPECTATION_UNMET',
+  'TOO_MANY',
+  'HEADERS_TOO_BIG',
+  'STOPPED',
+  'INTERNAL',
+] as const
 /** And those that tell of the home. */
 const INSIDE_ERRORS = ['SCHEMA_MISMATCH', 'STORE_BROKEN', 'CORE_GONE'] as const
 
 /** The codes with which an operation may refuse. */
-export const errorsOf = ({ asks, body, errors = [] }: Operation): readonly ErrorCode[] => [
+export const errorsOf = ({ asks, params, body, errors = [] }: Operation): readonly ErrorCode[] => [
   ...new Set<ErrorCode>([
     ...ANY_ERRORS,
     ...(asks === 'open' || asks === 'link' ? [] : INSIDE_ERRORS),
     ...(body === undefined ? [] : (['BODY_TOO_BIG'] as const)),
+    ...(params?.properties?.['plan'] === undefined ? [] : (['REF_MISPLACED'] as const)),
     ...errors,
   ]),
 ]
@@ -118,6 +129,7 @@ export const openapi = (version: string): Node => {
         String(status),
         {
           description: some.join(', '),
+          ...(status === 429 || status === 503 ? { headers: { [RETRY_AFTER]: RETRY } } : {}),
           content: {
             'application/json': {
               schema: refer(errorSchema),
@@ -129,6 +141,19 @@ export const openapi = (version: string): Node => {
         },
       ]),
     )
+  }
+  /** How what is no route is refused. */
+  const unrouted = (code: ErrorCode, headers: Node = {}): Node => {
+    codes.add(code)
+    const examples = { [code]: { $ref: `#/components/examples/${code}` } }
+    const content = { 'application/json': { schema: refer(errorSchema), examples } }
+    return { description: ERRORS[code].message, headers, content }
+  }
+  const responses = {
+    NoRoute: unrouted('ROUTE_UNKNOWN'),
+    NoMethod: unrouted('METHOD_UNKNOWN', {
+      allow: { description: 'The methods that the path has.', required: true, schema: text() },
+    }),
   }
   const operationNode = (name: OperationName, operation: Operation): Node => {
     const { asks, tag, summary, body, answers } = operation
@@ -196,6 +221,7 @@ export const openapi = (version: string): Node => {
           false,
         ),
       },
+      responses,
       examples: Object.fromEntries([...codes].sort().map((code) => [code, errorExample(code)])),
       schemas: Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1))),
     },
@@ -203,12 +229,15 @@ export const openapi = (version: string): Node => {
 }
 
 const DESCRIPTION = `A home that is held: its plans, jobs and attempts, and whoever holds it. Schema ${SCHEMA}: fields and routes are only ever added.
-Over TCP programs send the token of the home, browsers a cookie; on the socket of the home nothing is asked. Every refusal is an \`Error\`.`
+Over TCP programs send the token of the home, browsers a cookie; on the socket of the home nothing is asked. Every refusal is an \`Error\`: what is no path here is answered as \`NoRoute\` (404), a method that a path has not as \`NoMethod\` (405). A \`HEAD\` is what its \`GET\` is.`
 
 const ANSWER_HEADERS = {
   [HEADERS.build]: { description: 'The hash of the source of whoever answers.', schema: text() },
   [HEADERS.schema]: { description: 'The schema that is served.', schema: whole() },
 }
+
+const { description: retryWords = '', ...retrySchema } = retrySeconds
+const RETRY = { description: retryWords, schema: retrySchema }
 
 /** \`POST /api/v1/plans/:plan/jobs/:job/retry\` as \`postPlansPlanJobsJobRetry\`. */
 const idOf = (name: OperationName): string =>

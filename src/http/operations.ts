@@ -30,7 +30,7 @@ import { modeReceipt } from '../mode.ts'
 import { JOB_STATES, PLAN_STATES } from '../states.ts'
 import * as shapes from '../views/schemas.ts'
 import { state } from '../views/state.ts'
-import { LOG_BYTES_MAX, PAGE_MAX } from './wire.ts'
+import { LOG_BYTES_MAX, PAGE_MAX, RETRY_AFTER } from './wire.ts'
 
 /** What somebody may do. `admin` lets others in. */
 export type Scope = 'read' | 'operate' | 'approve' | 'admin'
@@ -204,6 +204,12 @@ const ofJobs = <Body, Asks extends 'operate' | 'approve' = 'operate'>(
 const now = { ...WHY, now: about('Without grace.', flag) }
 const plain = (said: string, type = 'text/plain') => ({ about: said, type })
 
+/** What `Retry-After` says. */
+export const retrySeconds = about(
+  'In so many seconds it may be otherwise; left out where nobody knows.',
+  whole({ minimum: 1 }),
+)
+
 /** Every route by its method and path. A `HEAD` is what its `GET` is. */
 export const OPERATIONS = {
   'GET /livez': {
@@ -216,7 +222,10 @@ export const OPERATIONS = {
     asks: 'open',
     tag: 'holder',
     summary: 'Whether it can do what it is asked.',
-    answers: { 200: plain('It can.'), 503: plain('The journal cannot be written.') },
+    answers: {
+      200: plain('It can.'),
+      503: { ...plain('The journal cannot be written.'), headers: { [RETRY_AFTER]: retrySeconds } },
+    },
   },
   'GET /open/:link': {
     asks: 'link',
@@ -315,7 +324,7 @@ export const OPERATIONS = {
     answers: {
       200: {
         about:
-          'A stream: each event is `data` of the shape below; `reset` where what was asked for is gone, `storage` of the topic `daemon`.',
+          'A stream: each event is `data` of the shape below; `reset` (`{after, why}`) ends it where not all after `after` is there (`why` `removed`) or nothing (`beyond`), and its id is a position to go on from; `storage` is of the topic `daemon`.',
         schema: page('Events', shapes.event),
         type: 'text/event-stream',
       },
@@ -400,6 +409,14 @@ export const OPERATIONS = {
     answers: ok(shapes.explanation),
     errors: [...REF, 'PLAN_DAMAGED'],
   },
+  'GET /api/v1/plans/:plan/inspect': {
+    asks: 'read',
+    tag: 'plans',
+    summary: 'The actor of a plan: machine, context, what waits for it, its last steps.',
+    params: ofPlan,
+    answers: ok(shapes.inspection),
+    errors: REF,
+  },
   'GET /api/v1/plans/:plan/secrets': {
     asks: 'read',
     tag: 'plans',
@@ -442,6 +459,15 @@ export const OPERATIONS = {
     answers: ok(shapes.explanation),
     errors: [...REF, 'PLAN_DAMAGED'],
   },
+  'GET /api/v1/plans/:plan/jobs/:job/inspect': {
+    asks: 'read',
+    tag: 'jobs',
+    summary:
+      'The actor of a job: machine, context, mailbox, timers, attempt, its row on the board, its last steps.',
+    params: ofJob,
+    answers: ok(shapes.inspection),
+    errors: REF,
+  },
   'GET /api/v1/plans/:plan/jobs/:job/attempts/:n/log': {
     asks: 'read',
     tag: 'attempts',
@@ -449,11 +475,14 @@ export const OPERATIONS = {
     params: ofAttempt,
     query: options({
       offset,
-      limit: about('At most so many bytes.', whole({ minimum: 0, maximum: LOG_BYTES_MAX })),
+      limit: about(
+        'At most so many bytes of the log as it was written; of what is answered, a masked secret or the line for what was cut out may be longer.',
+        whole({ minimum: 0, maximum: LOG_BYTES_MAX }),
+      ),
     }),
     answers: {
       200: {
-        about: 'The bytes as they were written.',
+        about: 'The bytes as they were written, but for secrets.',
         type: 'application/octet-stream',
         headers: {
           'x-tenuto-next': about('The offset to read on from.', whole()),
@@ -472,7 +501,10 @@ export const OPERATIONS = {
     headers: lastEvent,
     query: options({ offset }),
     answers: {
-      200: plain('`chunk` has bytes in base64; `end` says how the attempt ended.', 'text/event-stream'),
+      200: plain(
+        '`chunk` has bytes in base64; `end` says how the attempt ended. `reset` (`{offset, size, why}`) ends it where `offset` is beyond the end of the log (`why` `beyond`), and its id is that end.',
+        'text/event-stream',
+      ),
     },
     errors: [...REF, 'SECRETS_GONE', 'LOG_WITHHELD', 'TOO_MANY'],
   },
@@ -588,6 +620,11 @@ export const OPERATIONS = {
 
 /** The name of an operation: its method and its path. */
 export type OperationName = keyof typeof OPERATIONS
+
+/** The methods that any route has. What has another changes nothing. */
+export const METHODS: ReadonlySet<string> = new Set(
+  Object.keys(OPERATIONS).map((name) => name.slice(0, name.indexOf(' '))),
+)
 
 /** The operation of a route; undefined when there is none. */
 export const operationOf = (method: string, path: string): Operation | undefined => {

@@ -73,6 +73,12 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
     runtime.explain(params.plan, params.job),
   )
 
+  operate(app, 'GET /api/v1/plans/:plan/inspect', ({ params }) => runtime.inspection(params.plan, null))
+
+  operate(app, 'GET /api/v1/plans/:plan/jobs/:job/inspect', ({ params }) =>
+    runtime.inspection(params.plan, params.job),
+  )
+
   operate(app, 'GET /api/v1/plans/:plan/definition', ({ params }) => catalog.definition(params.plan))
 
   operate(app, 'GET /api/v1/plans/:plan/secrets', async ({ params }) => ({

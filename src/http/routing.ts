@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { TenutoError } from '../errors.ts'
 import { type JsonSchema, type Of, options } from '../json-schema.ts'
 import { type Part, readInput } from './inputs.ts'
 import { OPERATIONS, type OperationName, operationOf } from './operations.ts'
@@ -43,6 +44,9 @@ export const operate = <const Name extends OperationName>(
     exposeHeadRoute: method === 'GET' && OPERATIONS[name].asks !== 'link',
     handler: async (request, reply) => {
       const { params, query, headers, body } = request
+      const named = params as Readonly<Record<string, unknown>>
+      const empty = ['plan', 'job'].find((part) => named[part] === '')
+      if (empty !== undefined) throw unnamed(empty)
       reply.code(status)
       // Read by the schemas of this very operation, which is what the types say.
       return await handler({ params, query, headers, body, request, reply } as unknown as Asked<Name>)
@@ -50,12 +54,24 @@ export const operate = <const Name extends OperationName>(
   })
 }
 
+/** The name of a plan or a job that is empty names nothing. */
+const unnamed = (part: string): TenutoError =>
+  new TenutoError('REF_NOT_FOUND', { ref: `"": the ${part} in the path is empty` })
+
 const NOTHING = options({})
 
-/** Refuses, from now on, to add a route that the table does not know, and reads by the table what comes in on the others. */
-export const declareRoutes = (app: FastifyInstance): void => {
+/** The methods of a path, as it came; none where nothing is. */
+export type MethodsOf = (path: string) => readonly string[]
+
+/**
+ * Refuses, from now on, to add a route that the table does not know, and reads by the table what comes in on the others. Answers what
+ * methods a path has among those that were added.
+ */
+export const declareRoutes = (app: FastifyInstance): MethodsOf => {
+  const places: Readonly<{ method: string; parts: readonly string[] }>[] = []
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
+      places.push({ method, parts: route.url.split('/') })
       const operation = operationOf(method, route.url)
       assert(operation, `${method} ${route.url} does not say what it asks; add it to src/http/operations.ts`)
       const { asks, query = NOTHING, headers, body } = operation
@@ -77,4 +93,22 @@ export const declareRoutes = (app: FastifyInstance): void => {
       }
     }
   })
+  return (path) => {
+    const asked = path.split('/').map(plain)
+    const fitting = places.filter(
+      ({ parts }) =>
+        parts.length === asked.length &&
+        parts.every((part, at) => (part.startsWith(':') ? asked[at] !== '' : part === asked[at])),
+    )
+    return [...new Set(fitting.map(({ method }) => method))].sort()
+  }
+}
+
+/** A part of a path without its escapes; one that is none names nothing. */
+const plain = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ''
+  }
 }

@@ -2,18 +2,20 @@
  * The server of a home: whoever holds it serves its socket, so that others may read it and give commands while it is held; only the
  * home's user can open that. A daemon serves the same routes over TCP, to whoever has the token of the home or a session.
  */
-import type { AddressInfo } from 'node:net'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Clock, systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
+import { base32, systemRandom } from '../ids.ts'
 import { isObject, isString, type Json } from '../json.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import { type Masking, masking } from '../masking.ts'
 import type { Runtime } from '../runtime.ts'
 import { socketPath } from '../socket.ts'
-import { wordsOf } from '../thrown.ts'
 import { type Access, access } from './access.ts'
+import { readBody } from './body.ts'
 import { clearPlace, keepDoor, unmade } from './door.ts'
 import { type Entrance, socketEntrance } from './entrance.ts'
 import { type Envelope, envelope, told } from './envelope.ts'
@@ -21,16 +23,20 @@ import { isReading } from './gate.ts'
 import {
   BODY_BYTES_MAX,
   PARAM_CHARACTERS_MAX,
+  PLAN_BYTES_MAX,
   SOCKET_CONNECTIONS_MAX,
   TCP_LIMITS,
   type TcpLimits,
 } from './limits.ts'
 import { linkRoute, lookRoutes, openRoute } from './links.ts'
+import { misplacedOr } from './misplaced.ts'
+import { retryAfter } from './retry-after.ts'
 import { declareRoutes, operate } from './routing.ts'
 import { askedBy } from './scopes.ts'
 import { type Streams, streams } from './streams.ts'
 import { bound, connectionOptions, type TcpPlace, unusable } from './tcp.ts'
-import { BASE, HEADERS, holderName, SCHEMA } from './wire.ts'
+import { HTTP_OPTIONS, refuseInWords, unmetExpectation } from './unread.ts'
+import { BASE, HEADERS, holderName, RETRY_AFTER, SCHEMA } from './wire.ts'
 
 /** A home that is served. */
 export type Served = Readonly<{
@@ -50,8 +56,10 @@ export type TcpOptions = TcpPlace & Readonly<{ clock?: Clock; limits?: TcpLimits
 
 /** How a client of ours names itself. */
 const CLIENT = /^(tenuto [ -~]{1,100})$/
-/** How long a client that does not read delays the end of its server. */
+/** How long a client that takes nothing delays the end of its server. */
 const CLOSE_MS = 1_000
+/** And so many times as long one that goes on taking. */
+const CLOSES_MAX = 10
 
 const loading = () =>
   Promise.all([
@@ -82,22 +90,24 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
     log,
     access: tcp === undefined ? null : access(homePaths(runtime.home).token, tcp.clock ?? systemClock),
   }
-  const app = await application(shared, { entrance: socketEntrance(), options: {} })
+  const app = await application(shared, {
+    entrance: socketEntrance(),
+    options: { http: HTTP_OPTIONS },
+    planBytesMax: PLAN_BYTES_MAX,
+  })
   app.server.maxConnections = SOCKET_CONNECTIONS_MAX
   app.addHook('onClose', shared.log.close)
-  let connections = 0
+  const connections = new Set<Socket>()
   const count = (from: FastifyInstance): void => {
     from.server.on('connection', (socket) => {
-      connections += 1
-      socket.once('close', () => {
-        connections -= 1
-      })
+      connections.add(socket)
+      socket.once('close', () => connections.delete(socket))
     })
   }
   count(app)
   const untell = runtime.tellOfServer(() => {
     const { open, ever, resets, dropped } = shared.streaming.counts()
-    return { streams: open, streams_ever: ever, resets, dropped, connections }
+    return { streams: open, streams_ever: ever, resets, dropped, connections: connections.size }
   })
   clearPlace(path)
   await app.listen({ path }).catch((error: unknown) => {
@@ -119,12 +129,9 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
       // A runtime that has stopped describes itself no more.
       if (!isTenutoError(error, 'STOPPED')) throw error
     }
-    const hangUp = (): void => {
-      for (const { server } of apps) server.closeAllConnections()
-    }
-    const cancel = systemClock.setTimeout(hangUp, CLOSE_MS)
+    const waited = hangUps(connections)
     for (const each of apps) await each.close()
-    cancel()
+    waited()
   }
   try {
     leave = keepDoor(app.server, path, {
@@ -152,7 +159,11 @@ const listenOutside = async (
   way: Access,
   { host, port, limits = TCP_LIMITS }: TcpOptions,
 ): Promise<FastifyInstance> => {
-  const app = await application(shared, { entrance: way.entrance, options: connectionOptions(limits) })
+  const app = await application(shared, {
+    entrance: way.entrance,
+    options: connectionOptions(limits),
+    planBytesMax: BODY_BYTES_MAX,
+  })
   app.server.maxConnections = limits.connectionsMax
   openRoute(app, way)
   await app.listen(bound({ host, port })).catch((error: unknown) => {
@@ -160,6 +171,21 @@ const listenOutside = async (
   })
   way.listens(host, (app.server.address() as AddressInfo).port)
   return app
+}
+
+/** Hangs up on whoever has taken nothing for a while, and in the end on all; answers how to be done with that. */
+const hangUps = (connections: ReadonlySet<Socket>): (() => void) => {
+  const taken = new Map<Socket, number>()
+  let cancel = (): void => {}
+  const look = (left: number): void => {
+    for (const socket of connections) {
+      if (left === 0 || taken.get(socket) === socket.bytesWritten) socket.destroy()
+      else taken.set(socket, socket.bytesWritten)
+    }
+    if (left > 0) cancel = systemClock.setTimeout(() => look(left - 1), CLOSE_MS)
+  }
+  look(CLOSES_MAX)
+  return () => cancel()
 }
 
 const abandon = ({ server }: FastifyInstance): void => {
@@ -182,7 +208,11 @@ type Shared = Readonly<{ runtime: Runtime; streaming: Streams; log: ServerLog; a
 
 const application = async (
   { runtime, streaming, log, access: way }: Shared,
-  { entrance, options }: Readonly<{ entrance: Entrance; options: Partial<FastifyServerOptions> }>,
+  {
+    entrance,
+    options,
+    planBytesMax,
+  }: Readonly<{ entrance: Entrance; options: FastifyHttpOptions<Server>; planBytesMax: number }>,
 ): Promise<FastifyInstance> => {
   const [
     { fastify },
@@ -194,8 +224,14 @@ const application = async (
     { referenceRoutes },
   ] = await loadServer()
   let closing = false
+  let asked = 0
+  const listener = base32(6, systemRandom)
   const app: FastifyInstance = fastify({
     ...options,
+    // Each is one of its own, also among those of the other listener and of holders before this one.
+    genReqId: () => `req-${listener}-${((asked += 1)).toString(36)}`,
+    // In the place of Fastify's own: `refuseInWords` answers, which knows what else is asked on a connection.
+    clientErrorHandler: () => {},
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
     // The answer of a server that closes is an envelope as well.
@@ -203,17 +239,27 @@ const application = async (
     // Its types depend on a route, and here there is none.
     frameworkErrors: (error, unrouted, replying) => {
       const [request, reply] = [unrouted as unknown as FastifyRequest, replying as unknown as FastifyReply]
-      const known = entrance.refusal(request, reply) ?? told(error)
+      const known = entrance.refusal(request, reply) ?? unreadable(error, request) ?? told(error)
       void reply.code(known.http).send(envelope(known, request.id))
     },
   })
-  declareRoutes(app)
+  refuseInWords(app.server)
+  const methodsOf = declareRoutes(app)
   app.decorateRequest('who', null)
+  app.addHook('onRoute', (route) => {
+    if (route.method === 'POST' && route.url === `${BASE}/plans`) route.bodyLimit = planBytesMax
+  })
   app.addHook('preClose', async () => {
     closing = true
   })
   app.addHook('onRequest', async (request, reply) => {
     await entrance.enter(request, reply)
+    const unmet = unmetExpectation(request.raw)
+    if (unmet) {
+      // Its body is not waited for.
+      reply.header('connection', 'close')
+      throw unmet
+    }
     const { headers, who } = request
     if (who === null) return
     const build = runtime.build()
@@ -231,23 +277,27 @@ const application = async (
     if (request.who !== null && (letsIn(request) || !isReading(request.method)))
       await log.asked(request, reply)
   })
-  app.setNotFoundHandler(({ method, url }) => {
-    throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${url.split('?')[0]}` })
+  app.setNotFoundHandler(({ method, url }, reply) => {
+    const [path = ''] = url.split('?')
+    const methods = methodsOf(path).join(', ')
+    if (methods === '') throw new TenutoError('ROUTE_UNKNOWN', { route: `${method} ${path}` })
+    reply.header('allow', methods)
+    throw new TenutoError('METHOD_UNKNOWN', { method, path, methods })
   })
   app.setErrorHandler(async (error, request, reply) => {
-    const known = isTooBig(error) ? new TenutoError('BODY_TOO_BIG', { limit: BODY_BYTES_MAX }) : told(error)
+    const known = isTooBig(error)
+      ? new TenutoError('BODY_TOO_BIG', { limit: request.routeOptions.bodyLimit ?? BODY_BYTES_MAX })
+      : await misplacedOr(told(error), request, runtime.catalog)
     if (known.code === 'INTERNAL') await log.fault(error, request)
+    const seconds = retryAfter(known, runtime.storage)
+    if (seconds !== undefined) reply.header(RETRY_AFTER, seconds)
     return reply.code(known.http).send(refusal(known, request))
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_: unknown, body: string) => {
-    try {
-      return body === '' ? undefined : (JSON.parse(body) as unknown)
-    } catch (error) {
-      throw new TenutoError('USAGE', { what: `the body is no JSON${placeIn(error)}` })
-    }
-  })
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_: unknown, body: Buffer) =>
+    readBody(body),
+  )
 
   operate(app, 'GET /version', () => ({
     ...runtime.build(),
@@ -273,12 +323,6 @@ const application = async (
   return app
 }
 
-/** Where a text is no JSON. Node quotes it in its message, and what is quoted may be a secret. */
-const placeIn = (error: unknown): string => {
-  const [place] = /at position \d+/.exec(wordsOf(error)) ?? []
-  return place === undefined ? '' : `: it goes wrong ${place}`
-}
-
 /** What masks the secrets that a request brings, whatever their shape: it may be refused for that. */
 const brought = ({ body }: FastifyRequest): Masking => {
   const { secrets } = (isObject(body) ? body : {}) as Readonly<{ secrets?: unknown }>
@@ -292,6 +336,12 @@ const refusal = (known: TenutoError, request: FastifyRequest): Envelope => {
   const told = brought(request).value(said as unknown as Json) as unknown as typeof said
   return { error: { code, request_id, ...told } }
 }
+
+/** What is wrong with a path that the router could not read; undefined when it is something else. */
+const unreadable = (error: Error, { url }: FastifyRequest): TenutoError | undefined =>
+  'code' in error && error.code === 'FST_ERR_BAD_URL'
+    ? new TenutoError('USAGE', { what: `the path ${url.split('?')[0]} has an escape that is no UTF-8` })
+    : undefined
 
 /** Whether the path of a request is what lets somebody in. */
 const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
@@ -316,11 +366,6 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
       const { reason } = (body ?? {}) as Readonly<{ reason?: unknown }>
       const isRefused = reply.statusCode >= 400
       const own = brought(request)
-      // What was refused may name what is none of this home, and no plan then says what is to be masked.
-      const clear = async (text: string): Promise<string> => {
-        const known = plan === undefined ? own.text(text) : await masked(plan, own.text(text))
-        return plan === undefined || isRefused ? await masked(null, known) : known
-      }
       const path = url.split('?')[0] ?? ''
       log.info(
         {
@@ -330,7 +375,7 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
           // A link is a secret, if one that is used.
           asked: `${method} ${letsIn(request) ? routeOptions.url : isRefused ? await masked(null, own.text(path)) : path}`,
           ...(made === undefined ? {} : { made }),
-          why: typeof reason === 'string' ? await clear(reason) : null,
+          why: typeof reason === 'string' ? await masked(plan ?? null, own.text(reason)) : null,
           answered: reply.statusCode,
         },
         'asked to change something',

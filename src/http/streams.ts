@@ -11,6 +11,7 @@ import type { Runtime } from '../runtime.ts'
 import type { EventShape, StorageShape } from '../views/shapes.ts'
 import type { Who } from './entrance.ts'
 import { HEARTBEAT_MS, SESSION_STREAMS_MAX, STREAMS_MAX } from './limits.ts'
+import { secondsIn } from './retry-after.ts'
 import { frameText, OPENING } from './sse.ts'
 import { STREAM_TYPE } from './wire.ts'
 
@@ -58,7 +59,12 @@ export const streams = (
     const own = [...open.values()].filter((each) => each?.by === who?.by).length
     if (open.size < STREAMS_MAX && !(isSession && own >= SESSION_STREAMS_MAX)) return
     const what = isSession ? `${own} streams of ${who.by}` : `${open.size} streams`
-    throw new TenutoError('TOO_MANY', { what: `${what} are open`, remedy: 'close one that is not read' })
+    throw new TenutoError('TOO_MANY', {
+      what: `${what} are open`,
+      remedy: 'close one that is not read',
+      // So often those are sent away that nobody reads.
+      retry_after_s: secondsIn(HEARTBEAT_MS),
+    })
   }
   const turn = turns(clock)
   let closing = false
@@ -165,9 +171,12 @@ export const turns = ({ soon }: Pick<Clock, 'soon'>): (() => Promise<void>) => {
   }
 }
 
-/** The events after a position, as text. When the server closes, everything committed is still sent. */
+/**
+ * The events after a position, as text. When the server closes, everything committed is still sent. A position after which not
+ * everything is there, or nothing, is answered with `reset`, whose id is one to go on from.
+ */
 export async function* eventText(
-  { catalog, events, prunedTo }: Pick<Runtime, 'catalog' | 'events' | 'prunedTo'>,
+  { catalog, events, prunedTo, state }: Pick<Runtime, 'catalog' | 'events' | 'prunedTo' | 'state'>,
   { plan, wants }: EventChoice,
   after: number,
   { signal, isClosing, reset, turn }: Ending,
@@ -179,9 +188,11 @@ export async function* eventText(
   const isThere =
     after <= pruned || (await catalog.events({ after: after - 1, limit: 1 }))[0]?.position === after
   if (hasGap || !isThere) {
-    const why = hasGap ? { why: 'removed' } : {}
     reset()
-    yield frameText({ event: 'reset', data: JSON.stringify({ after, ...why }) })
+    // Where a client that comes back by itself goes on: after what was removed, or at the end.
+    const id = String(hasGap ? pruned : (await state()).position)
+    const data = JSON.stringify({ after, why: hasGap ? 'removed' : 'beyond' })
+    yield frameText({ id, event: 'reset', data })
     return
   }
   yield OPENING
@@ -249,14 +260,22 @@ export const isLive = async (
 
 /**
  * The log of an attempt from an offset, as text; its bytes in base64. The id of each event is the offset to go on from. When the
- * attempt has ended and everything is sent, `end` says how it ended. When the server closes, what is there is still sent.
+ * attempt has ended and everything is sent, `end` says how it ended. When the server closes, what is there is still sent. An offset
+ * beyond its end is answered with `reset`, whose id is that end.
  */
 export async function* logText(
   runtime: Pick<Runtime, 'catalog' | 'events'>,
   of: LogOf,
-  { signal, isClosing }: Ending,
+  { signal, isClosing, reset }: Ending,
 ): AsyncGenerator<string> {
   const { plan, job, attempt } = of
+  const { size } = of.offset === 0 ? { size: 0 } : await runtime.catalog.log(plan, job, attempt, of.offset, 0)
+  if (of.offset > size) {
+    reset()
+    const data = JSON.stringify({ offset: of.offset, size, why: 'beyond' })
+    yield frameText({ id: String(size), event: 'reset', data })
+    return
+  }
   const over = new AbortController()
   const until = AbortSignal.any([signal, over.signal])
   let end: Promise<void> | undefined
@@ -268,9 +287,10 @@ export async function* logText(
   yield OPENING
   try {
     for (;;) {
-      // Asked before reading: what an attempt that has ended wrote is all there.
-      const live = await isLive(runtime, of)
+      // Asked before reading: what an attempt that has ended wrote is all there. And first of all whether this is the last time: what
+      // has ended by then is told.
       const last = isClosing()
+      const live = await isLive(runtime, of)
       for (;;) {
         const { bytes, next } = await runtime.catalog.log(plan, job, attempt, offset, LOG_CHUNK_BYTES)
         if (next === offset) break

@@ -1,12 +1,11 @@
 /**
  * The listener on TCP: where it may listen, under which names it is asked, and how long it waits for a client.
  */
-import { createServer, isIPv4, type Socket } from 'node:net'
+import { createServer, isIPv4 } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { TenutoError } from '../errors.ts'
-import { SECURITY_HEADERS } from './entrance.ts'
-import { envelope } from './envelope.ts'
-import { HEADER_BYTES_MAX, type TcpLimits } from './limits.ts'
+import type { TcpLimits } from './limits.ts'
+import { HTTP_OPTIONS } from './unread.ts'
 
 /** Where to listen. */
 export type TcpPlace = Readonly<{ host: string; port: number }>
@@ -66,7 +65,7 @@ export const hostsOf = (host: string, port: number): ReadonlySet<string> => {
 /** What Node is told of the limits of a connection. */
 export const connectionOptions = ({ headersMs, requestMs, idleMs, keepAliveMs }: TcpLimits) => ({
   http: {
-    maxHeaderSize: HEADER_BYTES_MAX,
+    ...HTTP_OPTIONS,
     headersTimeout: headersMs,
     requestTimeout: requestMs,
     connectionsCheckingInterval: Math.min(headersMs, LOOK_MS),
@@ -77,30 +76,6 @@ export const connectionOptions = ({ headersMs, requestMs, idleMs, keepAliveMs }:
   requestTimeout: requestMs,
   connectionTimeout: idleMs,
   keepAliveTimeout: keepAliveMs,
-  clientErrorHandler: answerNonsense,
 })
 
 const LOOK_MS = 5_000
-
-const NONSENSE: Readonly<Record<string, readonly [string, string]>> = {
-  HPE_HEADER_OVERFLOW: [
-    '431 Request Header Fields Too Large',
-    `the headers have more than ${HEADER_BYTES_MAX} bytes`,
-  ],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not come in time'],
-}
-
-/** Answers what is no request of HTTP, and hangs up. */
-const answerNonsense = ({ code }: Readonly<{ code: string }>, socket: Socket): void => {
-  if (!socket.writable || code === 'ECONNRESET') return void socket.destroy()
-  const [line, what] = NONSENSE[code] ?? ['400 Bad Request', 'that is no request of HTTP']
-  const body = JSON.stringify(envelope(new TenutoError('USAGE', { what }), 'none'))
-  const headers = Object.entries({
-    ...SECURITY_HEADERS,
-    connection: 'close',
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': String(Buffer.byteLength(body)),
-  })
-  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(`HTTP/1.1 ${line}\r\n${head}\r\n${body}`, () => socket.destroy())
-}

@@ -35,6 +35,9 @@ export const HEADERS = {
   end: 'x-tenuto-end',
 } as const
 
+/** The header that says in how many seconds to ask again. */
+export const RETRY_AFTER = 'retry-after'
+
 /** The media type of streams. */
 export const STREAM_TYPE = 'text/event-stream'
 

@@ -2,8 +2,11 @@
  * Copies of a journal: made from a file that somebody may be writing, looked over, and put in the place of another.
  */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { homeRoot } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
+import type { Standing } from '../home-folder.ts'
 import { bootId } from '../process.ts'
+import { giveToHome, renewedHome } from './another-home.ts'
 import { removeDraft, settleDraft, writeCopy } from './draft.ts'
 import { type Driver, openNodeSqlite, storeError } from './driver.ts'
 import { checkMark, markPath, openMark, readMark } from './mark.ts'
@@ -25,12 +28,11 @@ export type CopyFacts = FileHead &
 export type Replaced = Readonly<{
   /** Where it is now; null when there was none. */
   kept: string | null
-  /** The epoch that the journal in its place begins after. */
+  /** Whose the journal in its place is, and the epoch that it begins after. */
+  home: string
   epoch: number
 }>
 
-/** No boot of a machine is called so. */
-const BEFORE_RESTORE = 'before a restore'
 /** The epoch of one that cannot be read is not known, and no journal has begun so often. */
 const EPOCHS_UNKNOWN = 1_000_000
 
@@ -58,8 +60,8 @@ export const readCopy = (path: string): CopyFacts => using(path, 'read', (driver
 
 /**
  * Puts a copy of the journal at `from` in the place of the one at `file`, which is kept beside it, whatever state it is in. The epoch goes
- * on above both, so that whoever obeyed the one obeys the other. `from` may be `file` itself, which accepts it as it is. The caller holds
- * the lock of the home.
+ * on above both, so that whoever obeyed the one obeys the other. `from` may be `file` itself, which accepts it as it is. The home stays
+ * who it is, if its folder is its own and it was anybody; else it gets an id of its own. The caller holds its lock.
  * @throws {TenutoError} as `copyJournal`, but for the mark; `BACKUP_FOREIGN` when it is another home's and `force` is not given. Nothing
  * was changed then.
  */
@@ -68,6 +70,7 @@ export const putInPlace = (
   file: string,
   name: string,
   force: boolean,
+  standing: Standing,
 ): Readonly<{ facts: CopyFacts; replaced: Replaced }> => {
   const draft = `${file}.restored`
   removeDraft(draft)
@@ -76,20 +79,21 @@ export const putInPlace = (
       soundHead(driver, from)
       return copyThrough(driver, draft)
     })
-    const before = identityOf(file)
-    if (before.home !== undefined && before.home !== facts.home && !force)
+    const before = identityOf(file, standing)
+    if (before.home !== undefined && homeRoot(before.home) !== homeRoot(facts.home) && !force)
       throw new TenutoError('BACKUP_FOREIGN', { path: from })
+    const { home: known = renewedHome(facts.home) } = before
+    const home = standing.how === 'own' ? known : renewedHome(known)
     const epoch = Math.max(facts.epoch, before.epoch ?? facts.epoch + EPOCHS_UNKNOWN)
     using(draft, 'write', (driver) => {
       driver.prepare('UPDATE meta SET epoch = ? WHERE id = 1').run(epoch)
-      // Files that were made since, and here, need not be there: as after a boot of the machine, their absence proves nothing.
-      driver.prepare('UPDATE boot SET boot_id = ?').run(BEFORE_RESTORE)
+      giveToHome(driver, home)
       if (facts.schema === SCHEMA.version) sealMeta(driver, facts.schema)
     })
     const kept = setAside(file, `${file}.${name}`)
-    writeMark(file, { ...facts, epoch })
+    writeMark(file, { ...facts, home, epoch })
     settleDraft(draft, file)
-    return { facts, replaced: { kept, epoch } }
+    return { facts, replaced: { kept, home, epoch } }
   } catch (error) {
     removeDraft(draft)
     throw storeError(file, error)
@@ -97,16 +101,17 @@ export const putInPlace = (
 }
 
 /** Whose journal is in place, and how often it was begun, as far as anything still says so. */
-const identityOf = (file: string): Readonly<{ home?: string; epoch?: number }> => {
+const identityOf = (file: string, standing: Standing): Readonly<{ home?: string; epoch?: number }> => {
   const mark = readMark(file)
+  const placed = standing.how === 'own' && standing.home !== null ? { home: standing.home } : {}
   // Attempts show that one was begun, and nothing how often.
-  if (!existsSync(file)) return mark ?? (hasAttempts(file) ? {} : { epoch: 0 })
+  if (!existsSync(file)) return mark ?? { ...placed, ...(hasAttempts(file) ? {} : { epoch: 0 }) }
   try {
     const { home, epoch } = using(file, 'read', (driver) => soundHead(driver, file))
     return { home: mark?.home ?? home, epoch: Math.max(epoch, mark?.epoch ?? 0) }
   } catch {
     // It is replaced because it cannot be used.
-    return mark ?? {}
+    return mark ?? placed
   }
 }
 

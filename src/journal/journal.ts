@@ -229,6 +229,10 @@ export type JournalReader = Readonly<{
   notes: (plan: string, limit: number) => Promise<readonly StepRow[]>
   /** The latest note of a type about a job. */
   lastNote: (plan: string, job: string | null, type: string) => Promise<StepRow | undefined>
+  /** The latest steps of one actor, newest first, at most `limit`. */
+  latest: (address: Address, limit: number) => Promise<readonly StepRow[]>
+  /** Undelivered mail of one actor, by id, at most `limit`. */
+  mailOf: (address: Address, limit: number) => Promise<readonly MailRow[]>
   /** Undelivered mail of one plan (its own and its jobs'), or of all, by id. */
   mail: (plan?: string) => Promise<readonly MailRow[]>
   /** The addresses with undelivered mail. A damaged message is counted with the plan it names. */

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { TenutoError } from '../errors.ts'
 import { type HolderRecord, homeHeld, readHolder } from '../holder.ts'
 import { type HomePaths, makeHome } from '../home.ts'
+import { folderNumber } from '../home-folder.ts'
 import { type HomePlace, homePlace } from '../home-place.ts'
 import { resultCode, storeError } from './driver.ts'
 
@@ -41,19 +42,27 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
   const lock = take(paths.lock, () => homeHeld(paths.home))
   held.add(lock)
   const place = placeOf(paths, lock)
-  let record = holder
+  let record: HolderRecord = { ...holder, folder: folderNumber(paths.home) }
   const write = (): void => {
     const draft = `${paths.daemon}.new`
-    writeFileSync(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
-    renameSync(draft, paths.daemon)
+    try {
+      writeFileSync(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 })
+      renameSync(draft, paths.daemon)
+    } catch (error) {
+      rmSync(draft, { force: true })
+      throw error
+    }
+  }
+  const letGo = (): void => {
+    place.close()
+    held.delete(lock)
+    lock.close()
   }
   const release = (): void => {
     if (!held.has(lock)) return
     // Where it was, somebody else may hold another by now.
     if (place.look() === null) rmSync(paths.daemon, { force: true })
-    place.close()
-    held.delete(lock)
-    lock.close()
+    letGo()
   }
   const refuseGone = (): void => {
     const gone = place.look()
@@ -62,7 +71,8 @@ export const holdHome = (home: string, holder: HolderRecord): Hold => {
   try {
     write()
   } catch (error) {
-    release()
+    // What is there was written by a holder that was killed, and says so.
+    letGo()
     throw storeError(paths.daemon, error)
   }
   return {

@@ -6,6 +6,7 @@
  */
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
+import { homeRoot } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
 import { goOnFrom } from '../home.ts'
 import type { Head } from './batch.ts'
@@ -95,7 +96,7 @@ export const checkMark = (
   boot: string,
 ): void => {
   if (mark === undefined) return
-  if (mark.home !== journal.home)
+  if (homeRoot(mark.home) !== homeRoot(journal.home))
     throw new TenutoError('STORE_CORRUPT', { path: file, why: 'it is the journal of another home' })
   // Without a sync at each commit a power cut may take the last of them; that was accepted.
   if (!mark.synced && mark.boot !== boot) return

@@ -173,6 +173,14 @@ export const memoryReader = ({ tables, faults }: MemoryDisk): JournalReader => {
       )
       return found && sound(found)
     },
+    latest: async (address, limit) => {
+      check()
+      return (tables.stepsOfActor.get(address) ?? []).toReversed().slice(0, limit).map(sound)
+    },
+    mailOf: async (address, limit) => {
+      check()
+      return [...tables.mail.values()].filter((row) => row.address === address).slice(0, limit)
+    },
     mail: async (plan) => {
       check()
       const all = [...tables.mail.values()]

@@ -11,8 +11,11 @@ import type { MemoryDisk, Tables } from './memory-disk.ts'
 import { memoryPruning } from './memory-pruning.ts'
 import { memoryReader } from './memory-reader.ts'
 
+/** A boot of which nobody wants to know more. */
+const SOME_BOOT: Boot = { bootId: 'memory', pid: 0, build: 'test', at: 0 }
+
 /** Boots on a disk: the journal stands at its last commit, and every journal opened on it before is fenced. */
-export const memoryJournal = async (disk: MemoryDisk, boot: Boot): Promise<Journal> => {
+export const memoryJournal = async (disk: MemoryDisk, boot: Boot = SOME_BOOT): Promise<Journal> => {
   const { tables, faults } = disk
   const epoch = tables.epoch + 1
   const opening = Object.freeze({

@@ -60,6 +60,8 @@ export const emptyReader: JournalReader = {
   steps: async () => [],
   notes: async () => [],
   lastNote: async () => undefined,
+  latest: async () => [],
+  mailOf: async () => [],
   mail: async () => [],
   addressed: async () => [],
   aside: async () => undefined,
@@ -290,6 +292,18 @@ export const readerOn = (driver: Driver, path: string): JournalReader => {
         `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? AND type = ? ORDER BY seq DESC LIMIT 1`,
         [noteAddress(plan, job), type],
         step,
+      ),
+    latest: async (address, limit) =>
+      all(
+        `SELECT ${STEP_COLUMNS} FROM step WHERE address = ? ORDER BY seq DESC LIMIT ?`,
+        [address, bound(limit)],
+        step,
+      ),
+    mailOf: async (address, limit) =>
+      all(
+        `SELECT ${MAIL_COLUMNS} FROM mail WHERE address = ? ORDER BY id LIMIT ?`,
+        [address, bound(limit)],
+        (row) => mailOf(path, row),
       ),
     mail: async (plan) => {
       const of = plan === undefined ? '' : 'WHERE address = ? OR (address > ? AND address < ?)'

@@ -7,6 +7,7 @@ import { statSync } from 'node:fs'
 import { parseAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
+import { giveToHome, renewedHome } from './another-home.ts'
 import { type Head, headAfter } from './batch.ts'
 import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
@@ -50,6 +51,8 @@ export type SqliteOptions = Readonly<{
   open?: OpenDriver
   /** Another schema. */
   schema?: Schema
+  /** The file has come from another home, and becomes that of one of its own. */
+  fromElsewhere?: boolean
   /** Goes on with this boot's epoch, on a connection of its own: the one before it failed. `FENCED` when another has begun since. */
   again?: Opening
 }>
@@ -73,9 +76,11 @@ const BOOTS_KEPT = 1_000
  */
 export const sqliteJournal = async (options: SqliteOptions): Promise<Journal> => {
   const { file, boot, durability, open = openNodeSqlite, schema = SCHEMA, again } = options
+  const start = (driver: Driver): Opening =>
+    again ? goOn(driver, again) : begin(driver, boot, schema.version, options.fromElsewhere ?? false)
   try {
     makeFile(open, file, base32(10, systemRandom), schema)
-    return openFile(open, file, boot, durability, schema, again)
+    return openFile(open, file, boot, durability, schema, start)
   } catch (error) {
     throw storeError(file, openingError(file, error))
   }
@@ -87,7 +92,7 @@ const openFile = (
   boot: Boot,
   durability: Durability,
   schema: Schema,
-  again: Opening | undefined,
+  start: (driver: Driver) => Opening,
 ): Journal => {
   const mark = readMark(file)
   const found = closing(open(file, 'read'), (driver) => {
@@ -102,7 +107,7 @@ const openFile = (
   try {
     configure(driver, file, durability)
     migrate(driver, file, found, schema)
-    const opening = again ? goOn(driver, again) : begin(driver, boot, schema.version)
+    const opening = start(driver)
     const stamp = {
       home: opening.home,
       epoch: opening.epoch,
@@ -171,8 +176,9 @@ const older = (version: string): boolean => {
   return false
 }
 
-const begin = (driver: Driver, boot: Boot, version: number): Opening =>
+const begin = (driver: Driver, boot: Boot, version: number, isFromElsewhere: boolean): Opening =>
   transaction(driver, () => {
+    if (isFromElsewhere) giveToHome(driver, renewedHome(readHome(driver)))
     const [epoch, position, mail, dead, home] = driver
       .prepare('UPDATE meta SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, position, mail, dead, home')
       .all()[0] as readonly [number, number, number, number, string]
@@ -190,6 +196,9 @@ const begin = (driver: Driver, boot: Boot, version: number): Opening =>
     const clean = last === undefined || last[0] === 1
     return Object.freeze({ epoch, position, mail, dead, home, clean, bootedSince })
   })
+
+const readHome = (driver: Driver): string =>
+  String(driver.prepare('SELECT home FROM meta WHERE id = 1').get()?.[0])
 
 /** The opening of a connection that goes on where one of the same epoch failed. */
 const goOn = (driver: Driver, { epoch, ...same }: Opening): Opening => {

@@ -21,7 +21,7 @@
  */
 import { assign, type SnapshotFrom, setup } from 'xstate'
 import type { Outcome } from '../attempt.ts'
-import type { Gate, JobDefinition, OnLost, RetryPolicy } from '../definition.ts'
+import { type Gate, isRetried, type JobDefinition, type OnLost, type RetryPolicy } from '../definition.ts'
 import type { JsonObject } from '../json.ts'
 import type { JobEnd, Reason, StopReason } from '../states.ts'
 import { backoffMs, UNSTARTED_BACKOFF } from './backoff.ts'
@@ -104,6 +104,8 @@ export type AttemptEnded = Readonly<{
   /** Drawn by the host, for jitter: the machine asks nobody for randomness. */
   draw: number
   error?: string
+  /** Of the table of errors, where it is one of these that kept it from starting. */
+  errorCode?: string
   warnings?: readonly string[]
   leftovers?: number
   outputs?: JsonObject
@@ -160,9 +162,6 @@ const gatePolicy = ({ timeoutMs, onTimeout }: Gate): NonNullable<JobPolicy['gate
   ...(timeoutMs === undefined ? {} : { timeoutMs }),
   ...(onTimeout === undefined ? {} : { onTimeout }),
 })
-
-const isRetried = ({ on }: RetryPolicy, { outcome, code }: AttemptEnded): boolean =>
-  on.includes(outcome) || (outcome === 'exit' && on.includes(`exit:${code}`))
 
 const isReleased = (event: JobEvent): boolean =>
   ('input' in event ? (event.input as JobInput) : (event as Of<'reopened'>)).place === 'released'

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { extname, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { childEnvironment } from '../config.ts'
 import type { Definition } from '../definition.ts'
 import { compile } from './compile.ts'
 import type { ModuleAnswer } from './plan-module-main.ts'
@@ -76,7 +77,12 @@ const runModule = async (file: string, limitMs: number): Promise<ModuleAnswer> =
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', main, pathToFileURL(resolve(file)).href],
-    { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], timeout: limitMs, killSignal: 'SIGKILL' },
+    {
+      env: childEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      timeout: limitMs,
+      killSignal: 'SIGKILL',
+    },
   )
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   const [, out, err, channel] = child.stdio as unknown as [null, Readable, Readable, Readable]

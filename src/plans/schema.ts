@@ -240,7 +240,11 @@ const anyKind = { ...anyAttempt, optional }
 const process = {
   env: env.optional(),
   cwd: cwd.optional(),
-  stall: duration('The longest silence of one attempt; default none.', ['5m'], 1).optional(),
+  stall: duration(
+    'The longest time in which one attempt writes nothing to its output, also when it only computes; default none.',
+    ['5m'],
+    1,
+  ).optional(),
 }
 
 const runKey = z

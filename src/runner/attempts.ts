@@ -17,6 +17,7 @@ import {
   type ExitRecord,
   type Found,
   type Identity,
+  isSameAttempt,
   type Limits,
   type LiveAttempt,
   LOG_LIMITS,
@@ -29,7 +30,7 @@ import {
 import { wordsOf } from '../thrown.ts'
 import type { Later } from './clock.ts'
 import { exitRecords, unstarted } from './exits.ts'
-import { type Life, type Main, watchLife } from './life.ts'
+import { type Life, type Ports as LifePorts, type Main, watchLife } from './life.ts'
 import { type Child, type Machine, thisMachine } from './machine.ts'
 import { isTransient, spawnFailure } from './spawn-failure.ts'
 
@@ -87,8 +88,20 @@ type Entry = {
 
 /** Watches the attempts of one home. */
 export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Attempts => {
-  const { takeClaim, claimOf, writeNeeds, openLog, closeLog, mayHaveStarted, fullBlock, processOf, exitOf } =
-    machine
+  const {
+    takeClaim,
+    claimOf,
+    writeNeeds,
+    openLog,
+    closeLog,
+    mayHaveStarted,
+    fullBlock,
+    noteMain,
+    mainOf,
+    processOf,
+    stopOf,
+    exitOf,
+  } = machine
   const { bootId, isAlive, groupMembers, markedProcesses, sweepMarked } = machine
   const { wallMs, machineMs, later, pause, soon } = machine
   const entries = new Map<string, Entry>()
@@ -175,7 +188,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     if (!mine || isLogged || isUnproven(entry))
       return void judge(entry).catch((error: unknown) => judgeLater(entry, error))
     // Who could not even make the claim, as on a full disk, has recorded an end, and it may have been heard.
-    const recorded = guarded(() => exitOf(ref.dir))
+    const recorded = guarded(() => recordOf(ref))
     if (recorded !== undefined) return tell(entry, recorded)
     if (starts) return launch(entry, spec)
     ruled(entry, (order as StopOrder).why)
@@ -211,6 +224,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     }
     const { pid } = child
     if (pid === undefined) return void child.once('error', failed)
+    guarded(() => noteMain(dir, pid))
     started({ key, pid, startedMono })
     const identity = { pid, start: '', boot: ports.self.boot }
     watch(entry, { child, identity, startedAt, startedMono, limits: limitsOf(spec) })
@@ -220,8 +234,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     const { ref, order } = entry
     tellFound(entry, main.child === undefined ? 'adopted' : 'requeued', main.identity.pid)
     const ended = (record: ExitRecord) => finish(entry, record)
-    const of = { ...ports, machine, areLeft, guarded, ended, lookMs: LOOK_MS }
-    entry.life = watchLife(of, ref, main, { order, isBegunTold: entry.hasBegun })
+    entry.life = watchLife(ofLives, ref, main, { order, isBegunTold: entry.hasBegun, ended })
     // What it may read of its needs can be long.
     entry.spec = undefined
     lookLater()
@@ -234,16 +247,18 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   const judge = async (entry: Entry): Promise<void> => {
     const { ref } = entry
     const claim = claimOf(ref.dir)
-    if (claim !== undefined && claim.key !== ref.key) {
+    if (claim !== undefined && !isSameAttempt(claim.key, ref.key)) {
       return tell(entry, unstarted(ref, 'spawn-error', wallMs(), `${ref.dir} belongs to ${claim.key}`))
     }
     const isDenied = claim !== undefined && claim.by !== 'runner'
     if (isDenied) {
-      const recorded = exitOf(ref.dir)
+      const recorded = recordOf(ref)
       if (recorded !== undefined) return tell(entry, recorded)
       if (claim.by === 'cancel' && !entry.hasBegun) return ruled(entry, 'cancelled')
       if (!isUnproven(entry)) return ruled(entry, 'lost')
     }
+    // It was made in the home that this one was copied from: whoever it names, and whatever lives, belongs there.
+    if (claim !== undefined && claim.key !== ref.key) return ruleFromFiles(entry, true)
     if (claim !== undefined && isOtherRunner(claim)) return judgeLater(entry)
     if (claim !== undefined && claim.holder.boot !== bootId()) return ruleFromFiles(entry, true)
     const found = await findMain(entry)
@@ -267,7 +282,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
   /** `unknown`: nothing that these files lack has to have been missing. */
   const ruleFromFiles = (entry: Entry, unknown: boolean, leftovers = 0): void => {
     const { ref, hasBegun } = entry
-    const recorded = exitOf(ref.dir)
+    const recorded = recordOf(ref)
     if (recorded !== undefined) return tell(entry, recorded)
     const isThere = mayHaveStarted(ref.dir) || processOf(ref.dir) !== undefined
     const outcome = unknown || hasBegun || leftovers > 0 || isThere ? 'lost' : 'never-started'
@@ -281,17 +296,21 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     if (recorded?.key === ref.key) {
       return isAlive(recorded) ? { identity: recorded as Identity, ...recorded } : undefined
     }
-    if (!mayHaveStarted(ref.dir)) return isUnproven(entry) ? leaderOf(ref.key) : undefined
-    const found = leaderOf(ref.key)
+    const noted = mainOf(ref.dir)
+    if (!mayHaveStarted(ref.dir)) return isUnproven(entry) ? leaderOf(ref.key, noted) : undefined
+    const found = leaderOf(ref.key, noted)
     if (found !== undefined) return found
     await pause(FORKED_WITHIN_MS)
-    return leaderOf(ref.key)
+    return leaderOf(ref.key, mainOf(ref.dir))
   }
 
-  /** The oldest group leader that carries the marker: the main process of a runner that died before it recorded it. */
-  const leaderOf = (key: string) => {
+  /**
+   * The main process of a runner that died before it recorded it: the group leader with the marker that was noted; where none was, the
+   * oldest.
+   */
+  const leaderOf = (key: string, noted: number | undefined) => {
     const leaders = markedProcesses(key)
-      .filter((marked) => marked.key === key)
+      .filter((marked) => marked.key === key && (noted === undefined || marked.pid === noted))
       .flatMap(({ pid }) => groupMembers(pid).filter((member) => member.pid === pid))
       .sort((a, b) => Number(a.start) - Number(b.start))
     const first = leaders[0]
@@ -305,15 +324,18 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     claim: Claim | undefined,
     found: Readonly<{ identity: Identity; startedAt: number | undefined; startedMono: number | undefined }>,
   ): void => {
+    const { ref } = entry
     const at = claim?.at ?? wallMs()
+    const stopped = stopOf(ref.dir)
     watch(entry, {
+      stopped: stopped?.key === ref.key ? stopped : undefined,
       child: undefined,
       identity: found.identity,
       startedAt: found.startedAt ?? at,
       startedMono: found.startedMono ?? machineMs() - Math.max(0, wallMs() - at),
       limits: claim?.limits ?? (entry.spec === undefined ? WITHOUT_LIMITS : limitsOf(entry.spec)),
     })
-    ports.log(`${entry.ref.key}: adopted process ${found.identity.pid}`)
+    ports.log(`${ref.key}: adopted process ${found.identity.pid}`)
   }
 
   const tellFound = (entry: Entry, how: Found, pid: number | null): void => {
@@ -338,6 +360,12 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
 
   const ruled = (entry: Entry, outcome: Outcome, error?: string): void =>
     finish(entry, unstarted(entry.ref, outcome, wallMs(), error))
+
+  /** The end on record, also one that was recorded before this home was copied from another. */
+  const recordOf = ({ dir, key }: AttemptRef): ExitRecord | undefined => {
+    const recorded = exitOf(dir)
+    return recorded !== undefined && isSameAttempt(recorded.key, key) ? { ...recorded, key } : recorded
+  }
 
   /** Records the end, tells it, and forgets the attempt. */
   const finish = (entry: Entry, record: ExitRecord): void => {
@@ -399,6 +427,7 @@ export const watchAttempts = (ports: Ports, machine: Machine = thisMachine): Att
     }
   }
 
+  const ofLives: LifePorts = { ...ports, machine, areLeft, guarded, lookMs: LOOK_MS }
   const isIdle = () => entries.size === 0 && exits.areWritten() && sweeping === 0
   return { ensure, stop, sweep, live, isIdle, abandon }
 }

@@ -3,9 +3,11 @@
  * something the next runner can classify. Nothing is forced to disk: a power cut is told by the boot id.
  */
 import {
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statfsSync,
@@ -27,6 +29,8 @@ import {
   readExitRecord,
   readHole,
   readProcessRecord,
+  readStopRecord,
+  type StopRecord,
 } from '../attempt.ts'
 import { codeOf } from '../thrown.ts'
 
@@ -82,6 +86,39 @@ export const writeProcess = (
   const record: ProcessRecord = { v: RECORD_VERSION, key, ...identity, startedAt, startedMono }
   writeFileSync(join(dir, FILES.process), JSON.stringify(record), { mode: PRIVATE })
 }
+
+/**
+ * Notes which process is the main one, before it can be recorded: as one more name of the claim, which costs a start next to nothing.
+ * A descendant that leads a group of its own is not taken for it then.
+ */
+export const noteMain = (dir: string, pid: number): void =>
+  linkSync(join(dir, FILES.claim), join(dir, `${MAIN}${pid}`))
+
+/** Which process was noted; undefined when none was. */
+export const mainOf = (dir: string): number | undefined => {
+  const noted = namesIn(dir).find((name) => name.startsWith(MAIN))
+  return noted === undefined ? undefined : Number(noted.slice(MAIN.length))
+}
+
+const MAIN = 'main-'
+const namesIn = (dir: string): readonly string[] => {
+  try {
+    return readdirSync(dir)
+  } catch (error) {
+    // There is no such folder, or there can be none.
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return []
+    throw error
+  }
+}
+
+/** Records that the main process was asked to end, and until when it may take. */
+export const writeStop = (dir: string, stop: Omit<StopRecord, 'v'>): void =>
+  writeFileSync(join(dir, FILES.stop), JSON.stringify({ v: RECORD_VERSION, ...stop } satisfies StopRecord), {
+    mode: PRIVATE,
+  })
+
+/** How the attempt began to be stopped; undefined when nobody has begun, or that is not known. */
+export const stopOf = (dir: string): StopRecord | undefined => read(dir, FILES.stop, readStopRecord)
 
 /** The main process as it was recorded. */
 export const processOf = (dir: string): ProcessRecord | undefined =>

@@ -2,7 +2,7 @@
  * The exit records of one home: each is written once and never changed. One that cannot be written yet, as on a full disk, is kept
  * until it can.
  */
-import { type AttemptRef, type ExitRecord, type Outcome, RECORD_VERSION } from '../attempt.ts'
+import { type AttemptRef, type ExitRecord, isSameAttempt, type Outcome, RECORD_VERSION } from '../attempt.ts'
 import { wordsOf } from '../thrown.ts'
 import type { Machine } from './machine.ts'
 
@@ -38,10 +38,11 @@ export const exitRecords = (ports: Ports): Exits => {
     if (abandoned) return record
     try {
       const recorded = exitOf(dir)
+      const { key } = record
       // One that names another attempt's directory must not be put there.
-      if (recorded === undefined && (claimOf(dir)?.key ?? record.key) === record.key) writeExit(dir, record)
-      unwritten.delete(record.key)
-      return recorded?.key === record.key ? recorded : record
+      if (recorded === undefined && isSameAttempt(claimOf(dir)?.key ?? key, key)) writeExit(dir, record)
+      unwritten.delete(key)
+      return recorded !== undefined && isSameAttempt(recorded.key, key) ? { ...recorded, key } : record
     } catch (error) {
       if (!unwritten.has(record.key)) ports.log(`${record.key}: its end cannot be written: ${wordsOf(error)}`)
       unwritten.set(record.key, { dir, record })

@@ -18,6 +18,7 @@ import {
   RUNNER_LIMITS,
   type RunnerLimit,
   type StopOrder,
+  type StopRecord,
   type StopWhy,
 } from '../attempt.ts'
 import { wordsOf } from '../thrown.ts'
@@ -42,11 +43,18 @@ export type Ports = Readonly<{
   stopping: (key: string, why: RunnerLimit) => void
   /** Called when it is seen to have lived for a second, and each time `tellBegun` asks again. */
   begun: (key: string, pid: number) => void
-  /** Called once, when it is over. */
-  ended: (record: ExitRecord) => void
   /** Calls what may fail, which then gives undefined. */
   guarded: <T>(act: () => T) => T | undefined
   log: (message: string) => void
+}>
+
+/** How a life begins, and what becomes of it. */
+export type Course = Readonly<{
+  /** It is to be stopped at once, before any limit of its own that may have passed meanwhile. */
+  order: StopOrder | undefined
+  isBegunTold: boolean
+  /** Called once, when it is over. */
+  ended: (record: ExitRecord) => void
 }>
 
 /** A main process that lives. */
@@ -60,6 +68,8 @@ export type Main = Readonly<{
   /** On the machine's monotonic clock. */
   startedMono: number
   limits: Limits
+  /** How an earlier runner has begun to stop it. */
+  stopped?: StopRecord | undefined
 }>
 
 /** An attempt whose main process lives, or lived until its group is empty. No method throws. */
@@ -78,19 +88,18 @@ export type Life = Readonly<{
   tellBegun: () => void
 }>
 
-/** Watches a main process; `order`: it is to be stopped at once, before any limit of its own that may have passed meanwhile. */
-export const watchLife = (
-  ports: Ports,
-  ref: AttemptRef,
-  main: Main,
-  { order, isBegunTold: wasTold }: Readonly<{ order: StopOrder | undefined; isBegunTold: boolean }>,
-): Life => {
+/** Watches a main process. */
+export const watchLife = (ports: Ports, ref: AttemptRef, main: Main, course: Course): Life => {
   const { machine, guarded } = ports
-  const { machineMs, wallMs, later, cancelLater, identityOf, isAlive, sendSignal, writeProcess } = machine
-  const { isGroupEmpty, sweepGroup, sweepMarked } = machine
+  const { machineMs, wallMs, later, cancelLater, identityOf, isAlive, sendSignal, writeProcess, writeStop } =
+    machine
+  const { isGroupEmpty, sweepGroup, sweepMarked, familyOf, sweepFamily } = machine
   const { child, startedAt, startedMono, limits } = main
   const { key, dir } = ref
   const warnings: string[] = []
+  /** Who descended from it when it was stopped, by pid: who has left its group and dropped its marker is known by nothing else. */
+  const family = new Map<number, Identity>()
+  const owed: NodeJS.Signals[] = []
   let { identity } = main
   let phase: 'running' | 'stopping' | 'ending' = 'running'
   let decided: StopWhy | undefined
@@ -98,7 +107,7 @@ export const watchLife = (
   let hurry = false
   let limitTimer: Later | undefined
   let killTimer: Later | undefined
-  let isBegunTold = wasTold
+  let { isBegunTold } = course
 
   const say = (message: string): void => ports.log(`${key}: ${message}`)
 
@@ -143,25 +152,54 @@ export const watchLife = (
     phase = 'stopping'
     decided ??= why
     if (isFirst && graceMs > 0) {
+      noteFamily()
       signalMain('SIGTERM')
       // A stopped process takes no TERM before it is continued.
       signalMain('SIGCONT')
+      const termMono = machineMs()
+      // Where the disk does not take it, the grace begins anew with another runner.
+      guarded(() => writeStop(dir, { key, why, graceMs, termMono }))
     }
     killAt = Math.min(killAt, machineMs() + graceMs)
     cancelLater(killTimer)
     killWhenDue()
   }
 
+  /** It was asked to end by a runner that is gone: the first reason stands, and the time that has passed counts. */
+  const goOnStopping = ({ why, graceMs, termMono }: StopRecord): void => {
+    phase = 'stopping'
+    decided = why
+    killAt = termMono + graceMs
+    noteFamily()
+    killWhenDue()
+  }
+
   const killWhenDue = (): void => {
     const left = killAt - machineMs()
-    if (left <= 0) return signalMain('SIGKILL')
+    if (left <= 0) {
+      // Whoever came during the grace.
+      noteFamily()
+      return signalMain('SIGKILL')
+    }
     killTimer = later(killWhenDue, Math.min(Math.ceil(left), TIMER_MS_MAX))
   }
 
-  /** Our child's pid cannot pass to a stranger before we saw its end; of an adopted one it could. */
+  const noteFamily = (): void => {
+    guarded(() => {
+      const main = identity.start === '' ? identityOf(identity.pid) : identity
+      if (main === undefined) return
+      for (const each of familyOf([main, ...family.values()], key)) family.set(each.pid, each)
+    })
+  }
+
+  /**
+   * Our child's pid cannot pass to a stranger before we saw its end; of an adopted one it could. While nobody can say, the signal is
+   * owed: it is sent at the first look that says more.
+   */
   const signalMain = (signal: NodeJS.Signals): void => {
-    if (child === undefined && guarded(() => isAlive(identity)) !== true) return
-    sendSignal(-identity.pid, signal)
+    const lives = child !== undefined || guarded(() => isAlive(identity))
+    if (lives === undefined) owed.push(signal)
+    else if (lives) sendSignal(-identity.pid, signal)
   }
 
   const look: Life['look'] = (fullBlock) => {
@@ -171,7 +209,9 @@ export const watchLife = (
     const isSoon = guarded(lookAtLog) === true
     if (!isBegunTold) tellBegun()
     // What cannot be looked at is not gone.
-    if (child === undefined && guarded(() => isAlive(identity)) === false) void mainGone(null, null)
+    const lives = child !== undefined || guarded(() => isAlive(identity))
+    if (lives === false) void mainGone(null, null)
+    else if (lives) for (const signal of owed.splice(0)) sendSignal(-identity.pid, signal)
     return isSoon
   }
 
@@ -205,11 +245,11 @@ export const watchLife = (
     cancelLater(limitTimer)
     cancelLater(killTimer)
     phase = 'ending'
-    const leftovers = await sweepFamily()
+    const leftovers = await sweepLeft()
     const unbound = await log.boundAtEnd()
     if (unbound !== undefined && decided !== 'log-limit') warnings.push(unbound)
     noteFull(machine.fullBlock)
-    ports.ended({
+    course.ended({
       v: RECORD_VERSION,
       key,
       outcome: decided ?? (child === undefined ? 'lost' : outcomeOf(code, signal)),
@@ -226,7 +266,7 @@ export const watchLife = (
   }
 
   /** Ends what the main process has left behind; how many that were. */
-  const sweepFamily = async (): Promise<number> => {
+  const sweepLeft = async (): Promise<number> => {
     const isHurried = () => hurry
     let found = 0
     const swept = async (isNeeded: () => boolean | Promise<boolean>, sweep: () => Promise<Swept>) => {
@@ -251,13 +291,18 @@ export const watchLife = (
       () => decided !== undefined || child === undefined || ports.areLeft({ key, pid, startedMono }),
       () => sweepMarked((other) => other === key, isHurried),
     )
+    await swept(
+      () => family.size > 0,
+      () => sweepFamily([...family.values()], key, isHurried),
+    )
     return found
   }
 
   child?.on('error', (error) => say(error.message))
   // Never `close`: that waits for everybody who inherited a descriptor.
   child?.once('exit', (code, signal) => void mainGone(code, signal))
-  if (order !== undefined) stop(order)
+  if (main.stopped !== undefined) goOnStopping(main.stopped)
+  if (course.order !== undefined) stop(course.order)
   armLimits()
   return {
     ...{ pid: () => identity.pid, startedAt, stop, look, tellStopping, tellBegun },

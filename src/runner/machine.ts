@@ -12,17 +12,23 @@ import {
   fullBlock,
   holeOf,
   logOf,
+  mainOf,
   mayHaveStarted,
+  noteMain,
   openLog,
   processOf,
+  stopOf,
   takeClaim,
   writeExit,
   writeNeeds,
   writeProcess,
+  writeStop,
 } from './directory.ts'
+import { familyOf } from './family.ts'
 import { punchOut } from './log-bound.ts'
+import { yieldMemory } from './memory-order.ts'
 import { strays } from './strays.ts'
-import { isGroupEmpty, sweepGroup, sweepMarked } from './sweep.ts'
+import { isGroupEmpty, sweepFamily, sweepGroup, sweepMarked } from './sweep.ts'
 
 /** The main process of an attempt, as its parent sees it. */
 export type Child = Pick<ChildProcess, 'pid' | 'on' | 'once'>
@@ -43,14 +49,21 @@ export const thisMachine = {
   fullBlock,
   holeOf,
   punchOut,
+  noteMain,
+  mainOf,
   writeProcess,
   processOf,
+  writeStop,
+  stopOf,
   writeExit,
   exitOf,
   // Processes.
   /** Its own session and group: a signal to the group reaches the family, and no terminal reaches it. */
-  start: ([program, ...args]: readonly string[], { cwd, env, log }: Start): Child =>
-    spawn(program as string, args, { cwd, env, detached: true, stdio: ['ignore', log, log] }),
+  start: ([program, ...args]: readonly string[], { cwd, env, log }: Start): Child => {
+    const child = spawn(program as string, args, { cwd, env, detached: true, stdio: ['ignore', log, log] })
+    if (child.pid !== undefined) yieldMemory(child.pid)
+    return child
+  },
   bootId,
   identityOf,
   isAlive,
@@ -61,6 +74,8 @@ export const thisMachine = {
   isGroupEmpty,
   sweepGroup,
   sweepMarked,
+  familyOf,
+  sweepFamily,
   // Time.
   wallMs,
   machineMs,

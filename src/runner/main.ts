@@ -3,7 +3,7 @@
  * executor as `main HOME SOCKET BUILD`; of several started at once exactly one serves, the others leave.
  */
 import { strict as assert } from 'node:assert'
-import { existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { appendBounded } from '../bounded-file.ts'
@@ -28,6 +28,8 @@ const log = (message: string): void => appendBounded(ownLog, `${wallText()} ${pr
 const takeLock = (path: string): DatabaseSync | undefined => {
   const lock = new DatabaseSync(path)
   try {
+    // What SQLite makes beside it takes its mode from it.
+    chmodSync(path, 0o600)
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
     return lock
   } catch (error) {

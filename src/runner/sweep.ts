@@ -1,8 +1,11 @@
 /**
- * Ending what an attempt left behind: the rest of its process group, and everything that carries its marker.
+ * Ending what an attempt left behind: the rest of its process group, everything that carries its marker, and what was seen to descend
+ * from it.
  */
-import { groupMembers, type Marked, markedProcesses, sendSignal } from '../process.ts'
+import type { Identity } from '../attempt.ts'
+import { groupMembers, isAlive, type Marked, markedProcesses, sendSignal } from '../process.ts'
 import { pause } from './clock.ts'
+import { familyOf } from './family.ts'
 
 /** Between TERM and KILL for what outlived its main process. */
 const LEFTOVER_GRACE_MS = 2_000
@@ -36,15 +39,28 @@ export const sweepGroup = (group: number, hurry: Hurry): Promise<Swept> => {
 /** Ends every process whose marker fits: TERM, KILL after 2 s, and looks again until none is left. */
 export const sweepMarked = async (fits: (key: string) => boolean, hurry: Hurry): Promise<Swept> => {
   const look = async () => (await marked()).filter(({ key }) => fits(key)).map(({ pid }) => pid)
-  const signalEach = (pids: readonly number[], signal: NodeJS.Signals) => {
-    for (const pid of pids) sendSignal(pid, signal)
-  }
   let found = 0
   for (let round = 1; ; round += 1) {
     const swept = await endAll(look, signalEach, hurry)
     found += swept.found
     if (swept.found === 0 || swept.left > 0 || round === ROUNDS_MAX) return { found, left: swept.left }
   }
+}
+
+/** Ends those of these processes that still live, and what descends from them meanwhile: TERM, KILL after 2 s. Looks at no other. */
+export const sweepFamily = (family: readonly Identity[], key: string, hurry: Hurry): Promise<Swept> => {
+  const known = new Map(family.map((each) => [each.pid, each]))
+  const look = async () => {
+    const living = [...known.values()].filter(isAlive)
+    if (living.length === 0) return []
+    for (const each of familyOf(living, key)) known.set(each.pid, each)
+    return [...known.values()].filter(isAlive).map(({ pid }) => pid)
+  }
+  return endAll(look, signalEach, hurry)
+}
+
+const signalEach = (pids: readonly number[], signal: NodeJS.Signals): void => {
+  for (const pid of pids) sendSignal(pid, signal)
 }
 
 const endAll = async (

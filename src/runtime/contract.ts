@@ -26,6 +26,7 @@ import type {
   BuildShape,
   EventShape,
   GcShape,
+  InspectionShape,
   JobShape,
   SecretShape,
   StorageShape,
@@ -159,7 +160,7 @@ export type Runtime = Readonly<{
     values: Readonly<Record<string, string>>,
     options?: CommandOptions,
   ) => Promise<readonly SecretShape[]>
-  /** A text without the secrets of a plan, or, told of none, of every plan of the home; of a plan that is not there it stays as it is. */
+  /** A text without the secrets of every plan of the home; of a plan whose values are gone nothing of it is left. */
   masked: (plan: string | null, text: string) => Promise<string>
   /**
    * Takes up a plan that has not ended; false when there is no such plan.
@@ -189,6 +190,8 @@ export type Runtime = Readonly<{
   analytics: (query?: FiguresQuery) => Promise<AnalyticsShape>
   /** Why a plan, or a job of it, is where it is. @throws {TenutoError} `REF_NOT_FOUND`. */
   explain: (plan: string, job: string | null) => Promise<ExplainShape>
+  /** The actor of a plan, or of a job, looked into. @throws {TenutoError} `REF_NOT_FOUND`. */
+  inspection: (plan: string, job: string | null) => Promise<InspectionShape>
   /**
    * What holds the home, and what it holds, from memory: at once, whatever is stuck.
    * @throws {TenutoError} when the runtime can do nothing more.

@@ -68,11 +68,14 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
   }
   const newsOf = (plan: string, job: string, news: AttemptNews): AttemptNews => {
     if (news.type !== 'attempt.ended') return news
+    const definition = residents().get(plan)?.definition
+    // No file is looked for where none can be: this is asked at every end of an attempt.
+    if (definition !== undefined && secretPlaces(definition).size === 0) return news
     // What is said of an attempt that was never started are our own words.
     const withoutValues = news.outcome === 'never-started' ? asItIs : blank
     const mask = vault.isWithheld(plan, job, news.attempt)
       ? withoutValues
-      : masker(plan, residents().get(plan)?.definition, withoutValues)
+      : masker(plan, definition, withoutValues)
     if (mask === asItIs) return news
     const found = WRITTEN.flatMap((name) => (news[name] === undefined ? [] : [[name, mask(news[name])]]))
     return { ...news, ...(Object.fromEntries(found) as JsonObject) }
@@ -104,7 +107,8 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     masked: async (plan, text) => {
       if (plan === null) return vault.hide(text)
       const definition = await reading.definition(plan).catch(() => undefined)
-      return masker(plan, definition)(text) as string
+      // It may be about another plan of the home, too.
+      return vault.hide(masker(plan, definition)(text) as string)
     },
     asker: (asked) => (asked.why === undefined ? asked : { ...asked, why: vault.hide(asked.why) }),
     give: async (plan, values) => {

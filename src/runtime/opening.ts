@@ -3,8 +3,10 @@
  */
 import { runnerProgram } from '../actors/runner-program.ts'
 import { systemClock } from '../clock.ts'
+import { TenutoError } from '../errors.ts'
 import type { HolderRecord } from '../holder.ts'
-import { homePaths } from '../home.ts'
+import { homePaths, shellWord } from '../home.ts'
+import { type Standing, standingOf, writePlace } from '../home-folder.ts'
 import { storeError } from '../journal/driver.ts'
 import type { Journal, Opening } from '../journal/journal.ts'
 import { type Hold, holdHome } from '../journal/lock.ts'
@@ -25,9 +27,26 @@ export type OpenedHome = Readonly<{
   program: string
 }>
 
+const ELSEWHERE =
+  'this home stands in another folder than the one it was last held in, as a copy does: what ran there is lost here, and left alone'
+
+/**
+ * How a home stands to the folder it was last held in.
+ * @throws {TenutoError} `HOME_COPIED`: what its files say of processes is said of those of another home.
+ */
+const standingFirmly = (home: string): Standing => {
+  const standing = standingOf(home)
+  if (standing.how !== 'copy') return standing
+  throw new TenutoError('HOME_COPIED', {
+    home,
+    first: standing.first,
+    journal: shellWord(homePaths(home).journal),
+  })
+}
+
 /**
  * Takes a home, or the ports that are given instead.
- * @throws {TenutoError} `HOME_HELD`, `SCHEMA_NEWER`, `STORE_CORRUPT`, `STORE_BROKEN`; then nothing is held.
+ * @throws {TenutoError} `HOME_HELD`, `HOME_COPIED`, `SCHEMA_NEWER`, `STORE_CORRUPT`, `STORE_BROKEN`; then nothing is held.
  */
 export const openHome = async (
   home: string,
@@ -60,13 +79,21 @@ export const openHome = async (
   const hold = holdHome(home, record)
   let opened: OpenLog | undefined
   try {
+    const standing = standingFirmly(paths.home)
     opened = await openLog({ file: paths.log, level: 'info' })
     const program = runnerProgram(home)
     if (stale !== null) opened.log.warn({ build, stale }, 'this build is stale')
     const booted = stale === null ? build : `${build}+stale`
     const boot = { bootId: record.boot_id, pid: process.pid, build: booted, at: clock.now() }
     const file = { file: paths.journal, boot, durability: options.durability ?? 'full' }
-    const journal = await sqliteJournal(file)
+    const fromElsewhere = standing.how === 'elsewhere'
+    const journal = await sqliteJournal({ ...file, fromElsewhere })
+    if (fromElsewhere) opened.log.warn({}, ELSEWHERE)
+    try {
+      writePlace(paths.home, journal.opening.home)
+    } catch (error) {
+      opened.log.warn({ error: String(error) }, 'where this home is could not be written down')
+    }
     return { journal, reopen: (again) => sqliteJournal({ ...file, again }), hold, opened, program }
   } catch (error) {
     await opened?.close()

@@ -40,7 +40,7 @@ export type SubmittingPorts = Readonly<{
   /** @throws {TenutoError} `DRAINING` while no plan is taken in. */
   refuseNew: () => void
   command: Runtime['command']
-  vault: Pick<Vault, 'keep' | 'drop'>
+  vault: Pick<Vault, 'keep' | 'drop' | 'hide'>
 }>
 
 /** The plans of a runtime, to be submitted and waited for. */
@@ -108,7 +108,9 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     }
     try {
       if (own !== undefined) makeFolder(own)
-      await host.submit({ row, definition, asked })
+      // What is of other plans has no place in it, either.
+      const told = why === undefined ? asked : { ...asked, why: vault.hide(why) }
+      await host.submit({ row, definition, asked: told })
     } catch (error) {
       if (hasSecrets) vault.drop(id)
       // What else fails may have been committed all the same, and its jobs need their folder.

@@ -2,7 +2,7 @@
  * A clock that stands still until it is moved. Timers fire in the order of their moments, each at its own moment, so that one
  * armed while another fires is computed from there.
  */
-import type { Clock } from '../clock.ts'
+import { type Clock, turn } from '../clock.ts'
 
 /** A clock that a test moves. */
 export type VirtualClock = Clock &
@@ -19,8 +19,6 @@ export type VirtualClock = Clock &
 
 type Timer = { readonly at: number; readonly order: number; readonly wake: () => void }
 
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 /** A clock at `start` epoch milliseconds. */
 export const virtualClock = (start = 1_700_000_000_000): VirtualClock => {
   const timers = new Set<Timer>()
@@ -36,7 +34,7 @@ export const virtualClock = (start = 1_700_000_000_000): VirtualClock => {
   }
   /** What one timer sets off takes some turns of the loop. */
   const quiet = async (): Promise<void> => {
-    for (let turn = 0; turn < 8; turn += 1) await settle()
+    for (let times = 0; times < 8; times += 1) await turn()
   }
   return {
     now: () => start + jumped + elapsed,

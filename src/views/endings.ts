@@ -1,8 +1,19 @@
 /**
  * How attempts, jobs and plans ended, and why: the part of an explanation that changes no more by itself.
  */
+import { isRetried, type RetryPolicy } from '../definition.ts'
 import { isJobEnd } from '../states.ts'
-import { cancelOf, type Evidence, type FactShape, fact, isMet, ordered, refOf, SHOWN } from './evidence.ts'
+import {
+  cancelOf,
+  type Evidence,
+  type FactShape,
+  fact,
+  firstOf,
+  isMet,
+  listed,
+  ordered,
+  refOf,
+} from './evidence.ts'
 import type { AttemptShape, JobShape } from './shapes.ts'
 
 const DEPTH_MAX = 20
@@ -29,15 +40,17 @@ export const ending = ({ n, outcome, code, signal, error }: AttemptShape): strin
   return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
 }
 
-/** What an attempt is said with that did not start because a secret had no value. */
-const WANTS_SECRETS = '`tenuto secret set '
+/** Whether an attempt may have a log: what never started has written nothing. */
+export const hasWritten = (attempt: AttemptShape | undefined): boolean =>
+  attempt !== undefined && attempt.outcome !== 'never-started' && attempt.outcome !== 'spawn-error'
+
 /** Why an attempt did not start that wanted a secret, as things are now; undefined for any other end. */
 export const ofWant = (
   of: Evidence,
   job: string,
-  { n, outcome, error }: AttemptShape,
+  { n, error_code: code }: AttemptShape,
 ): FactShape | undefined => {
-  if (outcome !== 'never-started' || error === null || !error.includes(WANTS_SECRETS)) return undefined
+  if (code !== 'SECRETS_GONE') return undefined
   const ref = refOf(of, job)
   const names = of.lacking(job)
   return names.length === 0
@@ -50,6 +63,31 @@ export const ofWant = (
           command: `tenuto secret set ${of.plan.id} ${names.join(' ')}`,
         },
       )
+}
+
+/** What an ended job needs and does not get: the first job before it that could be tried again itself. */
+const unmetNeed = (of: Evidence, job: JobShape): JobShape | undefined => {
+  for (const [name, need] of Object.entries(job.needs)) {
+    const other = of.jobs.get(name)
+    if (other && isJobEnd(other.state) && !isMet(need, other.state)) return unmetNeed(of, other) ?? other
+  }
+  return undefined
+}
+
+/** What tries an ended job again, as things stand. */
+const again = (of: Evidence, job: JobShape): Pick<FactShape, 'change' | 'command'> => {
+  const { plan } = of
+  if (plan.state === 'cancelling')
+    return { change: 'its plan has ended, and somebody then tries it again', command: null }
+  if (plan.state === 'quarantined')
+    return {
+      change: 'its plan is let go on, and it is tried again',
+      command: plan.error === null ? `tenuto continue ${plan.id}` : 'tenuto doctor --audit',
+    }
+  const first = unmetNeed(of, job)
+  return first === undefined
+    ? { change: 'it is tried again', command: `tenuto retry ${refOf(of, job.name)}` }
+    : { change: `${first.name} is tried again first`, command: `tenuto retry ${refOf(of, first.name)}` }
 }
 
 /** The chain of skips from a job down to what failed first. */
@@ -67,8 +105,7 @@ const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly Fact
     fact(`it needed ${other.name}, which is ${other.state}`, {
       ref: refOf(of, job.name),
       since: job.since,
-      command: `tenuto retry ${refOf(of, other.name)}`,
-      change: `${other.name} is tried again and succeeds`,
+      ...again(of, job),
     }),
     ...(depth < DEPTH_MAX ? ofEnd(of, other, depth + 1) : []),
   ]
@@ -76,13 +113,13 @@ const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly Fact
 
 const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
-  const again = { change: 'it is tried again', command: `tenuto retry ${ref}` }
+  const anew = again(of, job)
   if (job.reason === 'approval-denied') {
     const order = ordered(of, job.name, 'reject.requested')
     return [
       order
-        ? { ...order, ref, ...again }
-        : fact('nobody answered in time', { ref, since: job.since, ...again }),
+        ? { ...order, ref, ...anew }
+        : fact('nobody answered in time', { ref, since: job.since, ...anew }),
     ]
   }
   if (job.reason === 'fault')
@@ -105,26 +142,35 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
         ...(want ?? fact(ending(last), { ref })),
         since: job.since,
       },
-      fact(unstarted(all), { ref, ...again }),
+      fact(unstarted(all), { ref, ...anew }),
     ]
-  // What never started spends none.
-  const begun = all.filter(({ outcome }) => outcome !== 'never-started')
-  const spent = Math.min(of.retries(job.name), Math.max(0, begun.length - 1))
+  const isOver = last === undefined || job.reason === 'deadline'
   return [
-    fact(last && job.reason !== 'deadline' ? ending(last) : 'its deadline passed', {
+    fact(isOver ? 'its deadline passed' : ending(last), {
       ref,
       since: job.since,
-      change: 'it is tried again',
-      command: `tenuto logs ${ref}`,
+      ...(hasWritten(last) ? { change: 'it is tried again', command: `tenuto logs ${ref}` } : anew),
     }),
-    fact(
-      of.retries(job.name) === 0
-        ? 'its plan gives it no retries'
-        : `${spent} of ${of.retries(job.name)} ${of.retries(job.name) === 1 ? 'retry' : 'retries'} spent`,
-      { ref, command: `tenuto retry ${ref}` },
-    ),
+    fact(unspent(of.retry(job.name), all, isOver), { ref, ...anew }),
   ]
 }
+
+/** Which retries a failed job has spent, and why not the others. */
+const unspent = (policy: RetryPolicy | undefined, all: readonly AttemptShape[], isOver: boolean): string => {
+  if (policy === undefined || policy.max === 0) return 'its plan gives it no retries'
+  // What never started spends none.
+  const begun = all.filter(({ outcome }) => outcome !== 'never-started')
+  const spent = Math.min(policy.max, Math.max(0, begun.length - 1))
+  const said = `${spent} of ${policy.max} ${policy.max === 1 ? 'retry' : 'retries'} spent`
+  const last = all.at(-1)
+  if (isOver || spent === policy.max || last === undefined) return said
+  if (last.outcome === 'lost') return `${said}: what was lost is tried again by onLost alone`
+  return isRetried(policy, last)
+    ? said
+    : `${said}: ${endIn(last)} is not in its retry.on (${listed(policy.on)})`
+}
+const endIn = ({ outcome, code }: AttemptShape): string =>
+  outcome === 'exit' ? `exit:${code}` : `${outcome}`
 
 /** What is said of a job that was given up because it never started. */
 const unstarted = (all: readonly AttemptShape[]): string => {
@@ -145,7 +191,9 @@ export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShap
       return ofFailed(of, job)
     case 'cancelled': {
       const order = cancelOf(of, job.name)
-      return [order ? { ...order, ref } : fact('it was cancelled by order', { ref, since: job.since })]
+      return [
+        { ...(order ?? fact('it was cancelled by order', { since: job.since })), ref, ...again(of, job) },
+      ]
     }
     default: {
       if (job.reason === 'need-failed') return ofNeedFailed(of, job, depth)
@@ -154,22 +202,40 @@ export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShap
           fact('another job failed, and its plan then starts nothing more (onFailure: stop)', {
             ref,
             since: job.since,
+            ...again(of, job),
           }),
           ...firstFailure(of),
         ]
       const order = ordered(of, job.name, 'skip.requested')
-      return [order ? { ...order, ref } : fact('it was skipped by order', { ref, since: job.since })]
+      return [{ ...(order ?? fact('it was skipped by order', { since: job.since })), ref, ...again(of, job) }]
     }
   }
 }
 
-/** The first job that failed its plan, and why. */
+/** The jobs that failed their plan, the first of them first, and why. */
 export const firstFailure = (of: Evidence): readonly FactShape[] => {
   const bad = [...of.jobs.values()]
     .filter(({ state, optional }) => !optional && (state === 'failed' || state === 'cancelled'))
     .toSorted((a, b) => a.since.localeCompare(b.since))
-  return bad.slice(0, SHOWN).flatMap((job) => {
+  return firstOf(of, 'failed', bad).flatMap((job) => {
     const [nearest, ...rest] = ofEnd(of, job)
     return nearest ? [{ ...nearest, what: `${job.name} ${job.state}: ${nearest.what}` }, ...rest] : []
   })
+}
+
+/** What tries again whatever of an ended plan did not succeed; nothing where each of it waits for what an order has skipped. */
+export const ofFailures = (of: Evidence): readonly FactShape[] => {
+  const isBad = ({ state }: JobShape): boolean => state === 'failed' || state === 'cancelled'
+  const canGoOn = [...of.jobs.values()].some((job) => isBad(job) && isBad(unmetNeed(of, job) ?? job))
+  const { id: ref } = of.plan
+  const command = `tenuto retry ${ref} --failed`
+  return canGoOn
+    ? [
+        fact('whatever of it did not succeed can be tried again', {
+          ref,
+          change: 'it is tried again',
+          command,
+        }),
+      ]
+    : []
 }

@@ -1,6 +1,7 @@
 /**
  * Evidence: what explaining is given to go by, and the facts that it says.
  */
+import type { RetryPolicy } from '../definition.ts'
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
 import type { fact as factSchema } from './schemas.ts'
@@ -44,8 +45,8 @@ export type Evidence = Readonly<{
   plan: PlanShape
   maxParallel: number
   jobs: ReadonlyMap<string, JobShape>
-  /** Retries that the policy of a job gives it. */
-  retries: (job: string) => number
+  /** When a job is tried again; undefined where it never is. */
+  retry: (job: string) => RetryPolicy | undefined
   attempts: (job: string) => readonly AttemptShape[]
   /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
   orders: (job: string | null) => readonly EventShape[]
@@ -56,10 +57,25 @@ export type Evidence = Readonly<{
   /** The same of a job that could not even be ended. */
   leftAlone: (job: string) => string | undefined
   holding: Holding
+  /** Is told how many jobs of a kind a chain leaves out, perhaps several times. */
+  leaveOut: (kind: string, jobs: number) => void
 }>
 
-/** Of things of one kind so many are named. */
-export const SHOWN = 5
+/** So many names stand in one sentence. */
+const SHOWN = 5
+
+/** Of jobs of one kind so many are told of, each by what it waits for or how it ended. */
+const JOBS_TOLD = 200
+
+/** The first of these jobs, as many as are told of. */
+export const firstOf = (
+  { leaveOut }: Pick<Evidence, 'leaveOut'>,
+  kind: string,
+  jobs: readonly JobShape[],
+): readonly JobShape[] => {
+  leaveOut(kind, Math.max(0, jobs.length - JOBS_TOLD))
+  return jobs.slice(0, JOBS_TOLD)
+}
 
 /** A fact, of which nothing more is known than what is given. */
 export const fact = (what: string, more: Partial<Omit<FactShape, 'what'>> = {}): FactShape => ({

@@ -4,18 +4,18 @@
  */
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
-import { ending, firstFailure, ofEnd, ofWant } from './endings.ts'
+import { ending, firstFailure, hasWritten, ofEnd, ofFailures, ofWant } from './endings.ts'
 import {
   cancelOf,
   type Evidence,
   type FactShape,
   fact,
+  firstOf,
   isMet,
   listed,
   moment,
   ordered,
   refOf,
-  SHOWN,
 } from './evidence.ts'
 import type { explanation } from './schemas.ts'
 import type { JobShape } from './shapes.ts'
@@ -108,7 +108,7 @@ const ofHeld = (of: Evidence, job: JobShape): readonly FactShape[] => {
     ]
   return [
     waits,
-    ...roots.slice(0, SHOWN).flatMap((root) => {
+    ...firstOf(of, 'roots', roots).flatMap((root) => {
       const [nearest, ...rest] = ofJob(of, root)
       const lead = isDirect(root) ? root.name : `${root.name}, further up,`
       return nearest ? [{ ...nearest, what: `${lead} is ${root.state}: ${nearest.what}` }, ...rest] : []
@@ -121,7 +121,7 @@ const ofQueued = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const { plan, jobs, maxParallel, holding } = of
   const home = ofHome(of)
   if (plan.state === 'paused' || plan.state === 'quarantined' || plan.state === 'cancelling')
-    return [fact(`its plan is ${plan.state}`, { ref, since: job.since }), ...ofPlan(of)]
+    return [fact(`its plan is ${plan.state}`, { ref }), ...ofPlan(of), ...home]
   if (home.length > 0) return [fact('it waits to be started', { ref, since: job.since }), ...home]
   const holders = [...jobs.values()].filter(({ state }) => state === 'running' || state === 'stopping')
   if (holders.length >= maxParallel)
@@ -210,7 +210,13 @@ const ofBackoff = (of: Evidence, job: JobShape): readonly FactShape[] => {
     ...(want
       ? [{ ...want, since: last.ended_at }]
       : last
-        ? [fact(ending(last), { ref, since: last.ended_at, command: `tenuto logs ${ref}` })]
+        ? [
+            fact(ending(last), {
+              ref,
+              since: last.ended_at,
+              command: hasWritten(last) ? `tenuto logs ${ref}` : null,
+            }),
+          ]
         : []),
     ...ofHome(of),
   ]
@@ -238,9 +244,10 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
         ref,
         since: job.since,
         until: job.wake_at,
-        change: 'somebody answers',
+        change: 'somebody says yes',
         command: `tenuto approve ${ref}`,
       }),
+      fact(`a no fails ${job.name}`, { ref, change: 'somebody says no', command: `tenuto reject ${ref}` }),
       ...around,
     ]
   const last = of.attempts(job.name).at(-1)
@@ -292,9 +299,12 @@ const ofOpen = (of: Evidence): readonly FactShape[] => {
     .filter(({ state }) => !isJobEnd(state))
     .toSorted((a, b) => first.indexOf(a.state) - first.indexOf(b.state))
   const ahead = open.filter(({ state }) => state !== 'held')
-  const facts = (ahead.length > 0 ? ahead : open).slice(0, SHOWN).flatMap((job) => {
-    const [nearest] = ofJob(of, job)
-    return nearest ? [{ ...nearest, what: `${job.name} is ${job.state}: ${nearest.what}` }] : []
+  const facts = firstOf(of, 'open', ahead.length > 0 ? ahead : open).flatMap((job) => {
+    const [nearest, next] = ofJob(of, job)
+    if (!nearest) return []
+    const said = { ...nearest, what: `${job.name} is ${job.state}: ${nearest.what}` }
+    // A question has two answers.
+    return next && job.reason === 'approval' ? [said, next] : [said]
   })
   return facts
 }
@@ -330,17 +340,11 @@ const ofPlan = (of: Evidence): readonly FactShape[] => {
       ]
     }
     case 'failed':
-      return firstFailure(of)
+      return [...firstFailure(of), ...ofFailures(of)]
     case 'cancelled': {
       const order = ordered(of, null, 'cancel.requested')
-      return [
-        {
-          ...(order ?? fact('it was cancelled')),
-          ref,
-          command: `tenuto retry ${ref} --failed`,
-          change: 'it is tried again',
-        },
-      ]
+      const [{ change, command } = fact('')] = ofFailures(of)
+      return [{ ...(order ?? fact('it was cancelled')), ref, change, command }]
     }
     case 'succeeded':
       return [fact('every job that counts succeeded', { ref, since: plan.ended_at })]
@@ -358,13 +362,11 @@ const once = (facts: readonly FactShape[]): readonly FactShape[] => [
   ...new Map(facts.map((each) => [JSON.stringify([each.what, each.command]), each])).values(),
 ]
 
-/** What a chain says of more than this is left out. */
-const FACTS_MAX = 25
-
 /** Explains a plan, or one of its jobs. */
-export const explain = (of: Evidence, job: JobShape | null): ExplainShape => {
-  const facts = once(job === null ? ofPlan(of) : ofJob(of, job))
-  const chain = facts.slice(0, FACTS_MAX)
+export const explain = (known: Omit<Evidence, 'leaveOut'>, job: JobShape | null): ExplainShape => {
+  const leftOut = new Map<string, number>()
+  const of: Evidence = { ...known, leaveOut: (kind, jobs) => void leftOut.set(kind, jobs) }
+  const chain = once(job === null ? ofPlan(of) : ofJob(of, job))
   const { plan } = of
   const about =
     job === null
@@ -382,5 +384,5 @@ export const explain = (of: Evidence, job: JobShape | null): ExplainShape => {
           reason: job.reason,
           since: job.since,
         }
-  return { ...about, chain, more: facts.length - chain.length }
+  return { ...about, chain, more: [...leftOut.values()].reduce((sum, jobs) => sum + jobs, 0) }
 }

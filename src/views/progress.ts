@@ -36,6 +36,8 @@ export type Progress = {
   /** Whether it was set aside because it cannot be loaded: then nobody hears how its attempts end. */
   isAside: boolean
   readonly jobs: ReadonlyMap<string, JobProgress>
+  /** How many jobs are in each state that any is in; kept up, for to count them would cost the size of the plan. */
+  readonly counts: Map<string, number>
 }
 
 /** What is known before the first event. */
@@ -46,6 +48,7 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
   state: plan.state,
   reason: plan.reason,
   isAside: plan.error !== null,
+  counts: countedBy(jobs),
   jobs: new Map(
     jobs.map((job) => [
       job.name,
@@ -66,6 +69,33 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
     ]),
   ),
 })
+
+/** Takes the rows for what is true, whatever was folded before; when attempts began and how long they took stays. */
+export const takeRows = (progress: Progress, plan: PlanShape, jobs: readonly JobShape[]): void => {
+  progress.state = plan.state
+  progress.reason = plan.reason
+  progress.isAside = plan.error !== null
+  for (const { name, state, reason, attempt, since, wake_at: wakeAt } of jobs) {
+    const job = progress.jobs.get(name)
+    if (job) Object.assign(job, { state, reason, attempt, since: Date.parse(since), wakeAt })
+  }
+  progress.counts.clear()
+  for (const [state, count] of countedBy([...progress.jobs.values()])) progress.counts.set(state, count)
+}
+
+const countedBy = (jobs: readonly Readonly<{ state: string }>[]): Map<string, number> => {
+  const counts = new Map<string, number>()
+  for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1)
+  return counts
+}
+
+const move = ({ counts }: Progress, job: JobProgress, state: string): void => {
+  const left = (counts.get(job.state) ?? 0) - 1
+  if (left > 0) counts.set(job.state, left)
+  else counts.delete(job.state)
+  job.state = state
+  counts.set(state, (counts.get(state) ?? 0) + 1)
+}
 
 /** One thing that changed: a job, or the plan when `job` is null. */
 export type Change = Readonly<{
@@ -107,7 +137,7 @@ export const advance = (progress: Progress, event: EventShape): readonly Change[
         ? null
         : at - job.startedAt
       : null
-  job.state = event.to
+  move(progress, job, event.to)
   job.reason = event.reason ?? null
   job.unanswered = event.type === 'timer.fired'
   job.attempt = event.attempt ?? job.attempt
@@ -130,7 +160,7 @@ const endJob = (
 ): readonly Change[] => {
   const job = progress.jobs.get(name)
   if (!job || job.state === state) return []
-  job.state = state
+  move(progress, job, state)
   job.reason = reason
   job.since = Date.parse(at)
   return [{ at, job, state, reason, attempt: job.attempt, tookMs: null }]
@@ -141,24 +171,16 @@ const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 /** Whether a job has ended. */
 export const hasEnded = ({ state }: Pick<JobProgress, 'state'>): boolean => ENDS.has(state)
 
-/** How many jobs are in each state. */
-export const countStates = (progress: Progress): ReadonlyMap<string, number> => {
-  const counts = new Map<string, number>()
-  for (const { state } of progress.jobs.values()) counts.set(state, (counts.get(state) ?? 0) + 1)
-  return counts
-}
-
 /** Whether every job that wants to start is kept from it by an order to its home; events do not say that, only rows do. */
 const isHeldBack = ({ jobs }: Progress): boolean =>
   [...jobs.values()].every(
     ({ state, reason }) => state !== 'queued' || reason === 'paused' || reason === 'draining',
   )
 
-/** Whether nothing moves but what is about to start, if it may. */
-export const onlyQueued = (progress: Progress): boolean => {
-  const states = countStates(progress)
-  return states.has('queued') && !['running', 'stopping', 'backoff'].some((state) => states.has(state))
-}
+/** Whether nothing is known to move. The rows may know more: what keeps a queued job, and until when something waits, is in no event. */
+export const isStill = ({ isAside, state, counts }: Progress): boolean =>
+  isAside ||
+  !(counts.has('running') || counts.has('stopping') || (state === 'running' && counts.has('backoff')))
 
 /**
  * Why nothing can move without a person: `person` for a decision, `paused` for a paused plan or a home that starts nothing. Undefined
@@ -167,7 +189,7 @@ export const onlyQueued = (progress: Progress): boolean => {
  */
 export const standstill = (progress: Progress, patient = true): 'person' | 'paused' | undefined => {
   if (progress.isAside) return 'person'
-  const states = countStates(progress)
+  const { counts: states } = progress
   if (states.has('running') || states.has('stopping')) return undefined
   if (progress.state === 'quarantined') return 'person'
   if (progress.state === 'paused') return 'paused'

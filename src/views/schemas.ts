@@ -2,6 +2,8 @@
  * The shapes of the outside contract as schemas: their types, what the document of the API says of them, and what tests hold answers to.
  */
 
+import { OUTCOMES } from '../attempt.ts'
+import { EVENT_TYPES } from '../event-types.ts'
 import { figures, numbers } from '../guest.ts'
 import {
   about,
@@ -24,11 +26,17 @@ import {
   whole,
   word,
 } from '../json-schema.ts'
-import { JOB_STATES, PLAN_STATES } from '../states.ts'
+import { JOB_STATES, PLAN_STATES, REASONS } from '../states.ts'
 
 const count = whole({ minimum: 0 })
 const words = orNull(text())
 const when = orNull(moment)
+
+/** Why a plan or a job is not simply running or succeeded. */
+export const reason = named(
+  'Reason',
+  about('Why a plan or a job is not simply running or succeeded.', word(REASONS)),
+)
 
 /** `BuildShape`. */
 export const build = named(
@@ -66,7 +74,7 @@ export const plan = named(
     id: about('`<name>-<6 lower-case base32>`.', text()),
     name: text(),
     state: word(PLAN_STATES),
-    reason: about('Why it is not simply running or succeeded.', words),
+    reason: orNull(reason),
     generation: about('From 1; a retry of something ended opens the next.', count),
     created_at: moment,
     started_at: when,
@@ -86,7 +94,7 @@ export const job = named(
       name: text(),
       kind: text(),
       state: word(JOB_STATES),
-      reason: about('Why it is not simply running or succeeded.', words),
+      reason: orNull(reason),
       generation: count,
       attempt: about('The last one; 0 before the first.', count),
       needs: about('What is asked of each need: `success`, `any` or `skipped-ok`.', record(text())),
@@ -102,19 +110,22 @@ export const job = named(
 /** `AttemptShape`. */
 export const attempt = named(
   'Attempt',
-  object({
-    n: count,
-    generation: count,
-    outcome: about('Null while it runs.', words),
-    code: orNull(whole()),
-    signal: words,
-    started_at: when,
-    ended_at: when,
-    pid: orNull(count),
-    error: words,
-    warnings: list(text()),
-    leftovers: about('Processes it left behind, which were ended with it.', count),
-  }),
+  object(
+    {
+      n: count,
+      generation: count,
+      outcome: about('How it ended; null while it runs.', orNull(word(OUTCOMES))),
+      code: orNull(whole()),
+      signal: words,
+      started_at: when,
+      ended_at: when,
+      pid: orNull(count),
+      error: words,
+      warnings: list(text()),
+      leftovers: about('Processes it left behind, which were ended with it.', count),
+    },
+    { error_code: about('Of an error of this API that kept it from starting, as `SECRETS_GONE`.', text()) },
+  ),
 )
 
 /** A plan with its jobs, where they were asked for. */
@@ -135,23 +146,23 @@ export const event = named(
       plan: about('Empty for what is of the home itself, and of no plan.', text()),
       address: text(),
       seq: count,
-      type: text(),
+      type: named('EventType', word(EVENT_TYPES)),
       from: words,
       to: text(),
     },
     {
       job: text(),
       attempt: count,
-      reason: text(),
+      reason,
       by: about('Who ordered it, where a person did.', text()),
       why: about('Why, where a person said so.', text()),
       detail: about(
-        'What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it.',
+        'What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it. Of `recovered` and an attempt, `found` is what became of it; of `sweep.repaired`, `kind` is what was repaired.',
         jsonObject,
       ),
       ended: about(
         'Jobs that this step of their plan ended without their ever having begun.',
-        list(object({ job: text(), state: text(), reason: words })),
+        list(object({ job: text(), state: word(JOB_STATES), reason: orNull(reason) })),
       ),
     },
   ),
@@ -302,6 +313,57 @@ export const tree: Schema<TreeNode> = named(
   both(treeNode, object({ children: list(reference<TreeNode>('Tree')) })),
 )
 
+/** `InspectionShape`. */
+export const inspection = named(
+  'Inspection',
+  object({
+    ref: text(),
+    kind: oneOf(['plan', 'job']),
+    address: text(),
+    state: word([...new Set([...PLAN_STATES, ...JOB_STATES])]),
+    reason: orNull(reason),
+    generation: count,
+    machine: about('The machine, and its version, that wrote its row; null before it has one.', words),
+    seq: about('Its last step; 0 before the first.', count),
+    context: about('What it remembers, without the secrets of its plan.', orNull(jsonObject)),
+    timers: about('Of a job; what is to wake it, and when.', list(object({ name: text(), due: moment }))),
+    mailbox: about(
+      'Messages that wait for it, the first 20.',
+      object({
+        items: list(
+          object({
+            id: count,
+            type: text(),
+            since: moment,
+            deliveries: about('How often it made its actor fail.', count),
+          }),
+        ),
+        more: flag,
+      }),
+    ),
+    steps: about('Its last 20, the newest first.', list(event)),
+    attempt: about('The last attempt of a job.', orNull(attempt)),
+    board: about(
+      'The row of a job on the board of its plan.',
+      orNull(
+        object({
+          index: about('Its place in the definition, from 0.', count),
+          place: oneOf(['held', 'released', 'settled']),
+          state: word(JOB_STATES),
+          reason: orNull(reason),
+          unmet: about('Needs that are not met.', count),
+          attempt: count,
+          since: moment,
+          actor: about('Whether it has an actor of its own, or is a row.', flag),
+        }),
+      ),
+    ),
+    path: about('Where it stands in the supervision tree, from its root.', list(text())),
+    live: about('As the tree shows it; null while it is not in memory, or among too many.', orNull(treeNode)),
+    wrong: about('What of it could not be read.', list(text())),
+  }),
+)
+
 /** What a ref names: a plan, a job of it, or an attempt of that. */
 export const target = named('Target', object({ plan: text(), job: words, attempt: orNull(count) }))
 
@@ -324,10 +386,10 @@ export const explanation = named(
   object({
     ref: text(),
     kind: oneOf(['plan', 'job']),
-    state: text(),
-    reason: words,
+    state: word([...new Set([...PLAN_STATES, ...JOB_STATES])]),
+    reason: orNull(reason),
     since: when,
     chain: about('The nearest first.', list(fact)),
-    more: about('How many facts of the same kind were left out.', count),
+    more: about('How many jobs the chain leaves out; `GET …/jobs` has them all.', count),
   }),
 )

@@ -92,7 +92,7 @@ export const eventShape = (step: StepRow): EventShape => ({
   type: step.type,
   from: step.from,
   to: step.to,
-  ...(step.reason === null ? {} : { reason: step.reason }),
+  ...(step.reason === null || notedAs(step) !== undefined ? {} : { reason: step.reason }),
   ...(isAsked(step) ? orderOf(step.event) : {}),
   ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
   ...(step.address.startsWith('note:') ? detailOf(step) : {}),
@@ -108,10 +108,17 @@ const orderOf = (event: string): Pick<EventShape, 'by' | 'why'> => {
     ...(typeof why === 'string' ? { why } : {}),
   }
 }
-const detailOf = ({ event, address }: StepRow): Pick<EventShape, 'detail'> => {
-  const { type: _, at: __, by, why, ...more } = JSON.parse(event) as JsonObject
+/** Some notes have in the place of a reason what is none: what an attempt was found to be, what was repaired. */
+const notedAs = ({ address, type }: StepRow): string | undefined => {
+  if (!address.startsWith('note:')) return undefined
+  return type === 'recovered' ? 'found' : type === 'sweep.repaired' ? 'kind' : undefined
+}
+const detailOf = (step: StepRow): Pick<EventShape, 'detail'> => {
+  const { type: _, at: __, by, why, ...more } = JSON.parse(step.event) as JsonObject
   const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
-  const detail = address === HOME_NOTES ? more : { ...more, ...asked }
+  const as = notedAs(step)
+  const noted = as === undefined || step.reason === null ? more : { [as]: step.reason, ...more }
+  const detail = step.address === HOME_NOTES ? noted : { ...noted, ...asked }
   return Object.keys(detail).length === 0 ? {} : { detail }
 }
 const endedOf = (event: string): Pick<EventShape, 'ended'> => {
@@ -211,6 +218,7 @@ export const attemptShapes = (steps: readonly StepRow[]): readonly AttemptShape[
         ended_at: iso((event['endedAt'] as number | null) ?? step.at),
         pid: (event['pid'] as number | null) ?? null,
         error: (event['error'] as string | undefined) ?? null,
+        ...(typeof event['errorCode'] === 'string' ? { error_code: event['errorCode'] } : {}),
         warnings: (event['warnings'] as readonly string[] | undefined) ?? [],
         leftovers: (event['leftovers'] as number | undefined) ?? 0,
       })
@@ -232,6 +240,9 @@ const BEGUN: AttemptShape = {
   warnings: [],
   leftovers: 0,
 }
+
+/** One actor, looked into. */
+export type InspectionShape = Of<typeof schemas.inspection>
 
 /** One node of the supervision tree. */
 export type TreeShape = schemas.TreeNode

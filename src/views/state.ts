@@ -17,7 +17,7 @@ import {
   whole,
 } from '../json-schema.ts'
 import { modeSchema } from '../mode.ts'
-import { analyticsData, build, counts, section, storageData } from './schemas.ts'
+import { analyticsData, build, counts, reason, section, storageData } from './schemas.ts'
 
 const count = whole({ minimum: 0 })
 
@@ -28,7 +28,7 @@ const liveJob = named(
     job: text(),
     attempt: count,
     since: moment,
-    reason: about('Why it does not simply run; null when it does.', orNull(text())),
+    reason: about('Why it does not simply run; null when it does.', orNull(reason)),
   }),
 )
 /** A job that runs, will be tried again, or waits. */

@@ -1,5 +1,5 @@
 /**
- * More ways in which analytics may go wrong, each as harmless as those of `analytics.test.ts`; and how it takes up where it was.
+ * More ways in which analytics may go wrong, each as harmless as those of `bug-a.long.test.ts`; and how it takes up where it was.
  */
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'

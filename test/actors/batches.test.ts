@@ -102,6 +102,24 @@ test('what was just committed is told without being read, in the same batches; w
   expect(reads).toBeGreaterThan(0)
 })
 
+test('a burst is told without being read while it is no larger than what is kept', async () => {
+  const rows = Array.from({ length: 20_000 }, (_, at) => rowAt(at + 1, '{}'))
+  const source = batches({
+    steps: async () => Promise.reject(new Error('it was read')),
+    head: async () => ({ position: rows.length, mail: 0, dead: 0 }),
+  })
+
+  for (let at = 0; at < 10_000; at += 1_000) source.heard(rows.slice(at, at + 1_000))
+  for (let after = 0; after < 10_000; after += 250)
+    expect((await source.after(after, 250)).upTo).toBe(after + 250)
+
+  for (let at = 10_000; at < rows.length; at += 1_000) source.heard(rows.slice(at, at + 1_000))
+  expect((await source.after(10_000, 250)).upTo).toBe(10_250)
+  source.forget()
+  source.heard(rows)
+  await expect(source.after(0, 250)).rejects.toThrow('it was read')
+})
+
 test('a damaged row costs itself only, and is missed', async () => {
   const home = join(openFolder(), 'home')
   const runtime = await holdHome(home)

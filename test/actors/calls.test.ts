@@ -2,12 +2,19 @@ import { expect, test } from 'vitest'
 import type { AttemptNews } from '../../src/actors/attempts.ts'
 import { type Call, callAttempts, type Handler } from '../../src/actors/calls.ts'
 import { resident } from '../../src/actors/directory.ts'
+import { TenutoError } from '../../src/errors.ts'
 import { graphOf, openRows } from '../../src/machines/board.ts'
+import type { SecretValues } from '../../src/secrets.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { type JobSketch, planOf, rowOf } from '../support/definitions.ts'
 
 /** One call job with its handler, and what is told about it. */
-const made = (handler: Handler, sketch: JobSketch = {}, needs = async () => ({})) => {
+const made = (
+  handler: Handler,
+  sketch: JobSketch = {},
+  needs = async () => ({}),
+  secrets = (): SecretValues => ({}),
+) => {
   const clock = virtualClock()
   const definition = planOf({ a: { call: 'work', ...sketch } })
   const graph = graphOf(definition)
@@ -19,7 +26,7 @@ const made = (handler: Handler, sketch: JobSketch = {}, needs = async () => ({})
     clock,
     keyOf: (plan, job, attempt) => `home/${plan}/${job}/${attempt}`,
     needs,
-    secrets: () => ({}),
+    secrets,
     tell: (_, __, news) => told.push(news),
     warn: (_, message) => warned.push(message),
   })
@@ -255,6 +262,26 @@ test('closing aborts every handler and tells nothing more', async () => {
   expect(aborted).toEqual([true])
   expect(told).toEqual([])
   expect(clock.pending()).toBe(0)
+})
+
+test('an attempt whose secrets are gone never starts, and says so by its code', async () => {
+  const calls: Call[] = []
+  const gone = (): never => {
+    throw new TenutoError('SECRETS_GONE', { plan: 'p-aaaaaa', names: 'KEY' })
+  }
+  const { attempts, ref, told } = made(
+    (call) => calls.push(call),
+    {},
+    async () => ({}),
+    gone,
+  )
+
+  attempts.ensure(ref, null, false)
+
+  expect(calls).toEqual([])
+  expect(told).toEqual([
+    expect.objectContaining({ outcome: 'never-started', errorCode: 'SECRETS_GONE', startedAt: null }),
+  ])
 })
 
 test('a job whose handler nobody registered fails with its name', async () => {

@@ -12,7 +12,6 @@ import {
   expectInOrder,
   fan,
   type Graph,
-  keepsOrderOnProcesses,
   onDisk,
   planOf,
   randomGraph,
@@ -54,10 +53,6 @@ test.each(graphs)(
     expectInOrder(graph, ran)
     expect(Object.values(jobs).every(({ attempt }) => attempt === 1)).toBe(true)
   },
-)
-
-test('300 random jobs on real processes, seed 1, keep their order in a ledger', { timeout: 60_000 }, () =>
-  keepsOrderOnProcesses(1),
 )
 
 const together = (n: number): Graph => ({

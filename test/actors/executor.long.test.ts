@@ -1,24 +1,24 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { RUNNER_SOCKET } from '../../src/actors/executor.ts'
-import { type Claim, FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
+import { type Claim, FILES, MARKER, readClaim, readExitRecord, type Spec } from '../../src/attempt.ts'
 import { systemClock } from '../../src/clock.ts'
 import { lineSender, onLines, socketPath } from '../../src/socket.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
-import { fileThere, openHome, pidsOf, processGone, textThere } from '../runner/home.ts'
+import { fileThere, openHome, openStanding, pidsOf, processGone, STANDS, textThere } from '../runner/home.ts'
 import { removeFolder } from '../support/folders.ts'
 
 test('a runner that is killed in the middle: the next adopts what lives, and its end is lost, not guessed', async () => {
-  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { shell, executor, runnerPid, home, main: mainOf } = openHome()
   const { ensure, ended, live, logs } = executor()
   const spec = shell('echo x >> ledger; : > there; until test -e go; do sleep 0.02; done; exit 0')
   ensure(spec)
   await fileThere(join(home, 'there'))
-  const [main] = marked(spec.key)
+  const main = await mainOf(spec.key)
   const first = await runnerPid()
 
   process.kill(first, 'SIGKILL')
@@ -44,13 +44,17 @@ test('an adopted attempt is stopped with its family, and its timeout goes on fro
   const { shell, executor, runnerPid, stopOf, home, marked } = openHome()
   const { ensure, ended, stop } = executor()
   const deaf = 'trap "" TERM; (setsid sleep 100 &) ; : > $TENUTO_JOB; while :; do sleep 0.05; done'
-  const late = shell(deaf, { timeoutMs: 1_500, graceMs: 100 })
+  const late = shell(deaf, { graceMs: 100 })
   const stopped = shell(deaf)
   ensure(late)
   ensure(stopped)
   await Promise.all([fileThere(join(home, late.job)), fileThere(join(home, stopped.job))])
+  const first = await runnerPid()
+  process.kill(first, 'SIGSTOP')
+  // It is not up before another runner watches, however long that takes.
+  limit(late, 1_500)
 
-  process.kill(await runnerPid(), 'SIGKILL')
+  process.kill(first, 'SIGKILL')
   await Promise.all([adopted(home, late.key), adopted(home, stopped.key)])
   stop(stopOf(stopped, { graceMs: 100 }))
   const [timeout, cancelled] = await Promise.all([ended(late.key), ended(stopped.key)])
@@ -63,15 +67,16 @@ test('an adopted attempt is stopped with its family, and its timeout goes on fro
 })
 
 test('a daemon that was away when a grace began is told when it asks, each time it asks', async () => {
-  const { shell, executor, stopOf, home } = openHome()
+  const { shell, executor, stopOf, home } = openStanding()
   const before = executor(1)
-  const spec = shell('trap ": > asked" TERM; while :; do sleep 0.05 || :; done', {
-    timeoutMs: 600,
-    graceMs: 1_000_000,
-  })
+  const spec = shell(
+    `trap ": > asked" TERM; : > there; until test -e away; do sleep 0.02; done; ${STANDS}; while :; do sleep 0.05 || :; done`,
+    { timeoutMs: 600, graceMs: 1_000_000 },
+  )
   before.ensure(spec)
-  await fileThere(spec.dir)
+  await fileThere(join(home, 'there'))
   await before.close()
+  writeFileSync(join(home, 'away'), '')
   await fileThere(join(home, 'asked'))
 
   const { ensure, stopping, stop, ended } = executor(2)
@@ -97,13 +102,7 @@ test('an attempt that is adopted after its time says that it is being stopped, u
   await Promise.all([fileThere(join(home, late.job)), fileThere(join(home, cancelled.job))])
   const first = await runnerPid()
   process.kill(first, 'SIGSTOP')
-  for (const { dir } of [late, cancelled]) {
-    const claim = readClaim(readFileSync(join(dir, FILES.claim), 'utf8')) as Claim
-    writeFileSync(
-      join(dir, FILES.claim),
-      JSON.stringify({ ...claim, limits: { ...claim.limits, timeoutMs: 1 } }),
-    )
-  }
+  for (const each of [late, cancelled]) limit(each, 1)
   stop(stopOf(cancelled, { graceMs: 1_000_000 }))
 
   process.kill(first, 'SIGKILL')
@@ -118,17 +117,17 @@ test('an attempt that is adopted after its time says that it is being stopped, u
 })
 
 test('an attempt that ended while no runner lived is lost', async () => {
-  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { shell, executor, runnerPid, home, main: mainOf } = openHome()
   const before = executor(1)
   const spec = shell(': > there; until test -e go; do sleep 0.02; done')
   before.ensure(spec)
   await fileThere(join(home, 'there'))
-  const [main] = marked(spec.key)
+  const main = await mainOf(spec.key)
   const pid = await runnerPid()
   await before.close()
   process.kill(pid, 'SIGKILL')
   writeFileSync(join(home, 'go'), '')
-  await processGone(main as number)
+  await processGone(main)
 
   const { record } = await executor(2).run(spec)
 
@@ -136,15 +135,17 @@ test('an attempt that ended while no runner lived is lost', async () => {
 })
 
 test('attempts go on without a daemon: the end, and a timeout, are told to the next one', async () => {
-  const { shell, executor, home } = openHome()
+  const { shell, executor, home } = openStanding()
   const before = executor(1)
-  const ends = shell(': > there; sleep 0.3; exit 7')
-  const late = shell('sleep 100', { timeoutMs: 300 })
+  // The runner takes up the second when the first stands, which is when the daemon is gone.
+  const ends = shell(`: > there; until test -e away; do sleep 0.02; done; ${STANDS}; exit 7`)
+  const late = shell(`${STANDS}; sleep 100`, { timeoutMs: 300 })
   before.ensure(ends)
   before.ensure(late)
   await fileThere(join(home, 'there'))
 
   await before.close()
+  writeFileSync(join(home, 'away'), '')
   await Promise.all([fileThere(join(ends.dir, FILES.exit)), fileThere(join(late.dir, FILES.exit))])
   const after = executor(2)
   const [first, second] = await Promise.all([after.run(ends), after.run(late)])
@@ -225,7 +226,7 @@ test('the daemon with the highest epoch is obeyed; the older one lets go and sta
 })
 
 test('a daemon that asks for what another began hears what it is: adopted, started now, or ended', async () => {
-  const { shell, executor, stopOf, home, marked } = openHome()
+  const { shell, executor, stopOf, home, main } = openHome()
   const before = executor(1)
   const waits = (sign: string) => shell(`: > ${sign}; until test -e go; do sleep 0.02; done`)
   const [goes, stopped, ended] = [waits('one'), waits('two'), shell('true')]
@@ -233,7 +234,7 @@ test('a daemon that asks for what another began hears what it is: adopted, start
   await before.run(ended)
   await Promise.all([fileThere(join(home, 'one')), fileThere(join(home, 'two'))])
   await before.close()
-  const [pid] = marked(goes.key)
+  const pid = await main(goes.key)
   const missing = shell('true', { argv: ['no-such-program'] })
   const fresh = shell('true')
 
@@ -258,7 +259,7 @@ test('a daemon that asks for what another began hears what it is: adopted, start
 })
 
 test('what an attempt was found to be is told once, also when the runner is replaced before and after', async () => {
-  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { shell, executor, runnerPid, home, main: mainOf } = openHome()
   const before = executor(1)
   const spec = shell(': > there; until test -e go; do sleep 0.02; done')
   before.ensure(spec)
@@ -267,7 +268,7 @@ test('what an attempt was found to be is told once, also when the runner is repl
   const first = await runnerPid()
   process.kill(first, 'SIGKILL')
   await processGone(first)
-  const [main] = marked(spec.key)
+  const main = await mainOf(spec.key)
 
   const after = executor(2)
   after.ensure({ ...spec, recovered: true })
@@ -319,14 +320,19 @@ test('several executors that start at once are served by one runner', async () =
   const { record } = await (last as NonNullable<typeof last>).run(shell('sleep 0.5'))
 
   expect(record.outcome).toBe('succeeded')
-  expect(pidsOf((line) => line.includes('runner/main.ts') && line.includes(home))).toHaveLength(1)
+  // One that was started beside it, and has not seen yet that another serves, is about to leave.
+  await expect
+    .poll(() => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home)).length, {
+      timeout: 20_000,
+    })
+    .toBe(1)
 })
 
 test('a runner whose home is gone ends its attempts, makes nothing anew, and leaves', async () => {
   const { shell, executor, runnerPid, home, marked } = openHome()
   const one = executor()
   one.ensure(
-    shell('trap "" HUP; : > there; exec sleep 100', {
+    shell('trap "" HUP; exec sleep 100', {
       cwd: '/tmp',
       env: { PATH: '/usr/bin:/bin', AT: home },
     }),
@@ -335,7 +341,7 @@ test('a runner whose home is gone ends its attempts, makes nothing anew, and lea
   await one.live()
   await one.close()
 
-  rmSync(home, { recursive: true, force: true })
+  removeFolder(home)
   await processGone(pid)
 
   expect(marked()).toEqual([])
@@ -350,7 +356,7 @@ test('a daemon whose home is removed is told nothing of its attempts, makes noth
   await fileThere(join(home, 'there'))
   const pid = await runnerPid()
 
-  rmSync(home, { recursive: true, force: true })
+  removeFolder(home)
   await processGone(pid)
   await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(1)
 
@@ -362,14 +368,14 @@ test('a daemon whose home is removed is told nothing of its attempts, makes noth
 })
 
 test('a home that is moved takes its attempts along: the runner leaves them, and who opens it there adopts them', async () => {
-  const { shell, executor, runnerPid, home, marked } = openHome()
+  const { shell, executor, runnerPid, home, marked, main: mainOf } = openHome()
   const before = executor(1)
   const spec = shell(': > there; until test -e go; do sleep 0.02; done', {
     env: { PATH: '/usr/bin:/bin', AT: home },
   })
   before.ensure(spec)
   await fileThere(join(home, 'there'))
-  const [main] = marked(spec.key)
+  const main = await mainOf(spec.key)
   const first = await runnerPid()
 
   renameSync(home, `${home}-moved`)
@@ -427,6 +433,12 @@ test('a record on disk is what is told, word for word', async () => {
 
   expect(readExitRecord(readFileSync(join(spec.dir, FILES.exit), 'utf8'))).toEqual(record)
 })
+
+/** Gives an attempt another limit of time, for runners to come. */
+const limit = ({ dir }: Spec, timeoutMs: number): void => {
+  const claim = readClaim(readFileSync(join(dir, FILES.claim), 'utf8')) as Claim
+  writeFileSync(join(dir, FILES.claim), JSON.stringify({ ...claim, limits: { ...claim.limits, timeoutMs } }))
+}
 
 const logOf = (home: string): string => readFileSync(join(home, 'runner.log'), 'utf8')
 

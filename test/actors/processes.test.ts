@@ -4,7 +4,14 @@ import type { Needs } from '../../src/actors/calls.ts'
 import { resident } from '../../src/actors/directory.ts'
 import type { ProcessExecutor } from '../../src/actors/executor.ts'
 import { type ExecutorNews, processAttempts } from '../../src/actors/processes.ts'
-import { type AttemptReport, attemptDir, LOG_LIMITS, type Spec, type StopOrder } from '../../src/attempt.ts'
+import {
+  type AttemptReport,
+  attemptDir,
+  LOG_LIMITS,
+  OUTCOMES,
+  type Spec,
+  type StopOrder,
+} from '../../src/attempt.ts'
 import { graphOf, openRows } from '../../src/machines/board.ts'
 import { virtualClock } from '../../src/testing/virtual-clock.ts'
 import { type JobSketch, planOf, rowOf } from '../support/definitions.ts'
@@ -38,6 +45,7 @@ const made = (
   const row = { ...rowOf('p-aaaaaa', 0), base: '/base', environment: '{"PATH":"/bin","BOTH":"submitter"}' }
   const of = resident(row, definition, graph, openRows('p-aaaaaa', graph, 0))
   const asked: Asked[] = []
+  let watched: ReadonlySet<string> | undefined
   const told: (readonly [string, string, AttemptNews])[] = []
   let news: ExecutorNews = { report: () => {}, stopping: () => {}, found: () => {}, begun: () => {} }
   const executor = (given: ExecutorNews): ProcessExecutor => {
@@ -48,6 +56,7 @@ const made = (
       awaits: (key) => key.endsWith('/awaited/1'),
       sweepPlan: (plan) => asked.push({ sweep: plan }),
       live: async () => [],
+      watched: async () => watched,
       close: async () => {
         asked.push({ close: true })
       },
@@ -69,7 +78,11 @@ const made = (
   const stopping: ExecutorNews['stopping'] = (attempt, why) => news.stopping(attempt, why)
   const found: ExecutorNews['found'] = (attempt, how, pid) => news.found(attempt, how, pid)
   const begun: ExecutorNews['begun'] = (attempt, pid) => news.begun(attempt, pid)
-  return { clock, attempts, asked, told, ref, specs, report, stopping, found, begun }
+  /** What the runner says that it watches; undefined when it says nothing. */
+  const watch = (...keys: readonly (string | undefined)[]): void => {
+    watched = keys.includes(undefined) ? undefined : new Set(keys as readonly string[])
+  }
+  return { clock, attempts, asked, told, ref, specs, report, stopping, found, begun, watch }
 }
 
 test.each([
@@ -166,7 +179,7 @@ test('an attempt whose needs cannot be read has not begun, and says why', async 
     [
       'p-aaaaaa',
       'b',
-      expect.objectContaining({ outcome: 'never-started', error: 'Error: the store is away' }) as AttemptNews,
+      expect.objectContaining({ outcome: 'never-started', error: 'the store is away' }) as AttemptNews,
     ],
   ])
 })
@@ -210,6 +223,22 @@ test('a report becomes the end of the attempt, with what is worth telling and no
       },
     ],
   ])
+})
+
+test('of an attempt that did not succeed no outputs are told, only what was wrong with them', () => {
+  const { report, told } = made({ a: {} })
+  const base = { key: RECORD.key, plan: 'p-aaaaaa', job: 'a', attempt: 1, generation: 1, dir: '/x' }
+  const outcomes = OUTCOMES.filter((outcome) => outcome !== 'succeeded')
+
+  for (const outcome of outcomes)
+    report({ ...base, record: { ...RECORD, outcome }, outputs: { a: 1 }, warnings: ['a line was left out'] })
+
+  expect(told.map(([, , news]) => news)).toEqual(
+    outcomes.map(
+      (outcome) => expect.objectContaining({ outcome, warnings: ['a line was left out'] }) as unknown,
+    ),
+  )
+  for (const [, , news] of told) expect(news).not.toHaveProperty('outputs')
 })
 
 test('an attempt that was asked for before the machine was booted says so, and no other', () => {
@@ -300,4 +329,57 @@ test('sweeping and closing are passed on', async () => {
   await attempts.close()
 
   expect(asked).toEqual([{ sweep: 'p-aaaaaa' }, { close: true }])
+})
+
+const AWAITED = 'h/p-aaaaaa/awaited/1'
+const looked = async (
+  { attempts, ref, clock }: ReturnType<typeof made>,
+  times: number,
+  everyMs = 6_000,
+): Promise<readonly unknown[]> => {
+  const looks: unknown[] = []
+  for (let at = 0; at < times; at += 1) {
+    await clock.advance(everyMs)
+    await attempts.inquire()
+    looks.push(attempts.look(ref('awaited')))
+  }
+  return looks
+}
+
+test('an attempt that the runner has forgotten is unwatched when two inquiries after the first have not found it', async () => {
+  const of = made({ awaited: {} })
+  of.watch()
+  of.attempts.ensure(of.ref('awaited'), null, false)
+
+  expect(await looked(of, 4)).toEqual(['awaited', 'awaited', 'unwatched', 'unwatched'])
+  // Asked for again it has as long as at first.
+  of.attempts.ensure(of.ref('awaited'), null, true)
+  expect(await looked(of, 3)).toEqual(['awaited', 'awaited', 'unwatched'])
+  of.attempts.stop(of.ref('awaited'), 'stop-cancel', false)
+  expect(await looked(of, 3)).toEqual(['awaited', 'awaited', 'unwatched'])
+})
+
+test('a runner that is asked often has as long to come to an attempt as one that is asked seldom', async () => {
+  const of = made({ awaited: {} })
+  of.watch()
+  of.attempts.ensure(of.ref('awaited'), null, false)
+
+  expect(new Set(await looked(of, 99, 100))).toEqual(new Set(['awaited']))
+  expect(await looked(of, 1, 100)).toEqual(['unwatched'])
+})
+
+test('a runner that knows an attempt, is gone or says nothing has not forgotten it', async () => {
+  const of = made({ awaited: {} })
+  of.attempts.ensure(of.ref('awaited'), null, false)
+
+  of.watch(AWAITED)
+  expect(new Set(await looked(of, 10))).toEqual(new Set(['awaited']))
+  of.watch(undefined)
+  expect(new Set(await looked(of, 10))).toEqual(new Set(['awaited']))
+  for (const seen of [AWAITED, undefined]) {
+    of.watch()
+    expect(await looked(of, 1)).toEqual(['awaited'])
+    of.watch(seen)
+    expect(await looked(of, 1)).toEqual(['awaited'])
+  }
 })

@@ -3,11 +3,22 @@
  * and in the suite of the journals.
  *
  * Mutations that were planted once, and each found: one portion to a turn, whatever it had to wait; no end to a turn; folders of what is
- * due looked at; no end to looking at what is kept; sizes forgotten between passes.
+ * due looked at; no end to looking at what is kept; sizes forgotten between passes; any old folder taken for an orphan; a link measured
+ * through; folders of the home not looked at; whatever lies among the secrets taken for one.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Pass, RETENTION, type RetentionLimits, retaining } from '../../src/actors/retaining.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -186,4 +197,126 @@ test('secrets without a plan go when no plan can come for them any more, and tho
   expect(young).toEqual(['p-plan0', 'p-new'])
   expect(left()).toEqual(['p-new'])
   expect(await journal.plan('p-plan0')).toBeDefined()
+})
+
+const OLD = { attemptsMs: 3_600_000 }
+
+/** A folder among the attempts that is old, with these files in it; a name that ends with a slash is a folder. */
+const putOld = (home: string, name: string, files: Readonly<Record<string, string>>): void => {
+  const path = join(home, 'attempts', name)
+  mkdirSync(path, { recursive: true })
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(file.endsWith('/') ? join(path, file) : dirname(join(path, file)), { recursive: true })
+    if (!file.endsWith('/')) writeFileSync(join(path, file), text)
+  }
+  utimesSync(path, 1, 1)
+}
+const claimText = (home: string, plan: string): string =>
+  JSON.stringify({ v: 1, key: `${home}/${plan}/a/1`, by: 'runner', epoch: 1, at: 1 })
+
+test('a folder without a plan goes when a record in it names this home and plan, at whatever point a crash came', async () => {
+  const { retain, home } = await makeRetaining(0, { waitMs: 0, commitMs: 0 })
+  const own: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    'p-plan': {},
+    'p-jobs': { 'a/': '' },
+    'p-begun': { 'a/1/artifacts/': '' },
+    'p-unwritten': { 'a/1/artifacts/': '', 'a/1/claim': '' },
+    'p-cutoff': { 'a/1/claim': claimText('samehome22', 'p-cutoff').slice(0, 45), 'a/1/log': 'x' },
+    'p-claimed': { 'a/1/claim': claimText('samehome22', 'p-claimed') },
+    'p-whole': { 'a/1/claim': claimText('samehome22', 'p-whole'), 'a/1/log': 'x', 'a/1/artifacts/b': 'x' },
+    'p-again': { 'a/1/exit.json': claimText('samehome22', 'p-again') },
+  }
+  for (const [name, files] of Object.entries(own)) putOld(home, name, files)
+
+  const said = await retain.pass({ ...passOf(OLD, true), dryRun: true })
+  const { orphans } = await retain.pass(passOf(OLD, true))
+
+  expect(orphans.map(({ name }) => name).toSorted()).toEqual(Object.keys(own).toSorted())
+  expect(said.orphans).toEqual(orphans)
+  expect(readdirSync(join(home, 'attempts'))).toEqual(['.gone'])
+})
+
+test('a folder among the attempts that this home has not made stays, however old', async () => {
+  const { retain, home } = await makeRetaining(0, { waitMs: 0, commitMs: 0 })
+  const foreign: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    photos: { '2020/a.jpg': 'x' },
+    'p-logonly': { 'a/1/log': 'x' },
+    'p-other': { 'a/1/claim': claimText('otherhome2', 'p-other') },
+    'p-renamed': { 'a/1/claim': claimText('samehome22', 'p-before') },
+    'p-deeper': { 'b/a/1/claim': claimText('samehome22', 'p-deeper') },
+    'p-empties': { 'a/1/a.txt': '' },
+    'p-deep': { 'a/b/c/d/': '' },
+  }
+  for (const [name, files] of Object.entries(foreign)) putOld(home, name, files)
+  const elsewhere = makeHome(['p-linked'])
+  writeFileSync(join(elsewhere, 'attempts/p-linked/a/1/claim'), claimText('samehome22', 'p-linked'))
+  symlinkSync(join(elsewhere, 'attempts/p-linked'), join(home, 'attempts/p-linked'))
+  lutimesSync(join(home, 'attempts/p-linked'), 1, 1)
+
+  const { orphans } = await retain.pass(passOf(OLD, true))
+
+  expect(orphans).toEqual([])
+  expect(readdirSync(join(home, 'attempts')).toSorted()).toEqual(
+    [...Object.keys(foreign), 'p-linked'].toSorted(),
+  )
+})
+
+test('a link in what goes is removed as a link: in a folder, and in the place of one', async () => {
+  const { retain, home } = await makeRetaining(2, { waitMs: 0, commitMs: 0 })
+  const elsewhere = makeHome(['photos'])
+  const kept = join(elsewhere, 'attempts/photos/a/1/log')
+  symlinkSync(elsewhere, join(home, 'attempts/p-plan0/a/1/artifacts'))
+  rmSync(join(home, 'attempts/p-plan1'), { recursive: true })
+  symlinkSync(elsewhere, join(home, 'attempts/p-plan1'))
+  mkdirSync(join(home, 'work'))
+  symlinkSync(elsewhere, join(home, 'work/p-plan0'))
+
+  const { plans } = await retain.pass(passOf({ plansMs: 0 }, true))
+
+  expect(plans.map(({ attempts }) => attempts).toSorted((a, b) => a - b)).toEqual([0, 1])
+  expect(existsSync(kept)).toBe(true)
+  expect(readdirSync(join(home, 'attempts', '.gone'))).toEqual([])
+  expect(readdirSync(join(home, 'work'))).toEqual([])
+})
+
+test.each(['attempts', 'attempts/.gone', 'work', 'secrets'])(
+  'a pass removes nothing while %s leads elsewhere',
+  async (name) => {
+    const { retain, home } = await makeRetaining(1, { waitMs: 0, commitMs: 0 })
+    const elsewhere = makeHome([])
+    for (const inside of ['photos', 'p-plan0']) mkdirSync(join(elsewhere, inside))
+    rmSync(join(home, name), { recursive: true, force: true })
+    symlinkSync(elsewhere, join(home, name))
+
+    const pass = retain.pass(passOf({ plansMs: 0 }, true))
+
+    await expect(pass).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+    expect(readdirSync(elsewhere).toSorted()).toEqual(['p-plan0', 'photos'])
+  },
+)
+
+test('what lies among the secrets and holds none stays', async () => {
+  const { retain, home } = await makeRetaining(0, { waitMs: 0, commitMs: 0 })
+  vault(home).keep('p-orphan', { TOKEN: 'canary-7f3a' })
+  const secrets = join(home, 'secrets')
+  for (const [name, text] of [
+    ['p-cutoff.json.new', '{"v":1,"values":{"TOK'],
+    ['notes.txt', 'x'],
+    ['people.json', '["x"]'],
+    ['people.json.new', '["x"]'],
+  ] as const)
+    writeFileSync(join(secrets, name), text)
+  mkdirSync(join(secrets, 'photos.json'))
+  symlinkSync(secretsFile(home, 'p-orphan'), join(secrets, 'linked.json'))
+  for (const name of readdirSync(secrets)) lutimesSync(join(secrets, name), 1, 1)
+
+  await retain.pass(passOf(OLD, true))
+
+  expect(readdirSync(secrets).toSorted()).toEqual([
+    'linked.json',
+    'notes.txt',
+    'people.json',
+    'people.json.new',
+    'photos.json',
+  ])
 })

@@ -1,10 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { PROGRAM_FOLDER, runnerProgram } from '../../src/actors/runner-program.ts'
+import { runnerProgram } from '../../src/actors/runner-program.ts'
 import { artefactIn, digestsFile, madeOf } from '../../src/artefact.ts'
 import { inputDigests } from '../../src/build.ts'
+import { PROGRAM_FOLDER } from '../../src/home.ts'
 import { built, write } from '../support/package.ts'
 
 const MAIN = "import { a } from '../a.js'\nimport { b } from './b.js'\n"
@@ -56,6 +66,25 @@ test('a copy that is torn is mended; that of another build takes its place', () 
   expect(next).not.toBe(first)
   expect(existsSync(first)).toBe(false)
   expect(readdirSync(join(home, PROGRAM_FOLDER))).toHaveLength(1)
+})
+
+test('what somebody else has put among the copies stays, and a copy that was only begun goes', () => {
+  const { home, artefact } = given()
+  const programs = join(home, PROGRAM_FOLDER)
+  const begun = join(programs, 'b'.repeat(16))
+  mkdirSync(begun, { recursive: true })
+  writeFileSync(join(begun, 'package.json.new'), '{')
+  const foreign = ['photos', 'a'.repeat(16)].map((name) => join(programs, name, 'a.jpg'))
+  for (const path of foreign) {
+    mkdirSync(dirname(path))
+    writeFileSync(path, 'x')
+  }
+  symlinkSync(dirname(foreign[0] as string), join(programs, 'c'.repeat(16)))
+
+  runnerProgram(home, artefact)
+
+  expect(foreign.map((path) => existsSync(path))).toEqual([true, true])
+  expect(existsSync(begun)).toBe(false)
 })
 
 test('where no copy can be made the built program is used', () => {

@@ -89,7 +89,7 @@ test('daemon and runner that are stopped and continued, apart and together, lose
 })
 
 test('a runner that is stopped is named, and what lives is seen without it; continued, it does what it was asked', async () => {
-  const { home, shell, executor, runnerPid, marked } = openHome()
+  const { home, shell, executor, runnerPid, main } = openHome()
   const before = executor(1)
   const spec = shell(': > there; until test -e go; do sleep 0.02; done')
   before.ensure(spec)
@@ -107,7 +107,7 @@ test('a runner that is stopped is named, and what lives is seen without it; cont
   while (clock.pending() > 0) await clock.next()
   const seen = await asked
 
-  expect(seen).toEqual([expect.objectContaining({ key: spec.key, pid: marked(spec.key)[0] })])
+  expect(seen).toEqual([expect.objectContaining({ key: spec.key, pid: await main(spec.key) })])
   expect(logs.filter((line) => line.includes('the runner does not answer'))).toHaveLength(1)
   process.kill(runner, 'SIGCONT')
   expect((await found(spec.key)).how).toBe('adopted')

@@ -155,6 +155,7 @@ const chanceAttempts = (clock: VirtualClock, random: Random, pick: <T>(of: reado
         clock.setTimeout(() => end(ref, 'cancelled'), 10)
       },
       look: (ref) => (watched.has(keyOf(ref)) ? 'awaited' : 'unasked'),
+      inquire: async () => {},
       sweep: () => {},
       close: async () => {
         closed = true

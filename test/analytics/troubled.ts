@@ -80,11 +80,13 @@ const rowsOf = async (home: string): Promise<readonly StepRow[]> => {
   await reader.close()
   return rows
 }
-/** What happened, in order, without what differs between two runs of one plan. */
+/** What happened, in order, without what differs between two runs of one plan, as that an attempt has lived for a second. */
 const story = (rows: readonly StepRow[]): readonly string[] =>
-  rows.map(({ address, type, from, to, reason, attempt }) =>
-    [address.replace(/-[a-z2-7]{6}/, ''), type, from, to, reason, attempt].join(' '),
-  )
+  rows
+    .filter(({ type }) => type !== 'begun')
+    .map(({ address, type, from, to, reason, attempt }) =>
+      [address.replace(/-[a-z2-7]{6}/, ''), type, from, to, reason, attempt].join(' '),
+    )
 
 /** Its numbers are those of the journal. */
 export const expectRecount = async (home: string, runtime: Runtime): Promise<void> => {

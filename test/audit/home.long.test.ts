@@ -22,6 +22,7 @@ import { auditHome, lookBeside } from '../../src/audit/home.ts'
 import { AUDITED_SCHEMA } from '../../src/audit/journal-file.ts'
 import { definitionHash } from '../../src/definition.ts'
 import { SCHEMA } from '../../src/journal/schema.ts'
+import { markerOf } from '../../src/process.ts'
 import { createRuntime } from '../../src/runtime.ts'
 import { type Crafted, copyOf, crafted, holdHome, isKept, openFolder, shellPlan } from './home.ts'
 
@@ -489,6 +490,8 @@ const marked = async (key: string): Promise<number> => {
       await once(child, 'exit')
   })
   await once(child, 'spawn')
+  // It may not have come as far as to have its environment.
+  await expect.poll(() => markerOf(child.pid as number)).toBe(key)
   return child.pid as number
 }
 

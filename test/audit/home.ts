@@ -9,6 +9,7 @@ import { crc32 } from 'node:zlib'
 import { onTestFinished } from 'vitest'
 import { attemptDir } from '../../src/attempt.ts'
 import type { Definition } from '../../src/definition.ts'
+import { homePaths } from '../../src/home.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/runtime.ts'
 import { type JobSketch, planOf } from '../support/definitions.ts'
 import { removeFolder } from '../support/folders.ts'
@@ -54,10 +55,13 @@ export type Crafted = Readonly<{
 /** What stays in a home: its runner leaves soon after the last attempt has ended, and takes its files with it. */
 export const isKept = (path: string): boolean => !/^runner\.|sock$/.test(basename(path))
 
-/** A copy of a home, to damage. */
+/** A home of the same content in the place of another, to damage: nothing in it says that it is a copy. */
 export const copyOf = (home: string): Crafted => {
   const copy = join(openFolder(), 'home')
-  cpSync(home, copy, { recursive: true, filter: isKept })
+  cpSync(home, copy, {
+    recursive: true,
+    filter: (path) => isKept(path) && path !== homePaths(home).place,
+  })
   return crafted(copy)
 }
 

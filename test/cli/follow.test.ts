@@ -1,16 +1,24 @@
 import picocolors from 'picocolors'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { follow } from '../../src/cli/follow.ts'
 import type { Source } from '../../src/cli/home.ts'
 import { ASCII, type Screen } from '../../src/cli/screen.ts'
-import type { AttemptShape, JobShape, PlanShape } from '../../src/views/shapes.ts'
-import { attempt, job, page, plan } from './shapes.ts'
+import { turn } from '../../src/clock.ts'
+import { TenutoError } from '../../src/errors.ts'
+import type { AttemptShape, EventShape, JobShape, PlanShape } from '../../src/views/shapes.ts'
+import { ago, attempt, job, page, plan } from './shapes.ts'
 
 /** A plan in which nothing happens any more, with what its jobs wrote. */
 const still = (
   head: PlanShape,
   jobs: readonly JobShape[],
-  told: Readonly<{ logs?: Record<string, string>; attempts?: Record<string, readonly AttemptShape[]> }> = {},
+  told: Readonly<{
+    logs?: Record<string, string>
+    attempts?: Record<string, readonly AttemptShape[]>
+    events?: readonly EventShape[]
+    /** Why no log is shown. */
+    withheld?: TenutoError
+  }> = {},
 ): Source =>
   ({
     catalog: {
@@ -19,11 +27,14 @@ const still = (
       job: async (_: string, name: string) => jobs.find((each) => each.name === name),
       attempts: async (_: string, name: string) => told.attempts?.[name] ?? [],
       log: async (_plan: string, name: string, _attempt: number, offset: number, limit: number) => {
+        if (told.withheld) throw told.withheld
         const bytes = Buffer.from(told.logs?.[name] ?? '')
         return { bytes: bytes.subarray(offset, offset + limit), next: bytes.length, size: bytes.length }
       },
     },
-    events: async function* () {},
+    events: async function* () {
+      yield* told.events ?? []
+    },
     command: async () => {
       throw new Error('nothing is asked of it')
     },
@@ -104,6 +115,45 @@ test('a plan whose jobs were each cancelled by order says so of each', async () 
   expect(said).toContain('try again what did not succeed: tenuto retry release-3k9d2a --failed --home h\n')
 })
 
+test.each([
+  ['nobody answered in time', ['timer.fired']],
+  ['was not approved', ['reject.requested']],
+  ['was not approved', ['timer.fired', 'reopened', 'reject.requested']],
+  ['nobody answered in time', ['reject.requested', 'reopened', 'timer.fired']],
+])('who comes when all is over is told of a question that it %s: %j', async (words, types) => {
+  const gate = job('gate', { kind: 'approve', state: 'failed', reason: 'approval-denied' })
+  const events = types.map((type, at): EventShape => {
+    const [from, to] = type === 'reopened' ? ['failed', 'waiting'] : ['waiting', 'failed']
+    const address = `job:${gate.plan}/gate`
+    return {
+      position: at + 1,
+      at: gate.since,
+      plan: gate.plan,
+      job: 'gate',
+      address,
+      seq: at + 1,
+      type,
+      from,
+      to,
+    }
+  })
+  const source = still(plan({ state: 'failed', reason: 'approval-denied' }), [gate], { events })
+
+  expect((await following(source)).said).toContain(`x gate failed: ${words}\n`)
+})
+
+test.each([
+  new TenutoError('LOG_WITHHELD', { plan: 'release-3k9d2a', job: 'unit', attempt: 1, path: '/log' }),
+  new TenutoError('SECRETS_GONE', { plan: 'release-3k9d2a', names: 'KEY' }),
+])('what failed is told also where its log is not shown, and why: $code', async (withheld) => {
+  const source = still(plan({ state: 'failed', reason: 'exit' }), [failed('unit')], { withheld })
+
+  const { said, exit } = await following(source)
+
+  expect([exit, said]).toEqual([1, expect.stringContaining('x unit failed: ')])
+  expect(said.replaceAll(/\s+/g, ' ')).toContain(withheld.message)
+})
+
 test('of many failures five are told, and how many more there are', async () => {
   const names = Array.from({ length: 7 }, (_, at) => `job-${at}`)
   const { said } = await following(
@@ -159,4 +209,105 @@ test('a plan that was paused or quarantined says how to go on; -q says nothing',
     exit: 10,
     said: expect.stringContaining('restore a backup') as string,
   })
+})
+
+/** A plan of jobs that are held until each is told to be queued, and what is told after that; the rows say why they are not started. */
+const releasing = (count: number, reason: string, last: readonly EventShape[] = []) => {
+  const names = Array.from({ length: count }, (_, at) => `j${at}`)
+  let reads = 0
+  let isTold = false
+  const told = names.map(
+    (name, at) =>
+      ({
+        position: at + 1,
+        at: ago(0),
+        plan: 'release-3k9d2a',
+        address: `job:release-3k9d2a/${name}`,
+        job: name,
+        type: 'released',
+        from: 'held',
+        to: 'queued',
+        reason: 'slot',
+      }) as unknown as EventShape,
+  )
+  const rows = () => names.map((name) => job(name, isTold ? { state: 'queued', reason } : {}))
+  const source = {
+    ...still(plan(), []),
+    catalog: {
+      plan: async () => plan(),
+      jobs: async () => {
+        reads += 1
+        return rows()
+      },
+    },
+    events: async function* ({
+      follow = true,
+      signal,
+    }: Readonly<{ follow?: boolean; signal?: AbortSignal }>) {
+      if (!follow) return
+      isTold = true
+      yield* told
+      yield* last
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve))
+    },
+  } as unknown as Source
+  return { source, reads: () => reads }
+}
+
+test('the rows of a plan are not read again for each of its events', async () => {
+  const over = {
+    position: 9_999,
+    at: ago(0),
+    plan: 'release-3k9d2a',
+    address: 'plan:release-3k9d2a',
+    type: 'settled',
+    from: 'running',
+    to: 'succeeded',
+  } as unknown as EventShape
+  const { source, reads } = releasing(2_000, 'slot', [over])
+
+  expect(await following(source)).toMatchObject({ exit: 0 })
+  // Before the first event: for the names, behind what has happened, and for whether anything moves.
+  expect(reads()).toBeLessThanOrEqual(4)
+})
+
+/** Broken on purpose once, and seen: a follower that does not hear that it is continued. */
+test('a follower that is continued, as by fg, looks at once whether a person can lead on', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  let reason: JobShape['reason'] = 'slot'
+  let looks = 0
+  const source = {
+    ...still(plan({ state: 'running' }), []),
+    catalog: {
+      plan: async () => plan({ state: 'running' }),
+      jobs: async () => {
+        looks += 1
+        return [job('a', { state: 'queued', reason })]
+      },
+    },
+    events: async function* ({
+      follow: on = true,
+      signal,
+    }: Readonly<{ follow?: boolean; signal?: AbortSignal }>) {
+      if (on) await new Promise((resolve) => signal?.addEventListener('abort', resolve))
+      yield* []
+    },
+  } as unknown as Source
+
+  const end = following(source)
+  // For the names, behind what has happened, and for whether anything moves; then only time would make it look.
+  while (looks < 3 || vi.getTimerCount() === 0) await turn()
+  reason = 'paused'
+  process.emit('SIGCONT', 'SIGCONT')
+
+  expect(await end).toMatchObject({ exit: 11 })
+  expect(looks).toBe(4)
+  expect(process.listenerCount('SIGCONT')).toBe(0)
+})
+
+test('a plan whose queued jobs only the rows know to be held back is seen to stand still when nothing more is told', async () => {
+  const { source } = releasing(3, 'paused')
+
+  expect(await following(source)).toMatchObject({ exit: 11 })
 })

@@ -20,6 +20,7 @@ import {
   fileSystemOf,
   folderCheck,
   logCheck,
+  ownFoldersCheck,
   runnerCheck,
   secretsCheck,
   tryLock,
@@ -103,6 +104,20 @@ test('a folder is a home when it is a folder, yours, and closed to others', () =
   symlinkSync(home, join(home, 'link'))
   expect(folderCheck(join(home, 'link'))).toMatchObject({ status: 'fail', what: 'it is a link' })
   expect(folderCheck(join(home, 'thesis.txt'))).toMatchObject({ status: 'fail', what: 'it is no folder' })
+})
+
+test('a folder of the home that leads elsewhere is found, with what to do', () => {
+  const home = folder()
+  mkdirSync(join(home, 'attempts'))
+  expect(ownFoldersCheck(home)).toBeUndefined()
+
+  symlinkSync(folder(), join(home, 'work'))
+
+  expect(ownFoldersCheck(home)).toMatchObject({
+    status: 'fail',
+    what: `${join(home, 'work')} is a link: nothing starts here`,
+    remedy: expect.stringContaining(`rm ${join(home, 'work')}`) as string,
+  })
 })
 
 test('room on the disk is counted in bytes and in files', () => {

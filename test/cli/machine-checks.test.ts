@@ -2,7 +2,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { machineChecks, nodeCheck, programChecks, sqliteCheck } from '../../src/cli/machine-checks.ts'
+import {
+  machineChecks,
+  nodeCheck,
+  openFilesCheck,
+  programChecks,
+  sqliteCheck,
+} from '../../src/cli/machine-checks.ts'
 
 test('the machine that runs the tests is well', () => {
   expect(machineChecks().filter(({ status }) => status === 'fail')).toEqual([])
@@ -49,4 +55,16 @@ test('agents are told as found or not found; without a shell nothing runs', () =
     what: expect.stringMatching(/^codex on the PATH; not found: claude, gemini/) as string,
   })
   expect(programChecks(other)[0]).toMatchObject({ name: 'shell', status: 'fail' })
+})
+
+/** Broken on purpose once, and seen: a limit that is never too low. */
+test.each([
+  ['1024', 'warn'],
+  ['4095', 'warn'],
+  ['4096', 'ok'],
+  ['unlimited', 'ok'],
+])('%s open files are %s', (soft, status) => {
+  const limits = `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${soft.padEnd(20)} 524288               files\n`
+
+  expect(openFilesCheck(limits)).toMatchObject([{ name: 'open files', status }])
 })

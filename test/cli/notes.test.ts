@@ -16,12 +16,12 @@ const note = (position: number, more: Partial<EventShape>): EventShape => ({
 })
 /** Newest first, as the journal gives them. */
 const NOTES = [
-  note(9, { type: 'sweep.repaired', reason: 'end-untold', job: 'lint', detail: { ageMs: 61_000 } }),
-  note(8, { job: 'test', attempt: 2, reason: 'lost' }),
-  note(7, { job: 'build', attempt: 1, reason: 'adopted', detail: { pid: 42 } }),
-  note(6, { reason: 'unchanged', detail: { jobs: 9, inFlight: 2, unchanged: 7 } }),
-  note(3, { job: 'build', attempt: 1, reason: 'requeued' }),
-  note(2, { reason: 'unchanged', detail: { jobs: 9, inFlight: 1, unchanged: 8 } }),
+  note(9, { type: 'sweep.repaired', job: 'lint', detail: { kind: 'end-untold', ageMs: 61_000 } }),
+  note(8, { job: 'test', attempt: 2, detail: { found: 'lost' } }),
+  note(7, { job: 'build', attempt: 1, detail: { found: 'adopted', pid: 42 } }),
+  note(6, { detail: { found: 'unchanged', jobs: 9, inFlight: 2, unchanged: 7 } }),
+  note(3, { job: 'build', attempt: 1, detail: { found: 'requeued' } }),
+  note(2, { detail: { found: 'unchanged', jobs: 9, inFlight: 1, unchanged: 8 } }),
 ]
 
 test('show tells what the last start found, and no start before, and what the sweep repaired', () => {
@@ -48,7 +48,9 @@ test('show tells what the last start found, and no start before, and what the sw
 
 test('a plan of which nothing was noted has no such lines, and of many finds some are shown', () => {
   expect(noteLines(plan(), [], NOW)).toEqual([])
-  const many = Array.from({ length: 20 }, (_, at) => note(30 - at, { job: `j${at}`, reason: 'adopted' }))
+  const many = Array.from({ length: 20 }, (_, at) =>
+    note(30 - at, { job: `j${at}`, detail: { found: 'adopted' } }),
+  )
   const lines = noteLines(plan(), [...many, ...NOTES.slice(3)], NOW)
   expect(lines).toHaveLength(10)
   expect(lines.at(-1)).toBe('  and 12 more')

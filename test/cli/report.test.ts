@@ -42,6 +42,7 @@ test('with --json an error is one line in the envelope, with every place of a pl
       message: expect.any(String) as string,
       hint: 'mend the places named and try again; nothing was stored',
       docs: 'docs/errors.md#plan_invalid',
+      exit: 3,
       errors: [wrong],
     },
   })
@@ -55,6 +56,11 @@ test('a command that is suggested names the home that was asked for, once, and o
   expect(hintOf(wrongState('p-abcdef', { do: 'continue' }, standing))).toBe(
     "  to run again what did not succeed: `tenuto retry p-abcdef --failed --home '/a b'`",
   )
+  const { lines } = tellError(new TenutoError('SECRETS_GONE', { plan: 'p-abcdef', names: 'KEY' }), {
+    ...plainly,
+    homeFlag: " --home '/a b'",
+  })
+  expect(lines[0]).toContain("`tenuto secret set p-abcdef --home '/a b'`")
   expect(hintOf(new TenutoError('USAGE', { what: 'x' }))).toBe('  see `tenuto --help`')
   expect(hintOf(new TenutoError('INTERNAL', { what: 'x' }))).toContain('`tenuto version`')
   expect(hintOf(new TenutoError('DAEMON_FAILED', { home: '/h', why: 'no', path: 'p' }))).toContain(

@@ -13,6 +13,7 @@ const SERVED: WorkerEnd = {
   served: true,
   why: null,
   stopping: false,
+  replaced: false,
 }
 const open = (random = () => 0.5) => {
   let now = 0
@@ -29,7 +30,7 @@ test('a daemon that is killed is started again, a little later each time', () =>
   const { decide } = open()
 
   const verdicts = Array.from({ length: 4 }, () => decide(SERVED))
-  expect(verdicts).toEqual([100, 200, 400, 800].map((afterMs) => ({ do: 'start', afterMs, broken: false })))
+  expect(verdicts).toEqual([100, 200, 400, 800].map((afterMs) => ({ do: 'start', afterMs, waitsFor: null })))
 })
 
 test('it is given up when it has ended too often within the period', () => {
@@ -50,7 +51,7 @@ test('with a store that cannot be used it is given up as that', () => {
 test('an end is forgotten after the period, and the first delay comes again', () => {
   const { decide, after } = open()
   for (let end = 0; end < 40; end += 1) {
-    expect(decide(SERVED)).toEqual({ do: 'start', afterMs: 100, broken: false })
+    expect(decide(SERVED)).toEqual({ do: 'start', afterMs: 100, waitsFor: null })
     after(PERIOD_MS)
   }
 })
@@ -67,10 +68,22 @@ test.each([2, 5, 6, 7])('what is refused with %i would be refused again, and is 
   const { decide } = open()
   decide(SERVED)
 
-  expect(decide({ ...SERVED, code, signal: null, served: false, why: 'HOME_HELD' })).toEqual({
+  expect(decide({ ...SERVED, code, signal: null, served: false, why: 'USAGE' })).toEqual({
     do: 'end',
     exit: code,
   })
+})
+
+test('a home that another daemon serves by now is left to it; one that somebody has for a plan is waited for without end', () => {
+  const { decide } = open()
+  const held: WorkerEnd = { ...SERVED, code: 5, signal: null, served: false, why: 'HOME_HELD' }
+  expect(decide(held)).toEqual({ do: 'end', exit: 5 })
+  decide(SERVED)
+
+  const verdicts = Array.from({ length: 1_000 }, () => decide(held))
+  expect(new Set(verdicts.map((verdict) => verdict.do))).toEqual(new Set(['start']))
+  expect(verdicts.at(-1)).toEqual({ do: 'start', afterMs: 10_000, waitsFor: 'home' })
+  expect(decide({ ...held, replaced: true })).toEqual({ do: 'end', exit: 5 })
 })
 
 test('a home that is gone is not made anew', () => {
@@ -95,8 +108,8 @@ test('a program that is not there is waited for without end, and is no fault of 
 
   const delays = Array.from({ length: 1_000 }, () => decide(missing))
   expect(new Set(delays.map((verdict) => verdict.do))).toEqual(new Set(['start']))
-  expect(delays.at(-1)).toEqual({ do: 'start', afterMs: 10_000, broken: true })
-  expect(decide(SERVED)).toEqual({ do: 'start', afterMs: 200, broken: false })
+  expect(delays.at(-1)).toEqual({ do: 'start', afterMs: 10_000, waitsFor: 'program' })
+  expect(decide(SERVED)).toEqual({ do: 'start', afterMs: 200, waitsFor: null })
 })
 
 test('no delay is longer than ten seconds and a fifth, or shorter than the first less a fifth', () => {

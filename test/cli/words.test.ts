@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { jobLines } from '../../src/cli/rows.ts'
+import { jobLines, oneJobLines } from '../../src/cli/rows.ts'
 import { failureLine, lineOf } from '../../src/cli/views.ts'
 import { counted, duration, outcomeInWords, planReasonInWords, reasonInWords } from '../../src/cli/words.ts'
 import { advance, type JobProgress } from '../../src/views/progress.ts'
@@ -40,7 +40,7 @@ test('one is one, and nothing is many', () => {
 })
 
 test('every reason that a job can have is said in words', () => {
-  const waits = ['needs', 'slot', 'paused', 'lost', 'quarantined']
+  const waits = ['needs', 'slot', 'paused', 'draining', 'lost', 'quarantined']
   const stops = ['stop-cancel', 'stop-timeout', 'stop-stall', 'stop-deadline', 'stop-log-limit']
   const ends = ['exit', 'signal', 'timeout', 'stall', 'deadline', 'spawn-error', 'log-limit', 'never-started']
   const others = ['need-failed', 'on-failure-stop', 'operator', 'fault', 'lost']
@@ -49,6 +49,22 @@ test('every reason that a job can have is said in words', () => {
     const words = reasonInWords(job('a', { state: 'failed', reason }))
     expect(words).not.toBe('')
     expect(words).not.toBe(reason)
+  }
+})
+
+/** Broken on purpose once, and seen: a plan that is said to be paused while its home is. */
+test('what holds a paused job back is its plan only where that is paused', () => {
+  const queued = job('a', { state: 'queued', reason: 'paused' })
+
+  expect(reasonInWords(queued, { plan: 'paused' })).toBe('its plan is paused')
+  expect(reasonInWords(queued, { plan: 'running' })).toBe('the home is paused')
+  expect(reasonInWords(queued)).toBe('its plan or the home is paused')
+  for (const [state, why] of [
+    ['running', 'the home is paused'],
+    ['paused', 'its plan is paused'],
+  ] as const) {
+    expect(jobLines([queued], paper(), NOW, { plans: new Map([[queued.plan, state]]) })[0]).toContain(why)
+    expect(oneJobLines(queued, [], [], paper(), NOW, { plan: state })[0]).toContain(why)
   }
 })
 
@@ -73,7 +89,27 @@ test('a question that nobody answered in time was not refused', () => {
 
   expect(ended('timer.fired')).toEqual(['nobody answered in time', 'gate failed: nobody answered in time'])
   expect(ended('reject.requested')).toEqual(['was not approved', 'gate failed: was not approved'])
+  const lines = oneJobLines(gate, [], [], paper(), NOW, { unanswered: true })
+  expect(lines.join('\n')).toContain('nobody answered in time')
+  expect(oneJobLines(gate, [], [], paper(), NOW).join('\n')).toContain('was not approved')
   expect(jobLines([gate], paper(), NOW, { unanswered: new Set(['gate']) })[0]).toContain('nobody answered')
+})
+
+test('a question that is asked again and refused then was refused, whatever became of it first', () => {
+  const gate = job('gate', { state: 'waiting', reason: 'approval' })
+  const followed = progress([gate])
+  const told = (type: string, from: string, to: string, reason?: string) =>
+    advance(followed, {
+      ...{ position: 3, at: ago(0), plan: gate.plan, job: 'gate', address: `job:${gate.plan}/gate`, seq: 1 },
+      ...{ type, from, to },
+      ...(reason === undefined ? {} : { reason }),
+    })
+
+  told('timer.fired', 'waiting', 'failed', 'approval-denied')
+  told('reopened', 'failed', 'waiting', 'approval')
+  told('reject.requested', 'waiting', 'failed', 'approval-denied')
+
+  expect(failureLine(followed.jobs.get('gate') as JobProgress)).toBe('gate failed: was not approved')
 })
 
 test('a held job names the needs that are still open, and no others', () => {

@@ -7,23 +7,19 @@ import { attemptDir, FILES, readClaim, readExitRecord } from '../../src/attempt.
 import { fileThere, processGone } from '../runner/home.ts'
 import { openFolder, type Running } from './tenuto.ts'
 
-type Event = Readonly<{ address: string; type: string; job?: string; attempt?: number; reason?: string }>
 type Job = Readonly<{ state: string; attempts: readonly Record<string, unknown>[] }>
 
 /** A folder whose plan `p` can be asked about. */
 const openPlan = (jobs: readonly string[]) => {
   const folder = openFolder()
-  const { file, run, start, home } = folder
+  const { file, run, start, home, events } = folder
   file('p.yaml', `plan: v1\nname: p\njobs:\n${jobs.map((job) => `  ${job}\n`).join('')}`)
   const show = async <T>(ref: string) => JSON.parse((await run('show', ref, '--json')).out) as T
-  /** What recovery noted of attempts, as `job#attempt reason`. */
+  /** What recovery noted of attempts, as `job#attempt found`. */
   const found = async (): Promise<readonly string[]> =>
-    (await run('events', 'p', '--json')).out
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Event)
+    (await events())
       .filter(({ address, type, job }) => address.startsWith('note:') && type === 'recovered' && job)
-      .map(({ job, attempt, reason }) => `${job}#${attempt} ${reason}`)
+      .map(({ job, attempt, detail }) => `${job}#${attempt} ${detail?.['found'] as string}`)
       .toSorted()
   const kill = async ({ child }: Running): Promise<void> => {
     child.kill('SIGKILL')

@@ -1,6 +1,8 @@
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { backupPath } from '../../src/backup-place.ts'
+import { copyBeside } from '../../src/cli/daily-backup.ts'
 import { openFolder } from './tenuto.ts'
 
 const PLAN = `plan: v1
@@ -180,3 +182,31 @@ test('a journal whose write-ahead log is lost names the command that goes on fro
   expect(resumed).toMatchObject({ code: 0, out: `${id} succeeded\n` })
   expect(read('ledger')).toBe('a\nb\nc\n')
 })
+
+test('a daemon makes the backup that is overdue by itself; one that cannot be made says why', async () => {
+  const { folder, home, start, run, file } = openFolder()
+  await run('run', file('p.plan.yaml', 'plan: v1\njobs:\n  a: { run: exit 0 }\n'))
+  const old = backupPath(home, Date.UTC(2026, 0, 1))
+  await run('backup', join(folder, 'old.db'))
+  mkdirSync(dirname(old), { mode: 0o700 })
+  renameSync(join(folder, 'old.db'), old)
+  const made = watching(dirname(old), (name) => name.endsWith('.db') && name !== basename(old))
+
+  const up = start('up')
+  const name = await made
+  up.child.kill('SIGTERM')
+  expect((await up.said).code).toBe(0)
+
+  expect(await run('restore', join(dirname(old), name))).toMatchObject({ code: 0 })
+  await expect(copyBeside(join(folder, 'none')).made).rejects.toThrow('none')
+})
+
+/** The name of the first file that comes to a folder and passes. */
+const watching = (folder: string, passes: (name: string) => boolean): Promise<string> =>
+  new Promise((resolve) => {
+    const watcher = watch(folder, (_, name) => {
+      if (name === null || !passes(name) || !existsSync(join(folder, name))) return
+      watcher.close()
+      resolve(name)
+    })
+  })

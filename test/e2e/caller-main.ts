@@ -1,19 +1,26 @@
 /**
  * A program that embeds the runtime: holds the home named and runs one plan of many `call` jobs, whose handler writes its attempt to
- * the ledger named when it starts and when it ends. Started again it goes on with the same plan.
+ * the ledger named when it starts and when it ends. Started again it goes on with the same plan. Told a number it kills itself
+ * when so many lines are written.
  */
 import { appendFileSync, writeSync } from 'node:fs'
 import { pause } from '../../src/clock.ts'
 import { createRuntime, definePlan } from '../../src/index.ts'
 
-const [home = '', ledger = ''] = process.argv.slice(2)
+const [home = '', ledger = '', most = 'Infinity'] = process.argv.slice(2)
+let lines = 0
+const write = (line: string): void => {
+  appendFileSync(ledger, line)
+  lines += 1
+  if (lines >= Number(most)) process.kill(process.pid, 'SIGKILL')
+}
 const runtime = await createRuntime({
   home,
   handlers: {
     record: async ({ job, attempt }) => {
-      appendFileSync(ledger, `${job}#${attempt} start\n`)
+      write(`${job}#${attempt} start\n`)
       await pause(20)
-      appendFileSync(ledger, `${job}#${attempt} end\n`)
+      write(`${job}#${attempt} end\n`)
     },
   },
 })

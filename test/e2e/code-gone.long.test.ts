@@ -24,17 +24,20 @@ test('a run whose build is removed under it says that it is stale, serves, start
   const client = await connectHome(home)
   if (!client) throw new Error('the run does not serve its home')
   onTestFinished(() => client.close())
+  const [plan] = await client.catalog.plans()
+  const id = plan?.id ?? ''
+  // A job is running before its runner is there.
+  const logged = async () => Buffer.from((await client.catalog.log(id, 'a', 1, 0, 100)).bytes).toString()
+  await expect.poll(logged, { timeout: 25_000 }).toBe('once\n')
 
   rmSync(join(copy.root, 'dist'), { recursive: true })
   rmSync(join(copy.root, 'src', 'ids.ts'))
   const [runner] = pidsOf((line) => line.includes('runner/main.js') && line.includes(home))
-  process.kill(runner ?? 0, 'SIGKILL')
+  process.kill(runner as number, 'SIGKILL')
   await expect.poll(async () => (await client.version()).stale, { timeout: 25_000 }).toBe(true)
   const version = await client.version()
   // Each of these is a request of its own kind; the last one compiles.
-  const [plan] = await client.catalog.plans()
-  const id = plan?.id ?? ''
-  const log = await client.catalog.log(id, 'a', 1, 0, 100)
+  const log = await logged()
   const second = await client.submit(definePlan({ name: 'second', jobs: { c: { run: 'true' } } }))
   await client.command(second.id, null, { do: 'cancel' }).catch(() => {})
   file('go', '')
@@ -43,7 +46,7 @@ test('a run whose build is removed under it says that it is stale, serves, start
   expect(version.stale_reason).toMatch(
     /dist\/.* is missing, and \d+ more; the source beside it is .* is missing/,
   )
-  expect(Buffer.from(log.bytes).toString()).toBe('once\n')
+  expect(log).toBe('once\n')
   expect(out).toMatch(/^p-[a-z2-7]{6} succeeded\n$/)
   expect(code).toBe(0)
   const told = readFileSync(join(home, 'daemon.log'), 'utf8').split('\n')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { fileThere } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
 const lines = (text: string): readonly string[] => text.trim().split('\n')
@@ -18,8 +19,12 @@ test('kill -9 of tenuto three times while 300 jobs run: each ran exactly once', 
 
   let running = start('run', 'p.yaml')
   for (const upTo of [30, 90, 150]) {
-    while (!existsSync(join(folder, 'ledger')) || lines(read('ledger')).length < upTo)
-      await running.heard('running')
+    await expect
+      .poll(() => (existsSync(join(folder, 'ledger')) ? lines(read('ledger')).length : 0), {
+        timeout: 30_000,
+        interval: 20,
+      })
+      .toBeGreaterThanOrEqual(upTo)
     running.child.kill('SIGKILL')
     await once(running.child, 'exit')
     running = start('resume')
@@ -40,10 +45,10 @@ test('a time limit that passes while tenuto is dead has passed when it comes bac
   const { file, start, run, folder, unsound } = openFolder()
   file(
     'p.yaml',
-    'plan: v1\nname: p\njobs:\n  a: { run: "trap \'echo late > stopped; exit 1\' TERM; : > up; while :; do sleep 0.05 || :; done", timeout: 1s }\n',
+    'plan: v1\nname: p\njobs:\n  a: { run: "trap \'echo late > stopped; exit 1\' TERM; : > up; while :; do sleep 0.05 || :; done", timeout: 3s }\n',
   )
   const running = start('run', 'p.yaml')
-  while (!existsSync(join(folder, 'up'))) await running.heard('running')
+  await fileThere(join(folder, 'up'))
   running.child.kill('SIGKILL')
   await once(running.child, 'exit')
   await expect.poll(() => existsSync(join(folder, 'stopped')), { timeout: 10_000 }).toBe(true)
@@ -109,7 +114,7 @@ test('a signal cancels in order; a later one kills what does not listen', async 
     'plan: v1\nname: p\njobs:\n  a: { run: "trap \'\' TERM; : > up; while :; do sleep 0.05 || :; done", grace: 100s }\n',
   )
   const running = start('run', 'p.yaml')
-  while (!existsSync(join(folder, 'up'))) await running.heard('running')
+  await fileThere(join(folder, 'up'))
 
   running.child.kill('SIGTERM')
   await running.heard('stopping')

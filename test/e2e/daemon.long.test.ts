@@ -86,7 +86,7 @@ test('up in the background answers when it serves; run submits to it and follows
 test('attempts survive their daemon, told to stop or killed, and the next one adopts them', {
   timeout: 60_000,
 }, async () => {
-  const { run, start, file, folder, read, unsound } = withDaemon()
+  const { run, start, file, folder, home, read, unsound } = withDaemon()
   file('g.yaml', GATED)
   const first = start('up', '--no-parent')
   await first.heard('serving')
@@ -101,6 +101,18 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
   await second.heard('1 attempt still runs')
   second.child.kill('SIGKILL')
   await once(second.child, 'close')
+  const unserved = await run('status')
+  const killed = `its last holder was killed: pid ${second.child.pid} (tenuto up), started `
+  expect([unserved.code, unserved.out]).toEqual([
+    5,
+    expect.stringContaining(`nobody serves ${home}\n${killed}`),
+  ])
+  const said = JSON.parse((await run('status', '--json')).out) as object
+  expect(said).toMatchObject({
+    daemon: null,
+    unsettled: 1,
+    killed: { pid: second.child.pid, command: 'tenuto up' },
+  })
   const third = start('up', '--no-parent')
   await third.heard('1 attempt still runs')
   file('open', '')
@@ -109,7 +121,49 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
   expect([end.code, end.out]).toEqual([0, `${plan.trim()} succeeded\n`])
   expect(read('ledger')).toBe('begun\nended\nafter\n')
   expect((await run('down')).code).toBe(0)
+  expect((await run('status')).out).toBe(`nobody serves ${home}\n`)
   expect(await unsound()).toEqual([])
+})
+
+/** Broken on purpose once, and seen: a Ctrl-C after which nothing is said on stdout; one that ends with 0. */
+test('Ctrl-C lets go of a plan of the daemon: its line is printed, the exit code says that it goes on', {
+  timeout: 60_000,
+}, async () => {
+  const { run, start, file, home } = withDaemon()
+  file('g.yaml', GATED)
+  await run('up', '--detach')
+
+  const followed = start('run', 'g.yaml')
+  await followed.heard('#1 running')
+  followed.child.kill('SIGINT')
+  const left = await followed.said
+  const [id] = left.out.split(' ')
+  expect([left.code, left.out]).toEqual([8, `${id} running\n`])
+  expect(left.err).toContain(`${id} goes on.  follow: tenuto resume ${id} --home ${home}`)
+
+  // Of plans in which something happens all the time, so that it shows that it follows.
+  file(
+    'r.yaml',
+    `plan: v1\njobs:\n  a: { run: test -e open, retry: { max: 1000, delay: 100ms, factor: 1, jitter: 0 } }\n`,
+  )
+  await run('run', 'r.yaml', '--detach')
+  await run('cancel', id ?? '')
+  // It is being cancelled; one that has not ended would be followed as well.
+  expect((await run('resume', id ?? '')).code).toBe(9)
+  const other = await run('run', 'r.yaml', '--detach')
+  const both = start('resume', '--json')
+  await both.heard('"attempt.ended"')
+  both.child.kill('SIGINT')
+  const { code, out } = await both.said
+  const results = out.split('\n').filter((line) => line.includes('"result"'))
+  expect([code, results.map((line) => JSON.parse(line) as object)]).toEqual([
+    8,
+    [{ type: 'result', plan: expect.stringMatching(/^r-/), state: 'running', exit: 8 }],
+  ])
+
+  file('open', '')
+  expect((await run('resume')).code).toBe(0)
+  expect((await run('resume', other.out.trim())).out).toBe(`${other.out.trim()} succeeded\n`)
 })
 
 test('a home whose socket is gone is held all the same: commands wait until it is there again', {

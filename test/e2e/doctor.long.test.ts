@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { auditHome } from '../../src/audit/home.ts'
 import { isKept } from '../audit/home.ts'
 import { openFolder, type Said } from './tenuto.ts'
@@ -247,4 +247,31 @@ test('an audit beside a holder that works finds nothing, however often', { timeo
   expect((await end).code).toBe(0)
   // Otherwise nothing was written beside any audit.
   expect(steps.size).toBeGreaterThan(5)
+})
+
+/** Broken on purpose once, and seen: an API that is well whatever it answers. */
+test('the port and the token of a daemon are looked at, and a token that is another, open or gone is named', async () => {
+  const { run, home } = openFolder()
+  onTestFinished(async () => void (await run('down')))
+  const token = join(home, 'token')
+  const looked = async () => checkOf(await run('doctor', '--json'), 'api')
+
+  await run('up', '--detach')
+  expect(await looked()).toMatchObject({ status: 'ok', what: expect.stringMatching(/^http:\/\/127/) })
+  const own = readFileSync(token, 'utf8')
+  writeFileSync(token, `tenuto_${'A'.repeat(43)}\n`)
+  expect(await looked()).toMatchObject({
+    status: 'warn',
+    what: expect.stringContaining('does not take the token'),
+  })
+  writeFileSync(token, own)
+  chmodSync(token, 0o644)
+  expect(await looked()).toMatchObject({
+    status: 'fail',
+    what: expect.stringContaining('open to other users'),
+  })
+  rmSync(token)
+  expect(await looked()).toMatchObject({ status: 'warn', what: expect.stringContaining('is gone') })
+  await run('down')
+  expect(await looked()).toBeUndefined()
 })

@@ -75,7 +75,7 @@ test('a home that is moved away and back goes on where it was: nothing was cance
   renameSync(`${home}-moved`, home)
   const resumed = start('resume', '--no-input')
   const events = async () => (await run('events', '--json')).out
-  await expect.poll(events, { timeout: 20_000 }).toContain('"reason":"adopted"')
+  await expect.poll(events, { timeout: 20_000 }).toContain('"found":"adopted"')
   file('open', '')
   const end = await resumed.said
 

@@ -1,5 +1,6 @@
 /** Submissions under a key, as programs that know nothing of each other type them. */
-import { expect, onTestFinished, test } from 'vitest'
+import { existsSync } from 'node:fs'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { openFolder } from './tenuto.ts'
 
 test('ten commands that submit one plan under one key at once are one plan; another plan under it is a conflict', async () => {
@@ -22,5 +23,58 @@ test('ten commands that submit one plan under one key at once are one plan; anot
   expect(other.err).toContain(ids[0])
   expect(JSON.parse((await run('ls', '--json')).out)).toMatchObject([{ id: ids[0] }])
   expect((await run('resume', ids[0] ?? '')).code).toBe(0)
+  expect(await unsound()).toEqual([])
+})
+
+const plan = (exit: number): string =>
+  `plan: v1\nname: s\nsecrets: [CANARY]\njobs:\n  a: { run: 'test -n "$CANARY"; exit ${exit}' }\n`
+const lacks = 'no value was given for the secret CANARY, which secrets of s.yaml names'
+/** A folder with two plans that name a secret, of which this process has no value but while it is given. */
+const withSecret = () => {
+  const opened = openFolder()
+  onTestFinished(() => void vi.unstubAllEnvs())
+  opened.file('s.yaml', plan(3))
+  opened.file('other.yaml', plan(0))
+  const given = async (...args: string[]) => {
+    vi.stubEnv('CANARY', 'canary-7f3a')
+    const said = opened.run(...args)
+    vi.unstubAllEnvs()
+    return await said
+  }
+  return { ...opened, given }
+}
+
+/** Broken on purpose once, and seen: secrets that are looked for before the key. */
+test('a plan that is there under its key needs its secrets no more, and ends as it did', async () => {
+  const { run, given, home, unsound } = withSecret()
+
+  const early = await run('run', 's.yaml', '--key', 'k')
+  expect([early.code, early.out, early.err.includes(lacks), existsSync(home)]).toEqual([3, '', true, false])
+  const first = await given('run', 's.yaml', '--key', 'k')
+  expect([first.code, first.out]).toEqual([1, expect.stringMatching(/^s-\w{6} failed\n$/)])
+  const again = await run('run', 's.yaml', '--key', 'k')
+  expect([again.code, again.out]).toEqual([1, first.out])
+  const fresh = await run('run', 's.yaml', '--key', 'other')
+  expect([fresh.code, fresh.out, fresh.err.includes(lacks)]).toEqual([3, '', true])
+  expect((await run('run', 'other.yaml', '--key', 'k')).code).toBe(7)
+  expect(await unsound()).toEqual([])
+})
+
+test('a plan that a daemon has under its key needs its secrets no more: it is followed, or ends as it did', async () => {
+  const { run, given, start, unsound } = withSecret()
+  onTestFinished(async () => void (await run('down')))
+  const up = start('up')
+  await up.heard('serving')
+
+  const first = await given('run', 's.yaml', '--key', 'k')
+  const there = await run('run', 's.yaml', '--key', 'k')
+  expect([there.code, there.out]).toEqual([1, first.out])
+  const asFresh = await run('run', 's.yaml', '--key', 'other')
+  expect([asFresh.code, asFresh.out, asFresh.err.includes(lacks)]).toEqual([3, '', true])
+  expect((await run('run', 'other.yaml', '--key', 'k')).code).toBe(7)
+  vi.stubEnv('CANARY', 'short')
+  expect((await run('run', 's.yaml', '--key', 'k')).code).toBe(1)
+  expect((await run('run', 's.yaml')).code).toBe(3)
+  expect(JSON.parse((await run('ls', '--json')).out)).toHaveLength(1)
   expect(await unsound()).toEqual([])
 })

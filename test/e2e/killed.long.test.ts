@@ -9,29 +9,17 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { attemptDir, FILES, readExitRecord } from '../../src/attempt.ts'
+import type { EventShape } from '../../src/views/shapes.ts'
 import { fileThere } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
-type Event = Readonly<{
-  address: string
-  type: string
-  to: string
-  job?: string
-  attempt?: number
-  reason?: string
-}>
 type Shown = Readonly<{ id: string; state: string; attempts: readonly Record<string, unknown>[] }>
 
-const eventsOf = (out: string): readonly Event[] =>
-  out
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Event)
-/** What recovery noted of attempts, as `job#attempt reason`. */
-const foundIn = (events: readonly Event[]): readonly string[] =>
+/** What recovery noted of attempts, as `job#attempt found`. */
+const foundIn = (events: readonly EventShape[]): readonly string[] =>
   events
     .filter(({ address, type, job }) => address.startsWith('note:') && type === 'recovered' && job)
-    .map(({ job, attempt, reason }) => `${job}#${attempt} ${reason}`)
+    .map(({ job, attempt, detail }) => `${job}#${attempt} ${detail?.['found'] as string}`)
     .toSorted()
 const linesOf = (path: string): readonly string[] =>
   existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
@@ -42,7 +30,7 @@ const manyLines = async (path: string, count: number): Promise<void> => {
 test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran exactly once, none is lost', {
   timeout: 120_000,
 }, async () => {
-  const { file, folder, start, run, unsound } = openFolder()
+  const { file, folder, start, run, events: told, unsound } = openFolder()
   const jobs = Object.fromEntries(
     Array.from({ length: 1000 }, (_, at) => [`j${at}`, { run: 'echo $TENUTO_JOB >> ledger; sleep 0.02' }]),
   )
@@ -58,7 +46,7 @@ test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran ex
 
   expect([code, / succeeded\n$/.test(out)]).toEqual([0, true])
   expect(linesOf(ledger).toSorted()).toEqual(Object.keys(jobs).toSorted())
-  const events = eventsOf((await run('events', 'p', '--json')).out)
+  const events = await told()
   const found = foundIn(events)
   expect(found.length).toBeGreaterThan(0)
   expect(found.filter((each) => !/#1 (?:adopted|ended-meanwhile|requeued)$/.test(each))).toEqual([])
@@ -69,15 +57,14 @@ test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran ex
 test('kill -9 of a program with handlers: only what was in flight is called again, and each is announced', {
   timeout: 60_000,
 }, async () => {
-  const { folder, home, run, unsound } = openFolder()
+  const { folder, home, events, unsound } = openFolder()
   const ledger = join(folder, 'ledger')
   const program = [join(import.meta.dirname, 'caller-main.ts'), home, ledger]
-  const first = spawn(process.execPath, program, { stdio: 'inherit' })
+  // It kills itself, so that it is in the middle whenever this process has its turn.
+  const first = spawn(process.execPath, [...program, '300'], { stdio: 'inherit' })
   onTestFinished(() => void first.kill('SIGKILL'))
-  await manyLines(ledger, 300)
-  first.kill('SIGKILL')
-  await once(first, 'exit')
-  const before = eventsOf((await run('events', 'calls', '--json')).out)
+  expect(await once(first, 'exit')).toEqual([null, 'SIGKILL'])
+  const before = await events()
   const states = new Map(before.flatMap(({ job, to }) => (job === undefined ? [] : [[job, to]])))
   const inFlight = [...states].flatMap(([job, state]) => (state === 'running' ? [job] : []))
   expect(inFlight.length).toBeGreaterThan(0)
@@ -95,15 +82,14 @@ test('kill -9 of a program with handlers: only what was in flight is called agai
   const lines = linesOf(ledger)
   expect(lines.filter((line) => !ofTheDead.has(line)).toSorted()).toEqual(wanted.toSorted())
   expect(new Set(lines).size).toBe(lines.length)
-  const events = eventsOf((await run('events', 'calls', '--json')).out)
-  expect(foundIn(events)).toEqual(inFlight.map((job) => `${job}#1 lost`).toSorted())
+  expect(foundIn(await events())).toEqual(inFlight.map((job) => `${job}#1 lost`).toSorted())
   expect(await unsound()).toEqual([])
 })
 
 test('a job survives ten kill -9 of its daemon: one attempt, one process, each line once, its end from its record', {
   timeout: 90_000,
 }, async () => {
-  const { folder, home, file, start, run, unsound } = openFolder()
+  const { folder, home, file, start, run, events, unsound } = openFolder()
   onTestFinished(async () => {
     await run('down')
   })
@@ -116,7 +102,7 @@ test('a job survives ten kill -9 of its daemon: one attempt, one process, each l
   await fileThere(join(folder, 'up'))
 
   const exit = join(attemptDir(home, plan, 'a', 1), FILES.exit)
-  const found = async () => foundIn(eventsOf((await run('events', 'p', '--json')).out))
+  const found = async () => foundIn(await events())
   for (let kills = 1; kills <= 10; kills += 1) {
     daemon.child.kill('SIGKILL')
     await once(daemon.child, 'close')

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { packageRoot, readBuildFile } from '../../src/build.ts'
+import { fileThere } from '../runner/home.ts'
 import { copyBuild } from './checkout.ts'
 import { openFolder } from './tenuto.ts'
 
@@ -63,7 +64,7 @@ test('a runner of another protocol ends a resume with 5 and both names; its own 
   const { file, start, folder, as, run, read } = openFolder()
   file('p.yaml', LONG)
   const running = start('run', 'p.yaml')
-  while (!existsSync(join(folder, 'ledger'))) await running.heard('running')
+  await fileThere(join(folder, 'ledger'))
   running.child.kill('SIGKILL')
   await once(running.child, 'exit')
 

@@ -74,6 +74,60 @@ test('a daemon that is killed is started again, what runs is adopted, and down e
   expect(await unsound()).toEqual([])
 })
 
+test('a run that comes while a daemon is being started again does not take its place, but waits for it', {
+  timeout: 60_000,
+}, async () => {
+  const { run, start, file, says, there, read, unsound } = withParent()
+  file('g.yaml', GATED)
+  file('q.yaml', "plan: v1\nname: quick\njobs:\n  a: { run: 'echo ran >> ledger' }\n")
+  const up = start('up')
+  await up.heard('serving')
+  const plan = (await run('run', 'g.yaml', '--detach')).out.trim()
+  await there('up')
+
+  process.kill(says()?.pid ?? 0, 'SIGKILL')
+  const [run1, run2, paused] = await Promise.all([
+    run('run', 'q.yaml'),
+    run('run', 'q.yaml', '--detach', '--key', 'k'),
+    run('pause', plan),
+  ])
+  const { pid, command, parent_pid: parent } = says() ?? {}
+
+  expect([run1.code, run2.code, paused.code]).toEqual([0, 0, 0])
+  expect({ command, parent }).toEqual({ command: 'tenuto up', parent: up.child.pid })
+  expect(isThere(pid ?? 0)).toBe(true)
+  expect((await run('continue', plan)).code).toBe(0)
+  expect((await run('resume', run2.out.trim())).code).toBe(0)
+  file('open', '')
+  expect((await run('resume', plan)).code).toBe(0)
+  expect(read('ledger').split('\n').toSorted()).toEqual(['', 'begun', 'ended', 'ran', 'ran'])
+  expect(await unsound()).toEqual([])
+})
+
+test('while no daemon comes back, nobody else takes its home, and who asks is told what starts it', {
+  timeout: 60_000,
+}, async () => {
+  const { run, start, file, home, says } = withParent()
+  file('g.yaml', GATED)
+  const up = start('up')
+  await up.heard('serving')
+  // A parent that stands still starts nothing.
+  up.child.kill('SIGSTOP')
+  onTestFinished(() => void up.child.kill('SIGCONT'))
+  process.kill(says()?.pid ?? 0, 'SIGKILL')
+
+  const [refused, status] = await Promise.all([run('run', 'g.yaml'), run('status')])
+
+  expect([refused.code, refused.err]).toEqual([
+    5,
+    expect.stringContaining(`pid ${up.child.pid}, which is to start its daemon again`) as string,
+  ])
+  expect(status.code).toBe(5)
+  expect(status.err).toContain(`pid ${up.child.pid} is to start its daemon again`)
+  expect((await run('ls')).code).toBe(0)
+  expect(existsSync(join(home, 'lock.db'))).toBe(true)
+})
+
 test('a signal to the parent stops the daemon in order, and one to the daemon the parent', async () => {
   const { start, says } = withParent()
   const up = start('up')
@@ -157,8 +211,9 @@ test('down between the death of a daemon and its next start ends its parent', as
   const { pid } = says() as HolderRecord
   // It cannot do anything until it goes on.
   up.child.kill('SIGSTOP')
+  onTestFinished(() => void up.child.kill('SIGCONT'))
   process.kill(pid, 'SIGKILL')
-  await expect.poll(() => run('status').then(({ code }) => code)).toBe(5)
+  expect((await run('status')).code).toBe(5)
   const down = run('down')
   up.child.kill('SIGCONT')
 
@@ -176,8 +231,9 @@ test('a loop that is stuck is ended with what can be seen of it, and started aga
   const { pid } = says() as HolderRecord
   // Whoever holds a home looks at this file every second; of a pipe without a writer nothing can be read, and the look never ends.
   const path = join(home, 'daemon.json')
-  rmSync(path)
-  execFileSync('mkfifo', [path])
+  // In its place in one moment: a file that is missing is written again.
+  execFileSync('mkfifo', [`${path}.pipe`])
+  renameSync(`${path}.pipe`, path)
 
   await up.heard('has been stuck for 1')
   // The next one must not meet it: it is made only after a pause, and then looks at this file first.
@@ -205,10 +261,15 @@ test('of a loop that turns in one function for ever, watchdog.log names the func
     `if (process.argv.includes('--worker')) process.on('SIGUSR2', function turnsForEver() { for (;;); })
      require(${JSON.stringify(bin)})`,
   )
-  const { start, says, another, home } = withParent(launcher)
+  const { run, start, says, another, home } = withParent(launcher)
   const up = start('up')
   await up.heard('serving')
   const { pid } = says() as HolderRecord
+  // One that turns is looked at for longer than a stuck one may take, and nothing is said of it.
+  await expect
+    .poll(async () => (await run('status')).out, { timeout: 30_000 })
+    .toMatch(/, up (1\d|[2-9]\d)s$/m)
+  expect(existsSync(join(home, 'watchdog.log'))).toBe(false)
   process.kill(pid, 'SIGUSR2')
 
   await up.heard('has been stuck for 1')

@@ -1,11 +1,12 @@
 /**
  * A holder or a runner that was stopped (SIGSTOP): who waits for it hears who it is, and nobody waits for ever.
  */
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { pidsOf } from '../runner/home.ts'
+import { fileThere, pidsOf } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
-const PLAN = 'plan: v1\nname: p\njobs:\n  a: { run: "while ! test -e go; do sleep 0.05; done" }\n'
+const PLAN = 'plan: v1\nname: p\njobs:\n  a: { run: ": > up; while ! test -e go; do sleep 0.05; done" }\n'
 
 test('a holder that does not answer is named, with what lets it go on; then it does', async () => {
   const { start, run } = openFolder()
@@ -26,12 +27,12 @@ test('a holder that does not answer is named, with what lets it go on; then it d
 })
 
 test('down ends a daemon whose runner was stopped, and what runs is adopted by the next', async () => {
-  const { start, run, home, file } = openFolder()
+  const { start, run, home, file, folder } = openFolder()
   file('p.yaml', PLAN)
   const holder = start('up', '--no-parent')
   await holder.heard('serving')
   await run('run', 'p.yaml', '--detach')
-  await expect.poll(async () => (await run('show', 'p/a')).out, { timeout: 20_000 }).toContain('running')
+  await fileThere(join(folder, 'up'))
   const [runner] = pidsOf((line) => line.includes('runner/main') && line.includes(home))
   process.kill(runner as number, 'SIGSTOP')
   const goOn = (): void => void process.kill(runner as number, 'SIGCONT')

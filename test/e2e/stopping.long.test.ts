@@ -5,7 +5,7 @@ import { openFolder } from './tenuto.ts'
 test('a job in the grace of its timeout is shown as stopping, with and without tenuto, and ends as timed out', async () => {
   const { file, start, run } = openFolder()
   const job = "trap '' TERM; until test -e go; do sleep 0.05; done"
-  file('p.yaml', `plan: v1\nname: p\njobs:\n  a: { run: "${job}", timeout: 1s, grace: 25s }\n`)
+  file('p.yaml', `plan: v1\nname: p\njobs:\n  a: { run: "${job}", timeout: 3s, grace: 25s }\n`)
   const first = start('run', 'p.yaml')
 
   await first.heard('stopping')

@@ -5,6 +5,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { readHome } from '../../src/unserved.ts'
+import type { EventShape } from '../../src/views/shapes.ts'
 import { removeFolder } from '../support/folders.ts'
 
 export const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
@@ -46,12 +48,12 @@ export const openFolder = (launcher = bin) => {
     const hear = (): void => {
       for (const listener of listeners) listener()
     }
-    child.stdout?.on('data', (bytes: Buffer) => {
-      out += bytes.toString()
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      out += text
       hear()
     })
-    child.stderr?.on('data', (bytes: Buffer) => {
-      err += bytes.toString()
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      err += text
       hear()
     })
     const said = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }))
@@ -82,6 +84,15 @@ export const openFolder = (launcher = bin) => {
     ...made,
     /** The same folder and home, with another launcher. */
     as: commands,
+    /** The events of the home so far, read by this process: to look again and again costs no command each time. */
+    events: async (): Promise<readonly EventShape[]> => {
+      const catalog = await readHome(home)
+      try {
+        return await catalog.events({ after: 0, limit: 100_000 })
+      } finally {
+        await catalog.close()
+      }
+    },
     /** What `tenuto doctor --audit` has against the home; whatever the machine is like, that is nothing. */
     unsound: async (): Promise<readonly object[]> => {
       const { out, err } = await made.run('doctor', '--audit', '--json')

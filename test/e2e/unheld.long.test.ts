@@ -2,6 +2,9 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { readHolder } from '../../src/holder.ts'
+import { homePaths } from '../../src/home.ts'
+import { fileThere } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
 const gated = 'until test -e go; do sleep 0.05; done'
@@ -42,6 +45,31 @@ test('after kill -9 of a run, reading says that nobody drives it, how many attem
   expect(over.err).toBe('')
 })
 
+test('of five that resume at once one goes on with the plan, and the others follow it', {
+  timeout: 60_000,
+}, async () => {
+  const { file, run, start, folder, home } = openFolder()
+  file(
+    'p.yaml',
+    'plan: v1\nname: p\njobs:\n  a: { run: ": > up; while ! test -e go; do sleep 0.05; done" }\n',
+  )
+  const first = start('run', 'p.yaml')
+  await fileThere(join(folder, 'up'))
+  first.child.kill('SIGKILL')
+  await first.said
+
+  const all = [[], ['p'], [], ['p'], []].map((ref) => start('resume', ...ref))
+  const said = all.map(({ said: end }) => end)
+  await expect
+    .poll(() => readHolder(homePaths(home).daemon)?.command, { timeout: 25_000 })
+    .toBe('tenuto resume')
+  file('go', '')
+
+  for (const { code, err } of await Promise.all(said))
+    expect([code, err]).toEqual([0, expect.not.stringContaining('tenuto:')])
+  expect(JSON.parse((await run('show', 'p', '--json')).out)).toMatchObject({ state: 'succeeded' })
+})
+
 test('a paused plan of which nothing runs is not spoken of at every look', async () => {
   const { file, run } = openFolder()
   file(
@@ -61,7 +89,8 @@ test('when the time of a foreground run is up it says what runs on, and that not
     `plan: v1\nname: p\njobs:\n  a: { run: "${gated}" }\n  b: { needs: [a], run: ": > b-ran" }\n`,
   )
 
-  const late = await run('run', 'p.yaml', '--timeout', '2s')
+  // Time enough for a runner to start and to begin the attempt, which is what runs on.
+  const late = await run('run', 'p.yaml', '--timeout', '5s')
   const paused = await run('pause', 'p')
   const continued = await run('continue', 'p')
   file('go', '')
@@ -99,4 +128,32 @@ test('logs -f of a run that is just starting waits for its holder and for the lo
   expect(await first.said).toMatchObject({ code: 0, out: '' })
   expect(await plan.said).toMatchObject({ code: 0, out: 'b | one\nb | two\n' })
   expect(await running.said).toMatchObject({ code: 0 })
+})
+
+/** Broken on purpose once, and seen: an approve that always says that nothing runs yet; an attempt whose log is that of the latest. */
+test('an approve that ends its plan says so, and an attempt that is shown names its own log', async () => {
+  const { file, run } = openFolder()
+  const gate = '  gate: { needs: [a], approve: { prompt: Ship it? } }\n'
+  file(
+    'p.yaml',
+    `plan: v1\nname: p\njobs:\n  a: { run: 'test -e once || { touch once; exit 1; }', retry: { max: 1, delay: 10ms } }\n${gate}`,
+  )
+  file(
+    'q.yaml',
+    `plan: v1\nname: q\njobs:\n  a: { run: 'true' }\n${gate}  z: { needs: [gate], run: 'true' }\n`,
+  )
+  expect((await run('run', 'p.yaml')).code).toBe(10)
+  expect((await run('run', 'q.yaml')).code).toBe(10)
+
+  const ends = await run('approve', 'p/gate')
+  const goesOn = await run('approve', 'q/gate')
+  const [first, whole] = [await run('show', 'p/a#1'), await run('show', 'p/a')]
+
+  expect([ends.code, ends.err]).toEqual([0, expect.stringMatching(/^p-\w{6} succeeded\n$/)])
+  expect([goesOn.code, goesOn.err]).toEqual([
+    0,
+    expect.stringContaining('nothing runs yet; go on: tenuto resume q-'),
+  ])
+  expect(first.err).toMatch(/its log: tenuto logs p-\w{6}\/a#1 /)
+  expect(whole.err).toMatch(/its log: tenuto logs p-\w{6}\/a /)
 })

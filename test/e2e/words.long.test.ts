@@ -7,7 +7,8 @@ import { openFolder } from './tenuto.ts'
 const PLAN = `plan: v1
 name: p
 jobs:
-  gate: { approve: { prompt: Ship it?, timeout: 1s } }
+  ready: { run: while ! test -e ask; do sleep 0.05; done }
+  gate: { needs: [ready], approve: { prompt: Ship it?, timeout: 5s } }
   a: { run: echo began; while ! test -e go; do sleep 0.05; done }
   b: { needs: [gate], run: 'true' }
 `
@@ -25,6 +26,9 @@ test('what a dead daemon leaves is told as it is: a late question, what ran, who
   const follower = start('run', 'p.plan.yaml')
   await follower.heard('running')
   const id = /p-[a-z2-7]{6}/.exec((await run('ls')).out)?.[0] ?? ''
+  // Its time begins only now, and it is not up before the daemon is gone.
+  file('ask', '')
+  await follower.heard('waits for an answer')
   up.child.kill('SIGKILL')
   const lost = await follower.said
 
@@ -42,6 +46,7 @@ test('what a dead daemon leaves is told as it is: a late question, what ran, who
   const defects = await unsound()
   rmSync(join(home, 'attempts', id), { recursive: true })
   const logs = await run('logs', `${id}/a`)
+  const ofAll = await run('logs', id)
 
   expect(lost.code).toBe(5)
   expect(lost.err).toContain(
@@ -60,5 +65,7 @@ test('what a dead daemon leaves is told as it is: a late question, what ran, who
   expect(gate.out).toContain('nobody answered in time')
   expect(logs).toMatchObject({ code: 0, out: '' })
   expect(logs.err).toContain(`the log of attempt 1 of ${id}/a is not there any more`)
+  expect(ofAll).toMatchObject({ code: 0, out: '' })
+  expect(ofAll.err).toContain(`2 logs of ${id} are not there any more`)
   expect(defects).toEqual([])
 })

@@ -95,7 +95,7 @@ const askOnce = async (
   if (said.text.includes(CANARY) || JSON.stringify(said.headers).includes(CANARY))
     wrong.push('it tells a secret')
   if (said.status === 500) wrong.push(`it answered 500: ${said.text.slice(0, 500)}`)
-  if (isOwn && said.status !== 431) {
+  if (isOwn) {
     const unlike = judged.wrongAnswer(route.name, said)
     if (unlike !== undefined) wrong.push(unlike)
   } else if (said.status >= 400 && sent.method !== 'HEAD') {

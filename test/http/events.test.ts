@@ -1,10 +1,16 @@
+import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { noteAddress } from '../../src/address.ts'
 import { systemClock } from '../../src/clock.ts'
+import { homePaths } from '../../src/home.ts'
+import { LOOKED_AT_MAX } from '../../src/http/events.ts'
 import { frames } from '../../src/http/sse.ts'
 import { EVENTS_AT_ONCE, eventText, STREAMS_AT_ONCE, turns } from '../../src/http/streams.ts'
 import { seededRandom } from '../../src/ids.ts'
+import { EMPTY_BATCH } from '../../src/journal/journal.ts'
+import { sqliteJournal } from '../../src/journal/sqlite.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import type { EventShape } from '../../src/views/shapes.ts'
@@ -84,6 +90,82 @@ test('topics choose: plans themselves, one plan with its jobs, or several', asyn
     all.filter(({ plan, job }) => job === undefined || plan === one),
   )
 })
+
+test('a page of what is rare is filled from wherever it is, and pages follow each other without a hole', async () => {
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  const [one, two] = [await submit(fan('one', 40)), await submit(fan('two', 2))]
+  for (const id of [one, two]) await (await runtime.plan(id)).settled()
+  await runtime.order({ do: 'pause', by: 'ada' })
+  await runtime.order({ do: 'resume', by: 'ada' })
+  await runtime.idle()
+  const all = await runtime.catalog.events({ after: 0, limit: 1000 })
+  const pages = async (query: string) => {
+    const found: Page[] = []
+    for (let cursor: string | null = '0'; cursor !== null; cursor = found.at(-1)?.next_cursor ?? null)
+      found.push(await listed(served.path, `${query}&cursor=${cursor}`))
+    return found
+  }
+
+  const daemon = all.filter(({ plan }) => plan === '')
+  expect(daemon.map(({ type }) => type)).toEqual(['mode.changed', 'mode.changed'])
+  expect(await pages('topics=daemon&limit=50')).toEqual([{ items: daemon, next_cursor: null }])
+  expect(await pages('topics=daemon&limit=1')).toEqual([
+    { items: daemon.slice(0, 1), next_cursor: String(daemon[0]?.position) },
+    { items: daemon.slice(1), next_cursor: null },
+  ])
+  const plans = await pages('topics=plans&limit=7')
+  expect(plans.flatMap(({ items }) => items)).toEqual(
+    all.filter(({ plan, job }) => plan !== '' && job === undefined),
+  )
+  for (const { items, next_cursor } of plans) if (next_cursor !== null) expect(items).toHaveLength(7)
+})
+
+test('a page looks at so many steps and no more: what is beyond them comes with its cursor', async () => {
+  const home = folder()
+  const before = LOOKED_AT_MAX + 1_000
+  await addNotes(home, before)
+  const { served, runtime } = await hold({ home })
+  await runtime.order({ do: 'pause', by: 'ada' })
+  await runtime.idle()
+  const { position } = await runtime.state()
+  expect(position).toBe(before + 1)
+
+  const first = await listed(served.path, 'topics=daemon')
+  const second = await listed(served.path, `topics=daemon&cursor=${first.next_cursor}`)
+
+  expect(first.items).toEqual([])
+  expect(Number(first.next_cursor)).toBeGreaterThanOrEqual(LOOKED_AT_MAX)
+  expect(Number(first.next_cursor)).toBeLessThan(before)
+  expect(second.items.map(({ type }) => type)).toEqual(['mode.changed'])
+  expect(second.next_cursor).toBeNull()
+})
+
+/** Steps of a plan before anybody holds the home. */
+const addNotes = async (home: string, count: number): Promise<void> => {
+  const boot = { bootId: 'before', pid: process.pid, build: 'test', at: 0 }
+  const journal = await sqliteJournal({ file: homePaths(home).journal, boot, durability: 'normal' })
+  const steps = Array.from({ length: count }, (_, at) => ({
+    position: at + 1,
+    address: noteAddress('gone-aaaaaa', null),
+    seq: at + 1,
+    type: 'recovered',
+    event: '{"type":"recovered"}',
+    from: null,
+    to: 'running',
+    reason: null,
+    attempt: null,
+    at: 1,
+    version: '1',
+  }))
+  await journal.commit({ ...EMPTY_BATCH, steps })
+  await journal.stop(true)
+}
+
+type Page = Readonly<{ items: readonly EventShape[]; next_cursor: string | null }>
+const listed = async (path: string, query: string): Promise<Page> => {
+  const { json } = await ask(path, `GET ${API}/events?${query}`, { headers: { accept: 'application/json' } })
+  return json as Page
+}
 
 test('a stream says its positions as ids and goes on after the last one its client had', async () => {
   const { served, runtime, submit } = await hold({ handlers: { noop } })
@@ -165,6 +247,27 @@ test('a holder that closes first sends what is committed, and then its followers
   expect(seen).toEqual(upTo(last))
 })
 
+test('a holder that closes hangs up on a follower that takes nothing', async () => {
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  await (await runtime.plan(await submit(fan('fan', 800)))).settled()
+  const socket = connectSocket(served.path)
+  socket.write('GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  await once(socket, 'readable')
+
+  await served.close()
+
+  let taken = 0
+  const last = (await runtime.catalog.events({ after: 0, limit: 10_000 })).length
+  const ended = once(socket, 'close')
+  socket.on('error', () => {})
+  socket.on('data', (part: Buffer) => {
+    taken += part.toString().split('\nid: ').length - 1
+  })
+  await ended
+  expect(taken).toBeGreaterThan(0)
+  expect(taken).toBeLessThan(last)
+})
+
 test('following ends at once when its signal is aborted, before and while it waits', async () => {
   const { client, submit } = await hold({ handlers: { noop } })
   await submit(fan('fan', 1))
@@ -185,7 +288,12 @@ test('a position the journal does not have is refused, not waited for', async ()
 
   const { text } = await ask(served.path, `GET ${API}/events?after=99999`)
 
-  expect(text).toBe('event: reset\ndata: {"after":99999}\n\n')
+  const { position } = await runtime.state()
+  expect(text).toBe(`id: ${position}\nevent: reset\ndata: {"after":99999,"why":"beyond"}\n\n`)
+  // A browser comes back with that id, and then hears what happens.
+  const back = until(client.events({ after: position }), settles)
+  await submit(fan('fan', 1))
+  expect((await back)[0]?.position).toBe(position + 1)
   await expect(until(client.events({ after: 99999 }), () => true)).rejects.toMatchObject({ code: 'USAGE' })
 })
 
@@ -205,7 +313,9 @@ test('one who stands before what was removed is told so; of a plan that is kept 
 
   expect(plans.map(({ id }) => id)).toEqual([kept, gone])
   const { text } = await ask(served.path, `GET ${API}/events?after=${before}`)
-  expect(text).toBe(`event: reset\ndata: {"after":${before},"why":"removed"}\n\n`)
+  const removed = await runtime.prunedTo()
+  expect(text).toBe(`id: ${removed}\nevent: reset\ndata: {"after":${before},"why":"removed"}\n\n`)
+  expect(positions(await until(client.events({ after: removed }), settles))[0]).toBe(removed + 1)
   await expect(until(client.events({ after: before }), () => true)).rejects.toMatchObject({ code: 'USAGE' })
   const ofLast = all.filter(({ plan }) => plan === last)
   expect(await until(client.events({ after: after + 1, plan: last }), settles)).toEqual(ofLast.slice(1))

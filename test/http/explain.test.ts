@@ -43,3 +43,25 @@ test('a hundred answers at once: one is taken, all others say that it is so alre
   await expect(client.command(plan, 'gate', { do: 'reject' })).rejects.toMatchObject({ code: 'WRONG_STATE' })
   expect((await client.explain(plan, 'gate')).chain[0]?.what).toBe('it was approved by ada')
 })
+
+test('an actor is looked into over the socket, as it is in the memory of its holder', async () => {
+  const { handler, begun, open } = gates()
+  const { client, submit, runtime } = await hold({ handlers: { wait: handler } })
+  const plan = await submit(definePlan({ name: 'one', jobs: { a: { call: 'wait' } } }))
+  await begun('a')
+  await runtime.idle()
+
+  const ofJob = await client.inspection(plan, 'a')
+  const ofPlan = await client.inspection(plan, null)
+
+  expect(ofJob).toMatchObject({
+    state: 'running',
+    machine: 'job/1',
+    live: { kind: 'actor', state: 'running' },
+  })
+  expect(ofPlan).toMatchObject({ state: 'running', live: { id: `plan:${plan}`, mailbox: { depth: 0 } } })
+  await expect(client.inspection(plan, 'nobody')).rejects.toMatchObject({ code: 'REF_NOT_FOUND' })
+  open('a')
+  await (await runtime.plan(plan)).settled()
+  expect((await client.inspection(plan, 'a')).live).toBeNull()
+})

@@ -91,6 +91,14 @@ export const openLab = async () => {
   const token = readFileSync(homePaths(home).token, 'utf8').trim()
   const host = `127.0.0.1:${port}`
 
+  const bearer = { authorization: `Bearer ${token}` }
+  const ask = (sent: Sent): Promise<Said> =>
+    send({ host: '127.0.0.1', port }, { ...sent, headers: { host, ...sent.headers } }, () =>
+      hasMore(sent, (path) =>
+        ask({ method: 'GET', path, headers: { ...bearer, accept: 'application/json' } }),
+      ),
+    )
+
   const journal = watchJournal(homePaths(home).journal)
 
   const quiet = async (): Promise<string> => {
@@ -121,11 +129,10 @@ export const openLab = async () => {
     port,
     host,
     token,
-    bearer: { authorization: `Bearer ${token}` },
+    bearer,
     lab: lab.id,
     done: done.id,
-    send: (sent: Sent): Promise<Said> =>
-      send({ host: '127.0.0.1', port }, { ...sent, headers: { host, ...sent.headers } }),
+    send: ask,
     digest,
     /** The same when nothing moves any more. */
     quiet,
@@ -201,12 +208,43 @@ const addLetters = async (home: string, plan: string): Promise<void> => {
   await journal.close()
 }
 
-/** How much of an answer that does not end is read. */
+/**
+ * Whether the stream that was asked for has anything to say at once, besides that it is there: what lists and logs have of it, that it
+ * has. One that ends by itself need not be known.
+ */
+const hasMore = async (
+  { path: asked, headers = {} }: Sent,
+  get: (path: string) => Promise<Said>,
+): Promise<boolean> => {
+  const [path = '', text = ''] = asked.split('?')
+  const query = new URLSearchParams(text)
+  const last = headers['last-event-id']
+  if (path.endsWith('/log/stream')) {
+    const offset = last ?? query.get('offset') ?? '0'
+    const said = (await get(`${path.replace(/\/stream$/, '')}?offset=${offset}`)).headers
+    return said['x-tenuto-end'] === 'true' || Number(said['x-tenuto-next']) > Number(offset)
+  }
+  // Whether commits can be made.
+  if (query.get('topics')?.split(',').includes('daemon')) return true
+  if (last !== undefined) query.set('cursor', last)
+  for (;;) {
+    const { json } = await get(`${path}?${query.toString()}`)
+    const { items, next_cursor } = json as { items: readonly unknown[]; next_cursor: string | null }
+    if (items.length > 0 || next_cursor === null) return items.length > 0
+    query.set('cursor', next_cursor)
+  }
+}
+
+/** How much of an answer that does not end is read, at most. */
 const ENOUGH = 1_000
+/** An event of a stream, and what it says where it has none: that it is there. */
+const EVENT = /^data: .*\n\n/m
+const THERE = /^:\n\n/m
 
 const send = (
   place: Readonly<{ host: string; port: number }>,
   { method, path, headers = {}, body, from }: Sent,
+  speaks: () => Promise<boolean>,
 ): Promise<Said> =>
   new Promise((resolve, reject) => {
     const asked = request({
@@ -237,13 +275,22 @@ const send = (
           json: isJson ? (JSON.parse(text) as unknown) : undefined,
         })
       }
+      // A stream is left when it has said what it must.
+      const isStream = type.startsWith('text/event-stream')
+      let said: RegExp | undefined
+      const leave = (): void => {
+        const text = Buffer.concat(parts).toString()
+        if (said?.test(text) || text.length > ENOUGH) asked.destroy()
+      }
       answer.on('data', (part: Buffer) => {
         parts.push(part)
-        if (!type.startsWith('text/event-stream')) return
-        if (Buffer.concat(parts).length > ENOUGH || parts.length > 1) asked.destroy()
-        // A stream that has nothing to say says at once that it is there.
-        else setTimeout(() => asked.destroy(), 5)
+        if (isStream) leave()
       })
+      if (isStream)
+        speaks().then((more) => {
+          said = more ? EVENT : THERE
+          leave()
+        }, reject)
       answer.on('error', () => {})
       answer.on('close', end)
     })

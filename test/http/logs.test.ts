@@ -35,7 +35,7 @@ const follower = (client: HomeClient, id: string, offset = 0) => {
   const seen: Buffer[] = []
   const next = async (): Promise<boolean> => {
     const { done, value } = await pieces.next()
-    if (!done) seen.push(Buffer.from(value))
+    if (!done) seen.push(Buffer.from(value.bytes))
     return done !== true
   }
   return {
@@ -155,6 +155,27 @@ test('the log of an ended attempt is one stream with an end, with or without byt
   expect(nothing).toBe(`:\n\n${ending}`)
 })
 
+test('a log that is asked for from beyond its end is answered with where that is, not with silence', async () => {
+  const { served, client, runtime, id, log, end, url } = await holdWriter()
+  writeFileSync(log, 'nine char')
+  const at = async (offset: number) => (await ask(served.path, `GET ${url}/stream?offset=${offset}`)).text
+  const reset = (offset: number) =>
+    `id: 9\nevent: reset\ndata: {"offset":${offset},"size":9,"why":"beyond"}\n\n`
+
+  expect(await at(10)).toBe(reset(10))
+  await expect(follower(client, id, 10).rest()).rejects.toMatchObject({
+    code: 'USAGE',
+    message: `the log of ${id}/w#1 has 9 bytes; there is no offset 10`,
+  })
+  const tail = follower(client, id, 9)
+  appendFileSync(log, ', and on')
+  await end()
+  expect((await tail.rest()).toString()).toBe(', and on')
+  expect(await at(18)).toBe(reset(18).replaceAll('9', '17'))
+  expect(await at(17)).toContain('event: end')
+  expect((await runtime.state()).sections.http).toMatchObject({ data: { resets: 3 } })
+})
+
 test('a hole is one line, and offsets go on behind it', async () => {
   const { client, id, log, end } = await holdWriter()
   writeFileSync(log, Buffer.concat([Buffer.from('head\n'), Buffer.alloc(2_000), Buffer.from('tail\n')]))
@@ -174,12 +195,13 @@ test('a connection that is cut anywhere costs no byte of a log and repeats none'
   const far = folder()
   const bytes = randomBytes(600_000)
   writeFileSync(log, bytes.subarray(0, 300_000))
-  const proxy = await cuttingProxy(
-    join(far, 'sock'),
-    served.path,
-    12,
-    () => 500 + Math.floor(random() * 150_000),
-  )
+  // The first connection lives long enough to say who serves: to be cut there is not to be connected.
+  let least = 3_000
+  const proxy = await cuttingProxy(join(far, 'sock'), served.path, 12, () => {
+    const bytes = least + Math.floor(random() * 150_000)
+    least = 500
+    return bytes
+  })
   const reader = follower(await connect(far), id)
 
   await reader.has(300_000)

@@ -1,16 +1,31 @@
 /** The document of the API: it is whole, its examples are true, and what it says of inputs is what is checked. */
+import { copyFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { OUTCOMES } from '../../src/attempt.ts'
 import { ERRORS, isTenutoError } from '../../src/errors.ts'
+import { EVENT_TYPES } from '../../src/event-types.ts'
+import { homePaths } from '../../src/home.ts'
 import { type Part, readInput } from '../../src/http/inputs.ts'
 import { openapi } from '../../src/http/openapi.ts'
 import { OPERATIONS } from '../../src/http/operations.ts'
 import { referencePage } from '../../src/http/reference.ts'
 import type { JsonSchema } from '../../src/json-schema.ts'
+import { REASONS } from '../../src/states.ts'
 import { inputsOf, judge } from './document.ts'
-import { ask, hold } from './served.ts'
+import { ask, folder, hold } from './served.ts'
 
 const { document, routes, wrongWith, compile } = await judge()
+const EVENT = {
+  position: 1,
+  at: '2026-03-14T08:00:00.000Z',
+  plan: 'p-aaaaaa',
+  address: 'plan:p-aaaaaa',
+  seq: 1,
+  from: null,
+  to: 'running',
+}
 
 describe('the document', () => {
   test('names every operation once, and refers to nothing that is not in it', () => {
@@ -42,6 +57,27 @@ describe('the document', () => {
           if (examples === undefined && !isBeside)
             expect(wrongWith(schema, example), `${name} ${status} ${type}`).toBeUndefined()
         }
+    }
+  })
+
+  test('says of reasons, outcomes and types of events which there are, and no record has another', async () => {
+    const { Event = {}, Reason = {}, EventType = {}, Attempt = {} } = document.components.schemas
+    expect(Reason['enum']).toEqual(REASONS)
+    expect(EventType['enum']).toEqual(EVENT_TYPES)
+    expect(Attempt['properties']).toMatchObject({ outcome: { enum: [...OUTCOMES, null] } })
+    const shape = { ...EVENT, type: 'recovered', reason: 'lost' }
+    expect(wrongWith(Event, shape)).toBeUndefined()
+    expect(wrongWith(Event, { ...shape, reason: 'unchanged' })).toBeDefined()
+    expect(wrongWith(Event, { ...shape, type: 'weather.changed' })).toBeDefined()
+    // What past versions wrote, too.
+    const fixtures = join(import.meta.dirname, '../journal/fixtures')
+    for (const file of readdirSync(fixtures)) {
+      const home = folder()
+      copyFileSync(join(fixtures, file), homePaths(home).journal)
+      const { runtime } = await hold({ home })
+      const events = await runtime.catalog.events({ after: 0, limit: 1_000 })
+      expect(events.length).toBeGreaterThan(5)
+      for (const event of events) expect(wrongWith(Event, event), JSON.stringify(event)).toBeUndefined()
     }
   })
 

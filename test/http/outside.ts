@@ -35,6 +35,8 @@ export const holdOutside = async (options: RuntimeOptions = {}, more: Partial<Tc
     raw: (text: string) => raw(port, text),
     /** A connection on which the test writes itself. */
     dial: () => dial(port),
+    /** The same on the socket. */
+    dialSocket: () => dial(held.served.path),
     /** A session of a browser: its cookie, as a browser sends it. */
     letIn: async (): Promise<string> => {
       const { url: link } = await held.client.link()
@@ -46,8 +48,8 @@ export const holdOutside = async (options: RuntimeOptions = {}, more: Partial<Tc
 
 export type Outside = Awaited<ReturnType<typeof holdOutside>>
 
-const dial = async (port: number) => {
-  const socket = connect(port, '127.0.0.1')
+const dial = async (at: number | string) => {
+  const socket = typeof at === 'string' ? connect(at) : connect(at, '127.0.0.1')
   onTestFinished(() => void socket.destroy())
   let said = ''
   socket.on('error', () => {})
@@ -59,8 +61,9 @@ const dial = async (port: number) => {
   return { socket, closed, said: () => said }
 }
 
-const raw = async (port: number, text: string): Promise<string> => {
-  const { socket, closed } = await dial(port)
+/** Sends bytes as they are to a port of this machine or a socket; answers all that comes until the server hangs up. */
+export const raw = async (at: number | string, text: string): Promise<string> => {
+  const { socket, closed } = await dial(at)
   socket.write(text, 'latin1')
   return closed
 }

@@ -111,10 +111,12 @@ const ROWS: Readonly<Record<OperationName, Row>> = {
   'GET /api/v1/plans/:plan/notes': plan({}),
   'GET /api/v1/plans/:plan/definition': plan({}),
   'GET /api/v1/plans/:plan/explain': plan({}),
+  'GET /api/v1/plans/:plan/inspect': plan({}),
   'GET /api/v1/plans/:plan/secrets': plan({}),
   'GET /api/v1/plans/:plan/jobs': plan({}, { as: '404 REF_NOT_FOUND', query: '?cursor=none' }),
   'GET /api/v1/plans/:plan/jobs/:job': job({ params: { job: 'quick' } }),
   'GET /api/v1/plans/:plan/jobs/:job/explain': job({ params: { job: 'held' } }),
+  'GET /api/v1/plans/:plan/jobs/:job/inspect': job({ params: { job: 'backoff' } }),
   'GET /api/v1/plans/:plan/jobs/:job/attempts/:n/log': job(
     LOG,
     { as: '404 REF_NOT_FOUND', params: { job: 'quick', n: '2' } },
@@ -275,7 +277,7 @@ describe('every route', () => {
     await ofEach(async (name) => {
       const sent = requestOf(name)
       const headers = { ...sent.headers, 'x-more': 'x'.repeat(HEADER_BYTES_MAX) }
-      expect([name, (await lab.send({ ...sent, headers })).status]).toEqual([name, 431])
+      expect([name, await refusedAs(name, { ...sent, headers })]).toEqual([name, '431 HEADERS_TOO_BIG'])
       if (sent.method !== 'POST') return
       const body = Buffer.alloc(BODY_BYTES_MAX + 1, 0x20)
       expect([name, await refusedAs(name, { ...sent, body })]).toEqual([name, '413 BODY_TOO_BIG'])

@@ -156,9 +156,10 @@ describe('reading', () => {
     for (const route of routes)
       expect(refused(await get(route))).toEqual([404, 'ROUTE_UNKNOWN', `there is no route GET ${route}`])
     expect(refused(await post(`${API}/plans/${id}/explode`)).slice(0, 2)).toEqual([404, 'ROUTE_UNKNOWN'])
-    expect(refused(await ask(served.path, `DELETE ${API}/plans/${id}`)).slice(0, 2)).toEqual([
-      404,
-      'ROUTE_UNKNOWN',
+    expect(refused(await ask(served.path, `DELETE ${API}/plans/${id}`))).toEqual([
+      405,
+      'METHOD_UNKNOWN',
+      `${API}/plans/${id} has no DELETE`,
     ])
     expect(refused(await get(`${API}/plans/%zz`))[0]).toBe(400)
     expect(refused(await get(`${API}/plans/${'x'.repeat(4000)}`))[0]).toBeLessThan(500)
@@ -373,7 +374,6 @@ describe('submitting', () => {
     )
     expect(refused(await raw('{"plan": '))[2]).toContain('the body is no JSON')
     expect(refused(await raw('plan: v1', 'application/yaml'))[0]).toBe(400)
-    expect(refused(await raw(Buffer.alloc(5_000_001, 0x20))).slice(0, 2)).toEqual([413, 'BODY_TOO_BIG'])
     expect(await runtime.catalog.plans()).toEqual([])
   })
 

@@ -31,7 +31,7 @@ test('a link that is previewed is not used up', async () => {
   const { client, askBare, ask: askIn } = await holdOutside()
   const path = new URL((await client.link()).url).pathname
 
-  expect((await askIn(`HEAD ${path}`)).status).toBe(404)
+  expect((await askIn(`HEAD ${path}`)).status).toBe(405)
 
   expect((await askBare(`GET ${path}`)).status).toBe(303)
 })

@@ -17,6 +17,7 @@ import { BOOT, batch, jobAddress, mail, mailOf, moved } from './batches.ts'
 import { start } from './child.ts'
 import { folder } from './folder.ts'
 
+const OWN = { how: 'own', home: null } as const
 const open = (file: string) => sqliteJournal({ file, boot: BOOT, durability: 'full' })
 
 test('copies made beside a holder that commits without a pause are each of one moment', async () => {
@@ -57,9 +58,9 @@ test('the journal in its place begins after every epoch that was known, and its 
     await next.stop(true)
   }
 
-  const { replaced } = putInPlace(copy, file, 'replaced', false)
+  const { replaced } = putInPlace(copy, file, 'replaced', false, OWN)
 
-  expect(replaced).toEqual({ kept: `${file}.replaced`, epoch: 5 })
+  expect(replaced).toEqual({ kept: `${file}.replaced`, home: first.opening.home, epoch: 5 })
   expect(readMark(file)).toMatchObject({ position: 1, epoch: 5 })
   const restored = await open(file)
   expect(restored.opening).toMatchObject({ epoch: 6, position: 1, mail: 0 })
@@ -83,7 +84,7 @@ test('a file that has lost rows is not copied as if it were whole', async () => 
 
   for (const copying of [
     () => copyJournal(file, join(home, 'copy.db')),
-    () => putInPlace(file, file, 'replaced', true),
+    () => putInPlace(file, file, 'replaced', true, OWN),
   ]) {
     try {
       copying()

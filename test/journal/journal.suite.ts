@@ -489,6 +489,27 @@ export const journalSuite = (name: string, makeMedium: () => Medium): void => {
       expect((await open()).opening.dead).toBe(3)
     })
 
+    test('of one actor the latest steps are given, newest first, and the mail that waits, at most so many', async () => {
+      const journal = await open()
+      await journal.commit(first)
+      await journal.commit(batch(moved(3, JOB, 1, 3)))
+      await journal.commit(batch(mail({ added: [mailOf(3, JOB), mailOf(4, PLAN), mailOf(5, JOB)] })))
+
+      for (const reader of [journal, await medium.reader()]) {
+        const latest = async (limit: number) =>
+          (await reader.latest(JOB, limit)).map(({ address, seq }) => [address, seq])
+        expect(await latest(2)).toEqual([
+          [JOB, 4],
+          [JOB, 3],
+        ])
+        expect(await latest(9)).toHaveLength(4)
+        expect(await latest(0)).toEqual([])
+        expect((await reader.mailOf(JOB, 2)).map(({ id }) => id)).toEqual([1, 3])
+        expect((await reader.mailOf(JOB, 9)).map(({ id }) => id)).toEqual([1, 3, 5])
+        expect(await reader.mailOf(jobAddress(P, 'none'), 9)).toEqual([])
+      }
+    })
+
     test('a dead letter that is raised is gone, and there has been one all the same', async () => {
       const journal = await open()
       await journal.commit(batch({ dead: [1, 2, 3].map((id) => deadOf(id, JOB)) }))

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { isTenutoError } from '../../src/errors.ts'
 import { type HolderRecord, readHolder } from '../../src/holder.ts'
 import { type Hold, holdHome } from '../../src/journal/lock.ts'
+import { smallDisk } from '../support/small-disk.ts'
 import { start } from './child.ts'
 import { folder } from './folder.ts'
 
@@ -49,12 +50,22 @@ test('daemon.json says who holds the home, closed to others, and says more when 
   const home = folder()
   const held = hold(home)
   const file = join(home, 'daemon.json')
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(me)
+  const { dev, ino } = statSync(home)
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ ...me, folder: { dev, ino } })
 
   held.describe({ sock: join(home, 'sock') })
   held.describe({ url: 'http://127.0.0.1:7717' })
 
-  expect(readHolder(file)).toEqual({ ...me, sock: join(home, 'sock'), url: 'http://127.0.0.1:7717' })
+  expect(readHolder(file)).toEqual({
+    ...me,
+    folder: { dev, ino },
+    sock: join(home, 'sock'),
+    url: 'http://127.0.0.1:7717',
+  })
+  // In a copy of the home it says nothing of who holds that.
+  const copy = join(folder(), 'daemon.json')
+  copyFileSync(file, copy)
+  expect(readHolder(copy)).toBeUndefined()
   expect(statSync(file).mode & 0o777).toBe(0o600)
   held.release()
   expect(existsSync(file)).toBe(false)
@@ -78,6 +89,26 @@ test('kill -9 of the holder frees the home at once, and its old record does not 
   expect(readHolder(join(home, 'daemon.json'))?.pid).toBe(child.process.pid)
   hold(home)
   expect(readHolder(join(home, 'daemon.json'))?.pid).toBe(process.pid)
+})
+
+test('who cannot take a home on a full disk leaves on record who was killed in it', async ({ skip }) => {
+  const home = folder()
+  const disk = smallDisk(home, 1)
+  if (disk === null) return skip('this user may not mount a file system')
+  const child = start('hold.ts', [home])
+  await child.lines.next()
+  await child.kill()
+  disk.fill()
+
+  assert.throws(
+    () => holdHome(home, me),
+    (error) => isTenutoError(error, 'STORE_FULL'),
+  )
+
+  expect(readHolder(join(home, 'daemon.json'))?.pid).toBe(child.process.pid)
+  expect(existsSync(join(home, 'daemon.json.new'))).toBe(false)
+  disk.makeRoom()
+  hold(home)
 })
 
 test('a holder that stands still holds on', async () => {

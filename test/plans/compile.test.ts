@@ -5,22 +5,11 @@ import { parse, stringify } from 'yaml'
 import { definitionHash } from '../../src/definition.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import { compile } from '../../src/plans/compile.ts'
-import { checkDefinition, definePlan, type PlanSource } from '../../src/plans/define-plan.ts'
+import { checkDefinition } from '../../src/plans/define-plan.ts'
 import { parsePlan } from '../../src/plans/plan-file.ts'
-import { formatPlanError, type PlanError } from '../../src/plans/problem.ts'
+import type { PlanError } from '../../src/plans/problem.ts'
 import { planSourceArbitrary } from './arbitrary.ts'
-
-const define = (source: unknown) => definePlan(source as PlanSource)
-
-const errorsOf = (act: () => unknown): string[] => {
-  try {
-    act()
-  } catch (error) {
-    if (!isTenutoError(error, 'PLAN_INVALID')) throw error
-    return (error.fields['errors'] as PlanError[]).map(formatPlanError)
-  }
-  return []
-}
+import { define, errorsOf } from './mistakes.ts'
 
 describe('what a plan compiles to', () => {
   test('a small plan gets every default, and nothing that is absent by default', () => {
@@ -132,23 +121,6 @@ describe('what a plan compiles to', () => {
 
     expect(Object.keys(jobs)).toEqual(names)
     expect(jobs['constructor']).toMatchObject({ run: 'constructor' })
-  })
-
-  test('100 000 jobs in a chain compile without recursion', () => {
-    const jobs = Object.fromEntries(
-      Array.from({ length: 100_000 }, (_, i) => [
-        `c${i}`,
-        { run: 'x', ...(i === 0 ? {} : { needs: [`c${i - 1}`] }) },
-      ]),
-    )
-
-    expect(Object.keys(define({ jobs }).jobs)).toHaveLength(100_000)
-    expect(errorsOf(() => define({ jobs: { ...jobs, more: { run: 'x' } } }))).toEqual([
-      'jobs: there are 100001 jobs; a plan may have 100000 (split the plan)',
-    ])
-    expect(errorsOf(() => define({ jobs: { ...jobs, c0: { run: 'x', needs: ['c99999'] } } }))[0]).toMatch(
-      /^jobs\.c1\.needs\[0\]: the jobs need each other: c0 → c99999 → c99998 .* … 99980 more … → c1 → c0 /,
-    )
   })
 })
 

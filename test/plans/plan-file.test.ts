@@ -124,6 +124,11 @@ describe('a wrong plan', () => {
       ],
     ],
     [
+      'a wrong condition of a job that is called as a condition is',
+      plan('any: { run: x }', 'a: { needs: { any: [b] }, run: x }'),
+      ['p.yaml:4:22 jobs.a.needs.any: expected success, any or skipped-ok, found a list'],
+    ],
+    [
       'two kind keys',
       plan('a:', '  run: x', '  exec: [x]'),
       [
@@ -489,17 +494,6 @@ describe('a good plan', () => {
     ).toMatchObject({
       run: 'x\ny\n',
     })
-  })
-
-  test('100 000 jobs between one and a join compile', () => {
-    const names = Array.from({ length: 99_998 }, (_, i) => `job-${i}`)
-    const jobs = names.map((name) => `${name}:\n    needs: [start]\n    run: echo ${name}`)
-    const { definition } = parsePlan(
-      plan('start: { run: x }', ...jobs, `join: { run: x, needs: [${names.join(', ')}] }`),
-    )
-
-    expect(Object.keys(definition.jobs)).toHaveLength(100_000)
-    expect(Object.keys(definition.jobs['join']?.needs ?? {})).toHaveLength(99_998)
   })
 
   test.each([

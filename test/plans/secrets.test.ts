@@ -96,7 +96,7 @@ test('every name that has no value is told, and nothing of any value', () => {
   const given = { A_TOKEN: '', SHARED: 'canary-7f3a', NPM_TOKEN: 'canary\u0000-7f3a', B_TOKEN: 'x' }
 
   expect(() => chooseSecrets(definition, { SHARED: given.SHARED }, 'p.yaml')).toThrow(
-    'the secret NPM_TOKEN, which secrets of p.yaml names, is not in the environment; nor are A_TOKEN, B_TOKEN',
+    'no value was given for the secret NPM_TOKEN, which secrets of p.yaml names; nor for A_TOKEN, B_TOKEN',
   )
   const { definition: few } = parsePlan('plan: v1\nsecrets: [NPM_TOKEN]\njobs: { a: { run: x } }\n')
   expect(() => chooseSecrets(few, given)).toThrow('has a NUL character, which no variable can hold')
@@ -106,8 +106,8 @@ test('every name that has no value is told, and nothing of any value', () => {
   expect(chooseSecrets(few, { ...given, NPM_TOKEN: 'canary-7f3a' })).toEqual({ NPM_TOKEN: 'canary-7f3a' })
 })
 
-test('of two secrets without a value both are named, in the singular', () => {
+test('of two secrets without a value both are named', () => {
   const { definition } = parsePlan('plan: v1\nname: p\nsecrets: [A, B]\njobs: { a: { run: x } }\n')
 
-  expect(() => chooseSecrets(definition, {})).toThrow('is not in the environment; nor is B')
+  expect(() => chooseSecrets(definition, {})).toThrow('names; nor for B')
 })

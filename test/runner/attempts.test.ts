@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FILES, MARKER, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { bootId, identityOf } from '../../src/process.ts'
-import { fileThere, openHome, processGone } from './home.ts'
+import { fileThere, openHome, openStanding, processGone, STANDS } from './home.ts'
 
 const exitOf = (dir: string) => readExitRecord(readFileSync(join(dir, FILES.exit), 'utf8'))
 
@@ -78,6 +78,21 @@ test('an outputs file that became a pipe is a warning; nobody waits for it', asy
   expect(warnings).toEqual(['outputs: not a file'])
 })
 
+test.runIf(existsSync('/proc/self/oom_score_adj'))(
+  'a job, and what it starts, is ended before its runner where memory runs out',
+  async () => {
+    const { shell, executor } = openHome()
+    const own = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))
+    const wanted = Math.max(own, 500)
+
+    const { record } = await executor().run(
+      shell(`until grep -qx ${wanted} /proc/self/oom_score_adj; do sleep 0.02; done`, { timeoutMs: 20_000 }),
+    )
+
+    expect(record.outcome).toBe('succeeded')
+  },
+)
+
 test('what cannot be started is `spawn-error` and says what is wrong', async () => {
   const { shell, executor, home, runnerPid } = openHome()
   const { run } = executor()
@@ -129,8 +144,8 @@ test('a directory that cannot be made is `never-started`', async () => {
 })
 
 test('a child that ignores TERM is killed after its grace, and the end is still `timeout`', async () => {
-  const { shell, executor, marked } = openHome()
-  const spec = shell('trap "" TERM; while :; do sleep 0.1; done', { timeoutMs: 150, graceMs: 150 })
+  const { shell, executor, marked } = openStanding()
+  const spec = shell(`trap "" TERM; ${STANDS}; while :; do sleep 0.1; done`, { timeoutMs: 150, graceMs: 150 })
 
   const { record } = await executor().run(spec)
 
@@ -140,9 +155,9 @@ test('a child that ignores TERM is killed after its grace, and the end is still 
 })
 
 test('a child that exits 0 on TERM has still timed out; of timeout and deadline the nearer one decides', async () => {
-  const { shell, executor } = openHome()
+  const { shell, executor } = openStanding()
   const { run } = executor()
-  const polite = 'trap "exit 0" TERM; while :; do sleep 0.05; done'
+  const polite = `trap "exit 0" TERM; ${STANDS}; while :; do sleep 0.05; done`
 
   const [timeout, deadline] = await Promise.all([
     run(shell(polite, { timeoutMs: 150, deadlineMs: 5_000 })),
@@ -160,9 +175,9 @@ test.each([
 ] as const)(
   'a stop for its %s is told when the grace begins, and not again without being asked',
   async (why, limit) => {
-    const { shell, executor, stopOf, home } = openHome()
+    const { shell, executor, stopOf, home } = openStanding()
     const { ensure, stop, stopping, stops, ended } = executor()
-    const spec = shell('trap ": > asked" TERM; while :; do sleep 0.05 || :; done', {
+    const spec = shell(`trap ": > asked" TERM; ${STANDS}; while :; do sleep 0.05 || :; done`, {
       ...limit,
       graceMs: 1_000_000,
     })
@@ -470,7 +485,9 @@ test('a recorded pid that belongs to a stranger now is neither adopted nor signa
 
 /** A zombie: its parent lives and never asks for its end, as the first process of a container may not. */
 const zombie = async () => {
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+  // A shell asks for the end of a child that is there before it becomes something else.
+  const child = `sh -c 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done'`
+  const parent = spawn('sh', ['-c', `${child} & echo $!; exec sleep 1000`], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   onTestFinished(() => void parent.kill('SIGKILL'))

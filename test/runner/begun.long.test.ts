@@ -22,7 +22,7 @@ const orphan = async (of: Home, text = WAITS): Promise<Readonly<{ spec: Spec; pi
   const before = of.executor(1)
   before.ensure(spec)
   await fileThere(join(of.home, 'there'))
-  const pid = of.marked(spec.key)[0] as number
+  const pid = await of.main(spec.key)
   await before.close()
   const runner = await of.runnerPid()
   process.kill(runner, 'SIGKILL')

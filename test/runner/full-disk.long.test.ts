@@ -72,12 +72,12 @@ test.each([
 )
 
 test('the identity of a process that the disk does not take is written when it can be', async () => {
-  const { home, shell, executor, marked, empty } = openFull('ENOSPC writeFileSync process.json')
+  const { home, shell, executor, main, empty } = openFull('ENOSPC writeFileSync process.json')
   const { ensure, ended } = executor()
   const spec = shell(': > there; until test -e go; do sleep 0.02; done')
   ensure(spec)
   await textThere(join(home, 'runner.log'), 'ENOSPC')
-  const [pid] = marked(spec.key)
+  const pid = await main(spec.key)
 
   empty()
   await expect

@@ -3,9 +3,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type ProcessExecutor, processExecutor } from '../../src/actors/executor.ts'
 import { runnerProgram } from '../../src/actors/runner-program.ts'
@@ -22,7 +23,7 @@ import {
 } from '../../src/attempt.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { TenutoError } from '../../src/errors.ts'
-import { markedProcesses } from '../../src/process.ts'
+import { groupMembers, markedProcesses } from '../../src/process.ts'
 import { removeFolder } from '../support/folders.ts'
 
 export type Home = Readonly<{
@@ -38,6 +39,8 @@ export type Home = Readonly<{
   runnerPid: () => Promise<number>
   /** Pids that carry a marker of this home. */
   marked: (key?: string) => readonly number[]
+  /** The pid of the main process of an attempt, once it bears its marker: what it starts bears that too, and may have a lower pid. */
+  main: (key: string) => Promise<number>
   /** Ends and removes everything; done after the test in any case. */
   dispose: () => Promise<void>
 }>
@@ -169,10 +172,17 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
     markedProcesses(key ?? `${homeId}/`)
       .filter((one) => key === undefined || one.key === key)
       .map(({ pid }) => pid)
+  const main = async (key: string): Promise<number> => {
+    for (;;) {
+      const leader = marked(key).find((pid) => groupMembers(pid).some((member) => member.pid === pid))
+      if (leader !== undefined) return leader
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
 
   const dispose = async (): Promise<void> => {
     await Promise.all(executors.map((each) => each.close()))
-    rmSync(home, { recursive: true, force: true })
+    removeFolder(home)
     for (const pid of [...runnerPids(), ...marked()]) {
       try {
         process.kill(pid, 'SIGKILL')
@@ -183,7 +193,17 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
     removeFolder(home)
   }
   onTestFinished(dispose)
-  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked, dispose }
+  return { home, homeId, shell, ref, stopOf, executor, runnerPid, marked, main, dispose }
+}
+
+/** What a job of `openStanding` does when it is ready for what comes. */
+export const STANDS = ': > "$TENUTO_ARTIFACTS/stands"'
+
+/** A home whose runner lets no time of a job pass, and asks it nothing, before the job has done `STANDS`. */
+export const openStanding = (): Home => {
+  const opened = openHome({ program: fileURLToPath(new URL('main-killed.ts', import.meta.url)) })
+  writeFileSync(join(opened.home, 'kill-at'), 'held spawn sh\n')
+  return opened
 }
 
 /** Resolves when the file exists: how the shell texts of these tests say where they are. Its folder need not exist yet. */

@@ -24,6 +24,8 @@ const POINTS: readonly (readonly [point: string, outcome: Outcome, ran: boolean]
   ['after openSync log', 'lost', false],
   ['before spawn sh', 'lost', false],
   ['after spawn sh', 'lost', true],
+  ['before linkSync main', 'lost', true],
+  ['after linkSync main', 'lost', true],
   ['before writeFileSync process.json', 'lost', true],
   ['torn writeFileSync process.json', 'lost', true],
   ['after writeFileSync process.json', 'lost', true],
@@ -153,13 +155,33 @@ test('kill -9 of the runner again while it takes up what the first has left: the
   )
 })
 
+test('a descendant that leads a group of its own is not taken for the main process, which has ended unseen', async () => {
+  const { home, shell, executor, marked } = openHome({ program })
+  writeFileSync(join(home, 'kill-at'), 'after linkSync main\n')
+  const spec = shell('setsid sleep 1000 & until test -e killed; do sleep 0.02; done; : > over')
+  const first = executor(1)
+  first.ensure(spec)
+  await textThere(join(home, 'killed'), 'after linkSync main')
+  await first.close()
+  await fileThere(join(home, 'over'))
+  // The shell ends a moment after its last command; what it has left stays.
+  await expect.poll(() => marked().length, { timeout: 25_000 }).toBe(1)
+
+  const second = executor(2)
+  second.ensure({ ...spec, recovered: true })
+  const { record } = await second.ended(spec.key)
+
+  expect(record).toMatchObject({ outcome: 'lost', leftovers: 1 })
+  expect(marked()).toEqual([])
+})
+
 test('kill -9 of the job is its own end; of job and runner at once nobody saw the end', async () => {
-  const { home, shell, executor, runnerPid, marked } = openHome()
+  const { home, shell, executor, runnerPid, main } = openHome()
   const { ensure, ended } = executor()
   const jobs = [shell(': > one; exec sleep 1000'), shell(': > two; exec sleep 1000')] as const
   for (const job of jobs) ensure(job)
   await Promise.all([fileThere(join(home, 'one')), fileThere(join(home, 'two'))])
-  const [one, two] = jobs.map(({ key }) => marked(key)[0] as number)
+  const [one, two] = await Promise.all(jobs.map(({ key }) => main(key)))
 
   process.kill(one as number, 'SIGKILL')
   const seen = await ended(jobs[0].key)

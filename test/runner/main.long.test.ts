@@ -8,25 +8,27 @@ import { expect, test } from 'vitest'
 import { MARKER } from '../../src/attempt.ts'
 import { type FromRunner, PROTOCOL_VERSION, readFromRunner } from '../../src/protocol.ts'
 import { onLines, SOCKET_PATH_BYTES_MAX, socketPath } from '../../src/socket.ts'
+import { codeOf } from '../../src/thrown.ts'
 import { fileThere, openHome } from './home.ts'
 
 const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
 const startRunner = (home: string): ChildProcess =>
   spawn(process.execPath, [main, home, socketPath(home, 'runner.sock'), 'test'], { stdio: 'ignore' })
 
-/** Says these lines to the runner and resolves with the first answers. */
-/** A socket is in its place a moment before anybody listens on it: only trying again can tell. Bounded. */
-const connected = async (path: string, tries = 200): Promise<Socket> => {
-  const socket = createConnection(path)
-  try {
-    await once(socket, 'connect')
-    return socket
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED' || tries === 0) throw error
-    await new Promise((resolve) => setImmediate(resolve))
-    return connected(path, tries - 1)
+/** A socket is in its place a moment before anybody listens on it: only trying again can tell. */
+const connected = async (path: string): Promise<Socket> => {
+  for (;;) {
+    const socket = createConnection(path)
+    try {
+      await once(socket, 'connect')
+      return socket
+    } catch (error) {
+      if (codeOf(error) !== 'ECONNREFUSED') throw error
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
   }
 }
+/** Says these lines to the runner and resolves with the first answers. */
 const talk = async (
   path: string,
   lines: readonly unknown[],

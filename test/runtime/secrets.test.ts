@@ -111,6 +111,27 @@ test('a secret that a job gives away in every way is shown and stored nowhere', 
   expectNothingSpilt(storedIn(home))
 })
 
+test('what a failed attempt wrote as its outputs is stored nowhere, in whatever form', async () => {
+  const { home, runtime, submit } = await opened()
+  const writes = (word: string): string =>
+    `printf '%s=%s\\nodd\\n' back "$(echo ${word})" >> "$TENUTO_OUTPUT"`
+  const plan = definePlan({
+    name: 'failing',
+    jobs: { fails: { run: `${writes('lost""words')}; exit 3` }, does: { run: writes('kept""words') } },
+  })
+
+  const { id, settled } = await submit(plan, {})
+  const { jobs } = await settled()
+
+  expect(jobs).toMatchObject({ fails: { outputs: null }, does: { outputs: { back: 'keptwords' } } })
+  const [failed] = await runtime.catalog.attempts(id, 'fails')
+  expect(failed?.warnings).toEqual(['outputs: line 2 is neither key=value nor a JSON object'])
+  await runtime.stop()
+  const stored = storedIn(home).map(([, text]) => text)
+  expect(stored.some((text) => text.includes('keptwords'))).toBe(true)
+  expect(stored.some((text) => text.includes('lostwords'))).toBe(false)
+})
+
 test('a secret with a `=` in it, or that is JSON, is no output by itself', async () => {
   const { home, runtime, submit } = await opened()
   const TOKEN = `${Buffer.from('a-very-secret-key-16').toString('base64').slice(0, -1)}AA=`
@@ -166,7 +187,7 @@ test('a plan is refused before anything is made when a value is missing, too sho
   await expect(submit(of({}), {})).rejects.toMatchObject({
     code: 'SECRET_MISSING',
     exit: 3,
-    message: 'the secret CANARY, which jobs.a.secrets names, is not in the environment',
+    message: 'no value was given for the secret CANARY, which jobs.a.secrets names',
   })
   await expect(submit(of({}), { CANARY: 'short' })).rejects.toMatchObject({
     code: 'SECRET_UNUSABLE',
@@ -257,6 +278,10 @@ test('where the values are gone no job starts, no log is shown, and no retry is 
   expect((await runtime.catalog.attempts(id, 'a')).at(-1)).toMatchObject({
     outcome: 'never-started',
     error: expect.stringContaining(`the home has no value of the secrets CANARY of ${id} any more`),
+    error_code: 'SECRETS_GONE',
+  })
+  expect((await runtime.explain(id, 'a')).chain[0]).toMatchObject({
+    command: `tenuto secret set ${id} CANARY`,
   })
   const gone = { code: 'SECRETS_GONE', exit: 7 }
   await expect(runtime.command(id, null, { do: 'retry', failed: true })).rejects.toMatchObject(gone)

@@ -87,6 +87,34 @@ test('one that throws says why, keeps what was known, and is well again with its
   expect(await read()).toMatchObject({ status: 'ok', age_ms: 0, error: null })
 })
 
+test('one that has thrown and then is stuck is unavailable at once, and not only behind', async () => {
+  const clock = virtualClock()
+  let look: () => Promise<{ data: number }> = async () => ({ data: 1 })
+  const { read } = section('timers', () => look(), clock)
+  await read()
+  look = () => Promise.reject(new Error('the needle is stuck'))
+  await read()
+  look = never
+
+  const stuck = read()
+  await clock.advance(50)
+
+  expect(await stuck).toMatchObject({
+    status: 'unavailable',
+    data: 1,
+    error: { message: expect.stringContaining('not answered for 50 ms') as string },
+  })
+})
+
+test('who has their answer waits for nothing any more', async () => {
+  const clock = virtualClock()
+  const { read } = section('plans', () => ({ data: 1 }), clock)
+
+  await read()
+
+  expect(clock.pending()).toBe(0)
+})
+
 test('a look that takes long again and again rests, and a cheap one is taken anew for every answer', async () => {
   const clock = virtualClock()
   let looks = 0

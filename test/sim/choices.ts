@@ -19,6 +19,7 @@ export const FAULTS = {
   'kill both': 0.01,
   'lose the lock': 0.01,
   'fill the disk': 0.03,
+  'blind the runner': 0.01,
   'cut the line': 0.05,
   'delay a report': 0.3,
   'double a report': 0.3,
@@ -30,13 +31,14 @@ export const FAULTS = {
   // What messages alone cannot survive; only with the sweep on.
   'delete a message': 0.4,
   'swallow a report': 0.05,
+  'forget an attempt': 0.05,
 } as const
 
 /** A kind of fault. */
 export type Fault = keyof typeof FAULTS
 
 /** What only the second net repairs. */
-export const LOSSES: readonly Fault[] = ['delete a message', 'swallow a report']
+export const LOSSES: readonly Fault[] = ['delete a message', 'swallow a report', 'forget an attempt']
 
 /** One fault that happened: its kind, and the how manieth chance of it that was. */
 export type Struck = `${Fault} #${number}`

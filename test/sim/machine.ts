@@ -15,6 +15,8 @@ export type Around = Readonly<{
   point: (where: string) => void
   /** Whether there is no room for a file. */
   isFull: (where: string) => boolean
+  /** Whether nobody can say of a process whether it lives. */
+  isBlind: () => boolean
 }>
 
 type Later = ReturnType<Machine['later']>
@@ -31,7 +33,7 @@ export const machineOf = (
   of: Premises,
   time: Timeline,
   scripts: Scripts,
-  { point, isFull }: Around,
+  { point, isFull, isBlind }: Around,
 ): Machine => {
   const living = (): void => {
     if (!life.alive) throw new Gone()
@@ -71,6 +73,7 @@ export const machineOf = (
   const marked = (fits: (key: string) => boolean) =>
     look(() => of.living().filter((process) => of.isMarked(process) && fits(process.key)))
   const members = (group: number) => look(() => of.living().filter((process) => process.group === group))
+  const isThere = (pid: number, start: string) => of.find(pid)?.identity.start === start
   /** TERM, and KILL for who is still there: who lives after that is found by the next look. */
   const endAll = async (those: () => ReturnType<Premises['living']>) => {
     const seen = new Set<number>()
@@ -118,10 +121,20 @@ export const machineOf = (
     fullBlock: () => undefined,
     holeOf: () => undefined,
     punchOut: async () => false,
+    noteMain: (dir, pid) =>
+      look(() => {
+        of.directory(dir).main = pid
+      }),
+    mainOf: (dir) => look(() => of.directory(dir).main),
     writeProcess: (dir, key, identity, startedAt, startedMono) =>
       write(`the process of ${key}`, () => {
         of.directory(dir).process = { v: RECORD_VERSION, key, ...identity, startedAt, startedMono }
       }),
+    writeStop: (dir, stop) =>
+      write(`the stop of ${stop.key}`, () => {
+        of.directory(dir).stop = { v: RECORD_VERSION, ...stop }
+      }),
+    stopOf: (dir) => look(() => of.directory(dir).stop),
     processOf: (dir) => look(() => of.directory(dir).process),
     writeExit: (dir, record) =>
       write(
@@ -151,9 +164,18 @@ export const machineOf = (
     },
     bootId: () => of.bootId,
     identityOf: (pid) => look(() => of.find(pid)?.identity),
-    isAlive: ({ pid, start }) => look(() => of.find(pid)?.identity.start === start || of.runners.has(pid)),
+    isAlive: ({ pid, start }) =>
+      look(() => {
+        if (isBlind()) throw failure('EMFILE')
+        return isThere(pid, start) || of.runners.has(pid)
+      }),
     groupMembers: (group) =>
-      members(group).map(({ identity }) => ({ pid: identity.pid, group, start: identity.start })),
+      members(group).map(({ identity, parent }) => ({
+        pid: identity.pid,
+        parent: parent ?? 0,
+        group,
+        start: identity.start,
+      })),
     markedProcesses: (prefix) =>
       marked((key) => key.startsWith(prefix)).map(({ identity, key }) => ({ pid: identity.pid, key })),
     sendSignal: (pid, signal) =>
@@ -169,6 +191,20 @@ export const machineOf = (
     isGroupEmpty: (group) => members(group).length === 0,
     sweepGroup: (group) => endAll(() => members(group)),
     sweepMarked: (fits) => endAll(() => marked(fits)),
+    // A main process of this machine has children, and they have none.
+    familyOf: (heads) =>
+      look(() =>
+        of
+          .living()
+          .filter(({ parent }) => heads.some(({ pid, start }) => pid === parent && isThere(pid, start)))
+          .map(({ identity }) => identity),
+      ),
+    sweepFamily: (family) =>
+      endAll(() =>
+        look(() =>
+          family.flatMap(({ pid, start }) => (isThere(pid, start) ? of.find(pid) : undefined) ?? []),
+        ),
+      ),
 
     wallMs: time.wall,
     machineMs: time.monotonic,

@@ -103,7 +103,7 @@ const mutations: readonly Mutation[] = [
     name: 'an end recorded without a claim forgotten',
     says: /ended as (?:never-started, never started, and was executed|.*its exit record says never-started)/,
     file: 'src/runner/attempts.ts',
-    from: '    const recorded = guarded(() => exitOf(ref.dir))\n    if (recorded !== undefined) return tell(entry, recorded)\n    if (starts)',
+    from: '    const recorded = guarded(() => recordOf(ref))\n    if (recorded !== undefined) return tell(entry, recorded)\n    if (starts)',
     to: '    if (starts)',
   },
   {
@@ -124,8 +124,8 @@ const mutations: readonly Mutation[] = [
     name: 'a refused plan kept',
     says: /was refused and is in the journal|the host gave up/,
     file: 'src/actors/host.ts',
-    from: 'for (const all of [submissions, sweeps',
-    to: 'for (const { fail } of submissions) fail(error)\n    for (const all of [sweeps',
+    from: 'for (const { refuse } of [submissions, ',
+    to: 'const kept = submissions.take()\n    for (const { fail } of kept) fail(error)\n    submissions.putBack(kept)\n    for (const { refuse } of [',
   },
 ]
 

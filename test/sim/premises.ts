@@ -10,6 +10,7 @@ import {
   MARKER,
   type ProcessRecord,
   parseAttemptKey,
+  type StopRecord,
 } from '../../src/attempt.ts'
 import { type Random, seededRandom } from '../../src/ids.ts'
 import { pick, seedOf } from './choices.ts'
@@ -34,6 +35,7 @@ export type Scripts = (key: string) => Script
 type Process = {
   readonly identity: Identity
   readonly group: number
+  readonly parent: number | null
   readonly key: string
   readonly markedAt: number
   readonly ignoresTerm: boolean
@@ -44,8 +46,10 @@ type Process = {
 /** The files of one attempt. A claim that was cut off in writing is there and says nothing. */
 type Directory = {
   claim?: Claim | 'cut off'
+  main?: number
   log?: true
   process?: ProcessRecord
+  stop?: StopRecord
   exit?: ExitRecord
   /** When the exit record was written, on the wall. */
   exitAt?: number
@@ -170,6 +174,7 @@ export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string)
     const main: Process = {
       identity,
       group: identity.pid,
+      parent: null,
       key,
       markedAt: time.monotonic() + script.unmarkedMs,
       ignoresTerm: script.ignoresTerm,
@@ -179,7 +184,7 @@ export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string)
     }
     start(main)
     if (script.leavesOneBehind)
-      start({ ...main, identity: identityOfNext(), markedAt: main.markedAt, exited: () => {} })
+      start({ ...main, identity: identityOfNext(), parent: identity.pid, exited: () => {} })
     const ms = script.does === 'hangs' ? HANGS_MS : script.ms
     time.at(script.unmarkedMs + ms, WORLD, () => end(main, script.code, script.signal))
     return { child, pid: identity.pid }

@@ -25,6 +25,7 @@ const STARTS_WITHIN_MS = 15
 const AGAIN_MS = 20
 const LOOK_AROUND_MS = 1_000
 const DELAY_MS_MOST = 1_500
+const BLIND_MS = 3_000
 
 /** What the world has and a runner meets. */
 export type RunnersPorts = Readonly<{
@@ -119,6 +120,15 @@ export const runners = (ports: RunnersPorts): Runners => {
         if (full) tell(`no room for ${where}`)
         return full
       }
+      let blindUntil = 0
+      const isBlind = (): boolean => {
+        const now = time.monotonic()
+        if (now >= blindUntil && choices.strike('blind the runner', 'a look') !== undefined) {
+          blindUntil = now + BLIND_MS
+          tell(`the runner ${self.pid} cannot see who lives`)
+        }
+        return now < blindUntil
+      }
       const say = (act: (ears: Ears) => void, ms = 0): void => {
         const { line } = runner
         if (life.alive && line?.open) time.at(ms, line.daemon, () => line.open && act(line.ears))
@@ -145,7 +155,7 @@ export const runners = (ports: RunnersPorts): Runners => {
           },
           log: () => {},
         },
-        machineOf(life, premises, time, ports.scripts, { point, isFull }),
+        machineOf(life, premises, time, ports.scripts, { point, isFull, isBlind }),
       )
       const runner: Runner = { life, pid: self.pid, attempts, line: undefined }
       serving = runner
@@ -239,7 +249,11 @@ export const runners = (ports: RunnersPorts): Runners => {
       ensure: (spec) => {
         if (!daemon.alive) return
         asked.set(spec.key, { ...asked.get(spec.key), ref: spec, spec })
-        say((attempts) => attempts.ensure(spec))
+        say((attempts) => {
+          if (choices.strike('forget an attempt', spec.key) === undefined) return attempts.ensure(spec)
+          ports.swallowed()
+          tell(`${spec.key} is forgotten`)
+        })
       },
       stop: (order) => {
         if (!daemon.alive) return
@@ -255,6 +269,13 @@ export const runners = (ports: RunnersPorts): Runners => {
         sweep(prefix)
       },
       live: async () => [],
+      watched: () =>
+        new Promise((resolve) => {
+          const { line, runner } = connection ?? {}
+          if (!line?.open || !runner?.life.alive) return resolve(undefined)
+          const keys = runner.attempts.live().map(({ key }) => key)
+          time.at(1, daemon, () => resolve(line.open ? new Set(keys) : undefined))
+        }),
       close: async () => {},
     }
   }

@@ -25,8 +25,8 @@ const WARM_UP = 0.4
 const LOOKS = 10
 /** A short life is still half warming up. */
 const GROWTH_MAX = jobs < 10_000 ? 0.2 : 0.1
-/** It collects nothing before it must. */
-const RUNNER_GROWTH_BYTES_MAX = 30_000_000
+/** Garbage that waits to be collected is bounded by the flags it is started with; there is no more to it. */
+const RUNNER_GROWTH_BYTES_MAX = 5_000_000
 /** Of this many jobs without retention it would be more. */
 const JOURNAL_BYTES_MAX = 8_000_000
 const RESTART_MS_MAX = 2_000

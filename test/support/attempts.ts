@@ -71,6 +71,7 @@ export const playedAttempts = (plan: string): PlayedAttempts => {
           orders.push({ do: 'stop', job, attempt, why, now })
         },
         look: ({ job, attempt }) => (watched.has(`${job}#${attempt}`) ? 'awaited' : 'unasked'),
+        inquire: async () => {},
         sweep: (swept) => {
           orders.push({ do: 'sweep', plan: swept })
         },

@@ -33,6 +33,7 @@ const upstairs = [
   'explaining',
   'feed',
   'index',
+  'inspecting',
   'sweep',
   'retention',
   'runtime',

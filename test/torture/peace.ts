@@ -131,15 +131,22 @@ const judgeLogs = ({ home, submissions }: Siege, attempts: readonly Attempt[]): 
     })
 }
 
+type Noted = Readonly<{
+  address?: string
+  type: string
+  job?: string
+  detail?: Readonly<{ found?: string; kind?: string }>
+}>
 const notesIn = async ({ home }: Siege) => {
   const repairs: Record<string, number> = {}
   const recovered: Record<string, number> = {}
   const { out } = await home.tenuto('events', '--json')
   for (const line of out.trim().split('\n')) {
-    const { address, type, job, reason = '' } = JSON.parse(line) as Record<string, string>
+    const { address, type, job, detail = {} } = JSON.parse(line) as Noted
     if (!address?.startsWith('note:')) continue
-    if (type === 'sweep.repaired') repairs[reason] = (repairs[reason] ?? 0) + 1
-    if (type === 'recovered' && job !== undefined) recovered[reason] = (recovered[reason] ?? 0) + 1
+    const { found = '', kind = '' } = detail
+    if (type === 'sweep.repaired') repairs[kind] = (repairs[kind] ?? 0) + 1
+    if (type === 'recovered' && job !== undefined) recovered[found] = (recovered[found] ?? 0) + 1
     if (type === 'quarantined') recovered['quarantined'] = (recovered['quarantined'] ?? 0) + 1
   }
   return { repairs, recovered }

@@ -5,16 +5,20 @@ import {
   BODY_BYTES_MAX,
   HEADER_BYTES_MAX,
   HEARTBEAT_MS,
+  PLAN_BYTES_MAX,
   SESSION_STREAMS_MAX,
   STREAMS_MAX,
   TCP_LIMITS,
 } from '../../src/http/limits.ts'
 import { streams } from '../../src/http/streams.ts'
+import { definePlan } from '../../src/plans/define-plan.ts'
 import { virtualClock } from '../../src/testing.ts'
 import { holdOutside, type Outside, statusOf } from './outside.ts'
 import { ask } from './served.ts'
 
 const API = '/api/v1'
+/** Both ends are this process: who means well must not be late because it was not given its turn for a moment. */
+const LIMIT_MS = 1_500
 /** Requests that never become whole, one of them letter by letter. */
 const unfinished = async ({ dial }: Outside, beginnings: readonly string[]) => {
   const slow = await Promise.all(
@@ -30,7 +34,7 @@ const unfinished = async ({ dial }: Outside, beginnings: readonly string[]) => {
 }
 
 test('who sends headers letter by letter, half of them, or nothing is hung up on; others are answered meanwhile', async () => {
-  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300 } })
+  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: LIMIT_MS } })
   const head = `GET /version HTTP/1.1\r\nHost: ${outside.host}\r\n`
   const closed = await unfinished(outside, ['', 'G', head, head])
 
@@ -42,7 +46,10 @@ test('who sends headers letter by letter, half of them, or nothing is hung up on
 })
 
 test('who never ends a body is hung up on as well', async () => {
-  const outside = await holdOutside({}, { limits: { ...TCP_LIMITS, headersMs: 300, requestMs: 600 } })
+  const outside = await holdOutside(
+    {},
+    { limits: { ...TCP_LIMITS, headersMs: LIMIT_MS, requestMs: LIMIT_MS } },
+  )
   const { host, token } = outside
   const head = `POST ${API}/sweep HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
 
@@ -56,7 +63,7 @@ test('who never ends a body is hung up on as well', async () => {
 })
 
 test('a connection on which nothing moves is closed, also that of a stream nobody reads', async () => {
-  const { host, token, dial } = await holdOutside({}, { limits: { ...TCP_LIMITS, idleMs: 300 } })
+  const { host, token, dial } = await holdOutside({}, { limits: { ...TCP_LIMITS, idleMs: LIMIT_MS } })
   const stream = await dial()
 
   stream.socket.write(`GET ${API}/events HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`)
@@ -83,6 +90,33 @@ test('headers that are too many and bodies that are too big are refused, with th
   expect([huge, chunked].map(statusOf)).toEqual([413, 413])
   expect([big.status, big.text]).toEqual([413, expect.stringContaining(String(BODY_BYTES_MAX)) as string])
   expect(await runtime.catalog.plans({ limit: 10 })).toEqual([])
+})
+
+test('a plan of many jobs is taken on the socket, where files are submitted; over TCP it is too big', async () => {
+  const { ask: askOutside, served, runtime, home } = await holdOutside()
+  const gate = { approve: { prompt: 'x'.repeat(10_000) } }
+  const jobs = Object.fromEntries(
+    Array.from({ length: BODY_BYTES_MAX / 10_000 }, (_, at) => [`g${at}`, gate]),
+  )
+  const body = { plan: definePlan({ name: 'wide', jobs }), base: home }
+
+  const outside = await askOutside(`POST ${API}/plans`, { body })
+  expect([outside.status, outside.text]).toEqual([413, expect.stringContaining('BODY_TOO_BIG') as string])
+  expect(await runtime.catalog.plans({ limit: 10 })).toEqual([])
+
+  expect((await ask(served.path, `POST ${API}/plans`, { body })).status).toBe(201)
+  const sweep = await ask(served.path, `POST ${API}/sweep`, { raw: Buffer.alloc(BODY_BYTES_MAX + 1, ' ') })
+  expect([sweep.status, sweep.text]).toEqual([413, expect.stringContaining(String(BODY_BYTES_MAX)) as string])
+})
+
+test('who sends more than any plan has is refused on the socket, too, unread', async () => {
+  const { dialSocket } = await holdOutside()
+  const { socket, closed } = await dialSocket()
+  const head = `POST ${API}/plans HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nConnection: close\r\n`
+  socket.write(`${head}Content-Length: ${PLAN_BYTES_MAX + 1}\r\n\r\n{`)
+
+  const said = await closed
+  expect([statusOf(said), said]).toEqual([413, expect.stringContaining(String(PLAN_BYTES_MAX)) as string])
 })
 
 test('a body that is deep, or would change what objects are, is refused or inert', async () => {
@@ -129,6 +163,7 @@ test('a session has so many streams and no more; another session has its own, an
 
   const refused = await askBare(`GET ${API}/events`, { headers: { cookie: mine } })
   expect([refused.status, refused.text]).toEqual([429, expect.stringContaining('64 streams') as string])
+  expect(refused.headers['retry-after']).toBe(String(HEARTBEAT_MS / 1_000))
   expect(statusOf((await follow(other)).said())).toBe(200)
 
   open[0]?.socket.destroy()
@@ -198,13 +233,3 @@ const replies = () => {
   }
   return { closes, reply, sent }
 }
-
-test('the socket of a home has the same bounds of a body', async () => {
-  const { served } = await holdOutside()
-
-  const { status } = await ask(served.path, `POST ${API}/plans`, {
-    raw: Buffer.alloc(BODY_BYTES_MAX + 1, ' '),
-  })
-
-  expect(status).toBe(413)
-})

@@ -4,6 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -17,6 +18,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { auditHome } from '../src/audit/home.ts'
 import { backupHome, restoreHome } from '../src/backup.ts'
+import { backupPath } from '../src/backup-place.ts'
 import { systemClock } from '../src/clock.ts'
 import { definePlan, type JobSource } from '../src/plans/define-plan.ts'
 import { createRuntime, type Runtime } from '../src/runtime.ts'
@@ -217,6 +219,20 @@ test('a backup is closed to others, never written over a file, and the seven new
       expect.objectContaining({ code: 'FILE_EXISTS' }),
     )
   expect(readFileSync(file, 'utf8')).toBe('mine')
+})
+
+test('what a backup that was killed has left goes with a later one, and what may still be made stays', async () => {
+  const { home } = openFolder()
+  await ended(home)
+  const draft = (ageMs: number) => `${backupPath(home, systemClock.now() - ageMs)}.new`
+  const [old, young] = [draft(2 * 86_400_000), draft(1_000)]
+  mkdirSync(join(home, 'backups'), { mode: 0o700 })
+  for (const path of [old, `${old}-journal`, young]) writeFileSync(path, '')
+
+  const { path } = backupHome(home, undefined, systemClock)
+
+  const left = readdirSync(join(home, 'backups')).map((name) => join(home, 'backups', name))
+  expect(left.toSorted()).toEqual([path, young].toSorted())
 })
 
 test('a restore refuses a held home, another home’s backup and a damaged one, and changes nothing', async () => {
