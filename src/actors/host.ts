@@ -23,7 +23,7 @@ import { type Find, finding } from './finding.ts'
 import { inspecting } from './inspecting.ts'
 import { loading } from './loading.ts'
 import { type Message, messageOf } from './mailbox.ts'
-import { memory } from './memory.ts'
+import { isWhole, memory } from './memory.ts'
 import { outage } from './outage.ts'
 import { type Queue, queue, type Request } from './queue.ts'
 import { type Missed, type SweepReport, sweeping } from './sweeping.ts'
@@ -255,7 +255,7 @@ export const host = (ports: HostPorts): Host => {
   const sweepNow = async (): Promise<void> => {
     if (boxes.hasNext() || permits.couldGrant() || !isEmpty(held.open, [])) return
     // A part that is being replaced will be told all it misses.
-    if (Object.values(held.parts).some((one) => !one.isUp())) return
+    if (!isWhole(held.parts)) return
     for (const { of, done, fail } of sweeps.take()) {
       try {
         const report = await sweep(of.minAgeMs, of.missed)

@@ -122,6 +122,9 @@ const NO_TIMERS: Timers = {
   armed: () => 0,
 }
 
+/** Whether what the parts say can be relied on: none has failed, or has yet to be told what is so. */
+export const isWhole = (parts: Memory['parts']): boolean => Object.values(parts).every((one) => one.isUp())
+
 /** Throws away all that is in memory of a plan but its messages: timers, slots, actors. What is in the journal can be read again. */
 export const forgetPlan = ({ residents, alarms, permits }: Memory, plan: string): void => {
   for (const address of residents.get(plan)?.actors.keys() ?? []) alarms.forget(address)

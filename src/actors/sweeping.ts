@@ -9,7 +9,7 @@ import type { Attempts } from './attempts.ts'
 import { asksOf, type Entry, planEntry, type Resident } from './directory.ts'
 import type { Loading } from './loading.ts'
 import { type Message, messageOf, storedMessage } from './mailbox.ts'
-import { forgetPlan, type Memory } from './memory.ts'
+import { forgetPlan, isWhole, type Memory } from './memory.ts'
 import { planState } from './step.ts'
 import { type Repair, type StrandingKind, strandings } from './stranding.ts'
 import type { Note } from './transaction.ts'
@@ -43,7 +43,7 @@ export type Sweeping = (minAgeMs: number, missed: readonly Missed[]) => Promise<
 
 /** Sweeps a memory. */
 export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
-  const { boxes, permits, alarms, residents, counts } = memory
+  const { boxes, parts, permits, alarms, residents, counts } = memory
   const { journal, now, log, note, attempts, loading } = ports
 
   const repair = (plan: string, repaired: Repaired, state: string): Repaired => {
@@ -141,6 +141,8 @@ export const sweeping = (memory: Memory, ports: SweepingPorts): Sweeping => {
     const found = strandings(look(of, own, since, await generationsOf(of))).filter(
       ({ since: from }) => now() - from >= minAgeMs,
     )
+    // A part that failed while it was asked has answered nothing; the next one is told all that this one would be found to miss.
+    if (!isWhole(parts)) return []
     return found.map(({ kind, job, since: from, repair: missed }) => {
       memory.open.touched.add(of)
       send(of, missed)

@@ -54,7 +54,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
   let live: Execution['live'] = async () => []
 
   const replaceable = (make: () => Attempts): Attempts => {
-    executor = part<Attempts>({
+    const replaced = part<Attempts>({
       name: 'executor',
       make,
       idle: NO_ATTEMPTS,
@@ -62,7 +62,15 @@ export const executing = (ports: ExecutingPorts): Execution => {
       drop: (failed) => void failed.close(),
       faults: ports.faults,
     })
-    return executor.port
+    executor = replaced
+    // One that has yet to be told of an attempt has not missed it.
+    return {
+      ...replaced.port,
+      look: (ref) => {
+        const found = replaced.port.look(ref)
+        return replaced.isUp() ? found : 'awaited'
+      },
+    }
   }
   const real = (tell: TellAttempt): Attempts => {
     const calls = callAttempts({

@@ -10,6 +10,7 @@ import { jobAddress, planAddress } from '../../src/address.ts'
 import type { MailRow } from '../../src/journal/journal.ts'
 import { type BoardRow, graphOf, openRows } from '../../src/machines/board.ts'
 import type { PlanContext } from '../../src/machines/plan.ts'
+import { faultInjection } from '../../src/testing/faults.ts'
 import { planOf, rowOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
@@ -178,6 +179,29 @@ test('bug-b: an end whose message is gone from the store is told by the sweep: l
   life.attempts.end('b', 'succeeded')
   await life.quiet()
   expect((await life.plan()).state).toBe('succeeded')
+})
+
+test.each([
+  ['slots', 'of'],
+  ['timers', 'armedAt'],
+] as const)('a sweep that asks %s that fail under the question finds nothing missed', async (name, call) => {
+  const faults = faultInjection()
+  const life = await openLife({ faults: faults.port })
+  const retry = { max: 1, delayMs: 60_000, factor: 1, maxDelayMs: 60_000, jitter: 0, on: ['exit'] }
+  await life.submit(planOf({ a: { retry }, b: {} }))
+  life.attempts.end('a', 'exit', { code: 1 })
+  await life.quiet()
+  const thrown = faults.throwAt({ part: name, call })
+
+  const swept = await sweep(life)
+  await thrown
+
+  expect(swept).toEqual({ plans: 1, repaired: [] })
+  const whole = life.host().parts[name].start(() => {})
+  expect(await kinds(life)).toEqual([])
+  await whole
+  expect(await kinds(life)).toEqual([])
+  expect(notes(life)).toEqual([])
 })
 
 test('a thousand sweeps of live work repair nothing and take no step', async () => {
@@ -459,6 +483,16 @@ test.each<readonly [string, readonly StrandingKind[], Parameters<typeof looking>
     {
       row: { state: 'queued' },
       asks: () => ({ slot: 'wanted', attempt: null, timers: [] }),
+      slot: () => 'held',
+    },
+  ],
+  [
+    'an attempt of which its runner knows nothing any more',
+    ['attempt-unwatched'],
+    {
+      row: { state: 'running' },
+      asks: () => ({ slot: 'held', attempt, timers: [] }),
+      attempt: () => 'unwatched',
       slot: () => 'held',
     },
   ],

@@ -6,6 +6,7 @@
 import type { Host } from '../../src/actors/contract.ts'
 import { host } from '../../src/actors/host.ts'
 import type { Receipt } from '../../src/actors/mailbox.ts'
+import type { Faults } from '../../src/actors/part.ts'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
 import type { Definition } from '../../src/definition.ts'
 import { TenutoError } from '../../src/errors.ts'
@@ -63,6 +64,7 @@ export const openLife = async (
     seed?: number
     drainSteps?: number
     migrations?: readonly Migration[]
+    faults?: Faults
   }> = {},
 ): Promise<Life> => {
   const disk = memoryDisk('home')
@@ -85,6 +87,7 @@ export const openLife = async (
       maxParallel: options.maxParallel ?? 1000,
       ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
       ...(options.drainSteps === undefined ? {} : { drainSteps: options.drainSteps }),
+      faults: options.faults,
       log: { info: () => {}, warn: note, error: note },
       show: (steps) => shown.push(...steps),
       fail: (error) => failures.push(error),
