@@ -47,6 +47,8 @@ export const host = (ports: HostPorts): Host => {
     mayStart: ports.mayStart,
     fire: (address, name, due) => tell(address, { type: 'timer.fired', name, due, at: clock.now() }),
     tell: (part) => tellAgain(part),
+    // A sweep may have waited for it.
+    up: () => wake(),
     faults: ports.faults,
   })
   const { system, boxes, permits, alarms, residents, aside, counts } = held
@@ -136,7 +138,7 @@ export const host = (ports: HostPorts): Host => {
     if (!stopped) route(address, messageOf(event, { offer: SILENT }))
   }
   const hasWork = (): boolean =>
-    queues.some((each) => !each.isEmpty()) ||
+    queues.some((each) => !each.isEmpty() && (each !== sweeps || isWhole(held.parts))) ||
     finds.length > 0 ||
     boxes.hasNext() ||
     permits.couldGrant() ||

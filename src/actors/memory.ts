@@ -55,6 +55,8 @@ export type MemoryOptions = Readonly<{
   fire: (address: Address, name: string, due: number) => void
   /** Tells new slots, or new timers, what is so. */
   tell: (part: 'slots' | 'timers') => Promise<void>
+  /** Told when new slots, or new timers, have heard it. */
+  up: () => void
   faults?: Faults | undefined
 }>
 
@@ -66,6 +68,7 @@ export const memory = ({
   mayStart,
   fire,
   tell,
+  up,
   faults,
 }: MemoryOptions): Memory => {
   const parts = {
@@ -74,6 +77,7 @@ export const memory = ({
       make: () => slots(maxParallel, mayStart),
       idle: NO_SLOTS,
       tell: () => tell('slots'),
+      up,
       faults,
     }),
     timers: part({
@@ -81,6 +85,7 @@ export const memory = ({
       make: () => timers(clock, fire),
       idle: NO_TIMERS,
       tell: () => tell('timers'),
+      up,
       drop: (failed) => failed.stop(),
       faults,
     }),

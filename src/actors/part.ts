@@ -42,6 +42,8 @@ export type PartOptions<P> = Readonly<{
   idle: P
   /** Tells a new one what is so. */
   tell: () => Promise<void>
+  /** Told when a new one has heard what is so, and works. */
+  up?: () => void
   /** Lets go of what one that failed has left. */
   drop?: (failed: P) => void
   faults?: Faults | undefined
@@ -49,7 +51,7 @@ export type PartOptions<P> = Readonly<{
 
 /** A part that works from its making on; a failure before anybody supervises it leaves it idle until `start`. */
 export const part = <P extends Port<P>>(options: PartOptions<P>): Part<P> => {
-  const { name, make, idle, tell, drop, faults } = options
+  const { name, make, idle, tell, up, drop, faults } = options
   let current: P = make()
   let begun = false
   let failures: unknown[] = []
@@ -99,6 +101,7 @@ export const part = <P extends Port<P>>(options: PartOptions<P>): Part<P> => {
       // It may have failed while it was told, or before anybody heard.
       if (failures.length > 0) throw failures[0]
       exit = heard
+      up?.()
     },
     isUp: () => current !== idle && (exit !== undefined || !begun),
     stop: () => {

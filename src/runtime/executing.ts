@@ -4,7 +4,7 @@
 import { type Attempts, NO_ATTEMPTS, type TellAttempt } from '../actors/attempts.ts'
 import { callAttempts } from '../actors/calls.ts'
 import { type Ports as ExecutorPorts, processExecutor } from '../actors/executor.ts'
-import { type Faults, type Part, part } from '../actors/part.ts'
+import { type Faults, type Part, type PartOptions, part } from '../actors/part.ts'
 import { type ExecutorNews, type ProcessPorts, processAttempts } from '../actors/processes.ts'
 import { routedAttempts } from '../actors/routed.ts'
 import { attemptKey, type LiveAttempt } from '../attempt.ts'
@@ -46,6 +46,23 @@ export type Execution = Readonly<{
   live: () => Promise<readonly LiveAttempt[]>
 }>
 
+/** Attempts as a part that is replaced when it fails. One that has yet to be told of an attempt has not missed it. */
+export const executorPart = (
+  options: Pick<PartOptions<Attempts>, 'make' | 'tell' | 'faults'>,
+): Part<Attempts> => {
+  const made = part<Attempts>({
+    ...options,
+    name: 'executor',
+    idle: NO_ATTEMPTS,
+    drop: (failed) => void failed.close(),
+  })
+  const look: Attempts['look'] = (ref) => {
+    const found = made.port.look(ref)
+    return made.isUp() ? found : 'awaited'
+  }
+  return { ...made, port: { ...made.port, look } }
+}
+
 /** Carries out attempts. */
 export const executing = (ports: ExecutingPorts): Execution => {
   const { home, clock, log, opening, handlers, needs, secrets } = ports
@@ -54,23 +71,8 @@ export const executing = (ports: ExecutingPorts): Execution => {
   let live: Execution['live'] = async () => []
 
   const replaceable = (make: () => Attempts): Attempts => {
-    const replaced = part<Attempts>({
-      name: 'executor',
-      make,
-      idle: NO_ATTEMPTS,
-      tell: ports.again,
-      drop: (failed) => void failed.close(),
-      faults: ports.faults,
-    })
-    executor = replaced
-    // One that has yet to be told of an attempt has not missed it.
-    return {
-      ...replaced.port,
-      look: (ref) => {
-        const found = replaced.port.look(ref)
-        return replaced.isUp() ? found : 'awaited'
-      },
-    }
+    executor = executorPart({ make, tell: ports.again, faults: ports.faults })
+    return executor.port
   }
   const real = (tell: TellAttempt): Attempts => {
     const calls = callAttempts({

@@ -28,6 +28,8 @@ export const FAULTS = {
   'hold the home': 0.02,
   'damage a row': 0.05,
   'remove a folder': 0.5,
+  'fail a part': 0.004,
+  'fail an actor': 0.03,
   // What messages alone cannot survive; only with the sweep on.
   'delete a message': 0.4,
   'swallow a report': 0.05,

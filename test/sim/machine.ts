@@ -22,7 +22,7 @@ export type Around = Readonly<{
 type Later = ReturnType<Machine['later']>
 
 /** What is asked by one who is dead. */
-class Gone extends Error {}
+export class Gone extends Error {}
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code })
 const LOG_DESCRIPTOR = 3

@@ -51,6 +51,13 @@ const mutations: readonly Mutation[] = [
     to: 'open: context.open - 2 * verdict.settled',
   },
   {
+    name: 'what a part that failed did not say, taken for a loss',
+    says: /the sweep repaired (?:slot-lost|timer-lost|attempt-unasked) at .*, and nothing was lost/,
+    file: 'src/actors/sweeping.ts',
+    from: 'if (!isWhole(parts)) return []',
+    to: '',
+  },
+  {
     name: 'processes looked at before the claim is taken',
     says: /ended as cancelled, never started, and was executed/,
     file: 'src/runner/attempts.ts',
@@ -80,7 +87,7 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'an end overwritten by a late report',
-    says: /attempt.ended leads out of the end/,
+    says: /attempt.ended leads out of the end|was taken and is still to be delivered/,
     file: 'src/machines/job.ts',
     from: 'const ended = {\n',
     to: "const ended = {\n  'attempt.ended': judged,\n",

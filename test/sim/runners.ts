@@ -17,7 +17,7 @@ import {
 } from '../../src/attempt.ts'
 import { type Attempts, watchAttempts } from '../../src/runner/attempts.ts'
 import type { Choices } from './choices.ts'
-import { machineOf } from './machine.ts'
+import { Gone, machineOf } from './machine.ts'
 import type { Premises, Scripts } from './premises.ts'
 import type { Life, Timeline } from './timeline.ts'
 
@@ -93,8 +93,16 @@ export const runners = (ports: RunnersPorts): Runners => {
     serving = undefined
     cut(runner.line)
   }
+  /** A runner that dies on the way goes no further. */
+  const untilDeath = (act: () => void): void => {
+    try {
+      act()
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+    }
+  }
   const lookAround = (runner: Runner): void => {
-    if (serving !== runner) runner.attempts.abandon()
+    if (serving !== runner) untilDeath(runner.attempts.abandon)
     if (runner.attempts.isIdle() && (serving !== runner || !runner.line?.open)) return end(runner)
     time.at(LOOK_AROUND_MS, runner.life, () => lookAround(runner))
   }
@@ -169,8 +177,10 @@ export const runners = (ports: RunnersPorts): Runners => {
     const sweeps = new Set<string>()
     let connection: Readonly<{ line: Line; runner: Runner }> | undefined
     let connecting = false
+    let closed = false
 
     const say = (act: (attempts: Attempts) => void): void => {
+      if (closed) return
       if (!connection) return connect()
       const { line, runner } = connection
       time.at(0, runner.life, () => line.open && act(runner.attempts))
@@ -179,6 +189,7 @@ export const runners = (ports: RunnersPorts): Runners => {
       if (connecting || connection) return
       connecting = true
       const tryOnce = (): void => {
+        if (closed) return
         if (serving?.life.alive) return connected(serving)
         start()
         time.at(AGAIN_MS, daemon, tryOnce)
@@ -208,7 +219,7 @@ export const runners = (ports: RunnersPorts): Runners => {
     const ears: Ears = {
       gone: () => {
         connection = undefined
-        if (asked.size + sweeps.size > 0) connect()
+        if (!closed && asked.size + sweeps.size > 0) connect()
       },
       ended: (record) => {
         const found = asked.get(record.key)
@@ -276,7 +287,11 @@ export const runners = (ports: RunnersPorts): Runners => {
           const keys = runner.attempts.live().map(({ key }) => key)
           time.at(1, daemon, () => resolve(line.open ? new Set(keys) : undefined))
         }),
-      close: async () => {},
+      // It is told nothing any more; what it was told last is not unsaid.
+      close: async () => {
+        closed = true
+        if (connection) connection.line.open = false
+      },
     }
   }
   return { executor }

@@ -2,18 +2,20 @@
  * A world: the real host, the real attempts and the real watching of a runner, on a virtual clock, a journal in memory and a virtual
  * machine, with whatever goes wrong. What survives a crash is the disk, the files of attempts and their processes.
  */
-import type { TellAttempt } from '../../src/actors/attempts.ts'
+import type { Attempts, TellAttempt } from '../../src/actors/attempts.ts'
 import type { Host, HostPorts } from '../../src/actors/contract.ts'
 import { host } from '../../src/actors/host.ts'
+import type { Faults, Part } from '../../src/actors/part.ts'
 import { processAttempts } from '../../src/actors/processes.ts'
 import type { Missed } from '../../src/actors/sweeping.ts'
-import { type Address, parseAddress } from '../../src/address.ts'
+import { type Address, jobAddress, parseAddress } from '../../src/address.ts'
 import { attemptDir } from '../../src/attempt.ts'
 import { isTenutoError } from '../../src/errors.ts'
 import type { StepRow } from '../../src/journal/journal.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { memoryReader } from '../../src/journal/memory-reader.ts'
+import { executorPart } from '../../src/runtime/executing.ts'
 import { isPlanEnd } from '../../src/states.ts'
 import type { Choices } from './choices.ts'
 import { commandOf, decide } from './commands.ts'
@@ -58,7 +60,7 @@ const TURNS_MAX = 60_000
 const DECIDES_EVERY_MS = 700
 const HOME = '/simulated'
 const HOME_ID = 'simulated'
-const MENDED = /damaged|could not be read|does not fit|took this plan up/
+const MENDED = /damaged|could not be read|does not fit|took this plan up|planted/
 const WORLD: Life = { alive: true }
 
 /** Lives through everything that a setting holds. */
@@ -143,13 +145,23 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       disk.faults.damaged = undefined
     })
   }
-  /** Of an attempt that is open and on record as begun: before that a folder that is missing proves that nothing was started. */
+  /**
+   * Of an attempt that is open and on record as begun: before that a folder that is missing proves that nothing was started. Nor of one
+   * whose end is in the mail, which then says more than what is left.
+   */
   const loseFolder = (): void => {
+    const told = new Set(
+      [...disk.tables.mail.values()]
+        .filter(({ event }) => event.includes('"type":"attempt.ended"'))
+        .map(({ address }) => address),
+    )
     const begun = disk.tables.steps.flatMap(({ address, type, attempt }) => {
       const place = parseAddress(address)
       if (place.kind !== 'note' || place.job === null || type !== 'begun') return []
       const row = disk.tables.jobs.get(place.plan)?.get(place.job)
-      const isOpen = row?.state === 'running' || row?.state === 'stopping'
+      const isOpen =
+        (row?.state === 'running' || row?.state === 'stopping') &&
+        !told.has(jobAddress(place.plan, place.job))
       return isOpen && row.attempt === attempt ? [dirOf(place.plan, place.job, attempt)] : []
     })
     if (begun.length === 0) return
@@ -180,6 +192,17 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       if (!MENDED.test(said) && !disk.faults.damaged) wrong.push(`the host says: ${said.slice(0, 400)}`)
     },
   }
+  /** Each message fails its actor once at most; what fails it again and again is set aside, and that is another story. */
+  const struckOnce = new Set<string>()
+  const faults: Faults = (at) => {
+    const where = Object.values(at).join(' ')
+    // What somebody asks of what has ended, and the actor could not take, is kept for nobody.
+    if ('actor' in at && (struckOnce.has(where) || at.message.endsWith('.requested'))) return
+    if (choices.strike('part' in at ? 'fail a part' : 'fail an actor', where) === undefined) return
+    struckOnce.add(where)
+    tell(`${where} fails`)
+    throw new Error(`planted: ${where}`)
+  }
   const boot = async (): Promise<void> => {
     await auditNow()
     damage()
@@ -192,7 +215,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     const failed = (): void => {
       counts.failedCommits += 1
     }
-    const attempts: HostPorts['attempts'] = (told) => {
+    const attemptsOf = (told: TellAttempt): Attempts => {
       const hear: TellAttempt = (plan, job, news) => {
         if (!life.alive) return
         told(plan, job, news)
@@ -232,6 +255,15 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         sweep: (plan) => around(`sweeping up after ${plan}`, () => real.sweep(plan)),
       }
     }
+    let executor!: Part<Attempts>
+    const attempts: HostPorts['attempts'] = (told) => {
+      executor = executorPart({
+        make: () => attemptsOf(told),
+        tell: () => made.tellAgain('executor'),
+        faults,
+      })
+      return executor.port
+    }
     const made = host({
       journal: faultyJournal(journal, { life, shelf, time, choices, crash, failed, tell, committed }),
       clock,
@@ -241,15 +273,25 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       mayStart: () => home === 'goes on',
       drainSteps: setting.drainSteps,
       log,
+      faults,
       show: () => {},
       fail: (error) => wrong.push(`the host gave up: ${String(error)}`),
     })
     current = made
+    for (const part of [made.parts.slots, made.parts.timers, executor]) keepUp(part, life)
     for (const plan of plans) {
       if (disk.tables.plans.has(plan.id)) made.takeUp(plan.id).catch(() => {})
       else submit(made, plan, life)
     }
     sweepLater(made, life)
+  }
+  /** As the supervisor does it. */
+  const keepUp = ({ start }: Part<unknown>, life: Life): void => {
+    const again = (): void => {
+      time.at(choices.random('restarts')() * 200, life, begin)
+    }
+    const begin = (): void => void start(again).catch(again)
+    begin()
   }
   const submit = (to: Host, plan: SimPlan, life: Life): void => {
     const { id, definition } = plan
