@@ -131,6 +131,15 @@ const planted: readonly (readonly [string, Rule, Readonly<Record<string, string>
     { 'test/a.test.ts': "test('it holds', f)\ntest.skipIf(x)\n('y', f)\ntest(\n  'it holds', g)" },
     'it holds',
   ],
+  [
+    'each flag of a command is given by a test',
+    rules.flagsAreTried,
+    {
+      'src/cli/main.ts': ".option('-x, --made-up <n>', 'say')\n.option('--made-down', 'nothing')",
+      'test/a.test.ts': "run('gc', '-x', '3')",
+    },
+    '--made-down',
+  ],
 ]
 
 describe('this house keeps the rules', () => {

@@ -25,7 +25,7 @@ let given: Globals = {}
 
 /** Prints an error. Answers the exit code. */
 const report = (error: unknown): number => {
-  const how = { json: asksJson, verbose: process.argv.includes('-v'), homeFlag: homeFlag(given) }
+  const how = { json: asksJson, verbose: given.verbose === true, homeFlag: homeFlag(given) }
   const { lines, exit } = tellError(error, how)
   // One line of JSON is no sentence.
   for (const line of lines)

@@ -145,9 +145,9 @@ const retry = z
       .optional()
       .meta({
         description: 'Each delay is the one before times this; default 2.',
-        examples: [2],
+        examples: [3],
       }),
-    maxDelay: duration('No delay is longer; default 5m.', ['5m'], 0).optional(),
+    maxDelay: duration('No delay is longer; default 5m.', ['1m'], 0).optional(),
     jitter: z
       .number()
       .min(0)
@@ -155,7 +155,7 @@ const retry = z
       .optional()
       .meta({
         description: 'Each delay is lengthened by a random part of at most this share of it; default 0.2.',
-        examples: [0.2],
+        examples: [0.5],
       }),
     on: z
       .array(
@@ -218,7 +218,7 @@ const anyAttempt = {
   ).optional(),
   grace: duration(
     'Between asking an attempt to stop (TERM) and making it (KILL); default 10s.',
-    ['10s'],
+    ['30s'],
     0,
   ).optional(),
   retry: retry.optional(),

@@ -210,3 +210,22 @@ const watching = (folder: string, passes: (name: string) => boolean): Promise<st
       resolve(name)
     })
   })
+
+test('a backup of another home is refused, and restored when it is asked for by force', {
+  timeout: 60_000,
+}, async () => {
+  const [first, other] = [openFolder(), openFolder()]
+  for (const { file, run } of [first, other]) {
+    file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
+    expect((await run('run', 'p.yaml')).code).toBe(0)
+  }
+  const made = (await first.run('backup')).out.trim()
+  const plansOf = async ({ run }: typeof first) => (await run('ls', '--json')).out
+
+  const own = await plansOf(other)
+  const refused = await other.run('restore', made)
+  expect([refused.code, refused.err]).toEqual([7, expect.stringContaining('--force') as string])
+  expect(await plansOf(other)).toBe(own)
+  expect((await other.run('restore', made, '--force')).code).toBe(0)
+  expect(await plansOf(other)).toBe(await plansOf(first))
+})

@@ -1,7 +1,7 @@
 /** A daemon over TCP, as a user starts it, reaches it, and meets it where it cannot be. */
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { openFolder } from './tenuto.ts'
 
 const PRINTS =
@@ -49,6 +49,33 @@ test('a daemon in the background is reached by its token and by a browser that w
   for (const name of ['daemon.log', 'daemon.out', 'daemon.json'])
     expect(existsSync(join(home, name)) && readFileSync(join(home, name), 'utf8').includes(token)).toBe(false)
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'open --browser gives the link to the browser of the system, and says where it could not',
+  {
+    timeout: 60_000,
+  },
+  async () => {
+    const { run, file, folder, read } = withDaemon()
+    await run('up', '--detach')
+    mkdirSync(join(folder, 'bin'))
+    const opener = (script: string): void => chmodSync(file('bin/xdg-open', `#!/bin/sh\n${script}\n`), 0o755)
+    vi.stubEnv('PATH', `${join(folder, 'bin')}:${process.env['PATH']}`)
+    onTestFinished(() => void vi.unstubAllEnvs())
+
+    opener('echo "$1" > opened')
+    const opened = await run('open', '--browser')
+    opener('exit 3')
+    const failed = await run('open', '--browser')
+
+    expect([opened.code, read('opened')]).toEqual([0, opened.out])
+    expect(opened.err).not.toContain('no browser')
+    expect([failed.code, failed.err]).toEqual([
+      0,
+      expect.stringContaining('no browser could be opened') as string,
+    ])
+  },
+)
 
 test('a port that is taken is told before anything is made, in the foreground and behind; a held home is told first', {
   timeout: 60_000,

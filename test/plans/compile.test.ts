@@ -8,8 +8,32 @@ import { compile } from '../../src/plans/compile.ts'
 import { checkDefinition } from '../../src/plans/define-plan.ts'
 import { parsePlan } from '../../src/plans/plan-file.ts'
 import type { PlanError } from '../../src/plans/problem.ts'
+import { keyRows } from '../../src/plans/schema.ts'
 import { planSourceArbitrary } from './arbitrary.ts'
 import { define, errorsOf } from './mistakes.ts'
+
+/** A plan in which a key of the manual can stand, by the place the manual names. */
+const PLACES: Readonly<Record<string, (key: Readonly<Record<string, unknown>>) => unknown>> = {
+  plan: (key) => ({ jobs: { a: { run: 'x' } }, ...key }),
+  'every job': (key) => ({ jobs: { fetch: { run: 'x' }, a: { run: 'x', ...key } } }),
+  '`run`, `exec` and `call` jobs': (key) => ({ jobs: { a: { run: 'x', ...key } } }),
+  '`run` and `exec` jobs': (key) => ({ jobs: { a: { exec: ['x'], ...key } } }),
+  '`run` jobs': (key) => ({ jobs: { a: { run: 'x', ...key } } }),
+  '`exec` jobs': (key) => ({ jobs: { a: { exec: ['x'], ...key } } }),
+  '`call` jobs (library)': (key) => ({ jobs: { a: { call: 'x', ...key } } }),
+  '`approve` jobs': (key) => ({ jobs: { a: { approve: { prompt: 'x' }, ...key } } }),
+  '`approve`': (key) => ({ jobs: { a: { approve: { prompt: 'x', timeout: '1m', ...key } } } }),
+  '`retry`': (key) => ({ jobs: { a: { run: 'x', retry: { max: 1, ...key } } } }),
+}
+
+describe('no key of the manual is ignored:', () => {
+  // The version of the format says how all others are read.
+  test.each(keyRows().filter(({ key }) => key !== 'plan'))('$key of $where', ({ where, key, example }) => {
+    const place = PLACES[where] as (typeof PLACES)[string]
+
+    expect(define(place({ [key]: JSON.parse(example) as unknown }))).not.toEqual(define(place({})))
+  })
+})
 
 describe('what a plan compiles to', () => {
   test('a small plan gets every default, and nothing that is absent by default', () => {

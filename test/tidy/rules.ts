@@ -262,6 +262,19 @@ export function testsRunOnceAndAll(tree: Tree): string[] {
   ])
 }
 
+/** A flag of a command that no test gives is one that nobody may read. */
+export function flagsAreTried(tree: Tree): string[] {
+  const table = tree.get('src/cli/main.ts')?.text ?? ''
+  const tried = [...tree.values()].filter(({ path }) => path.startsWith('test/')).map(({ text }) => text)
+  const flags = [...table.matchAll(/'(?:(-\w), )?(--[a-z-]+)(?: [<[][^']*)?'/g)]
+  return [...new Map(flags.map(([, short, long]) => [long as string, short]))].flatMap(([long, short]) => {
+    const given = new RegExp(`['"\`\\s](?:${long}(?![a-z-])${short ? `|${short}['"\`\\s]` : ''})`)
+    return tried.some((text) => given.test(text))
+      ? []
+      : [`src/cli/main.ts: no test gives ${long}; give it to the command, and look at what it changes`]
+  })
+}
+
 /** A name means one test. */
 export function testNamesAreUnique(tree: Tree): string[] {
   return tests(tree).flatMap((file) => {
