@@ -57,6 +57,8 @@ export const explaining =
         maxParallel: definition?.maxParallel ?? Number.POSITIVE_INFINITY,
         jobs,
         retry: (name: string) => definition?.jobs[name]?.retry,
+        onLost: (name: string) => definition?.jobs[name]?.onLost,
+        foundLost: (name: string, attempt: number) => foundAt(notes, name, attempt),
         lacking: (name: string) => {
           const given = definition?.jobs[name]
           return given === undefined
@@ -108,6 +110,16 @@ const stepsOf = async (
     after = last.position
   }
 }
+
+/** When a start found an attempt lost. */
+const foundAt = (notes: readonly EventShape[], job: string, attempt: number): string | undefined =>
+  notes.find(
+    (each) =>
+      each.type === 'recovered' &&
+      each.job === job &&
+      each.attempt === attempt &&
+      each.detail?.['found'] === 'lost',
+  )?.at
 
 const WHY_CHARACTERS_MAX = 300
 /** What an error says before its stack. */

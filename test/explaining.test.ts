@@ -55,6 +55,8 @@ type Case = Readonly<{
   says: readonly (string | RegExp)[]
   /** One of the commands it names. */
   command?: string
+  /** All of the commands it names, in this order, each once. */
+  commands?: readonly string[]
 }>
 const job = (name: string): string => `${PLAN}/${name}`
 const by = { by: 'ada', why: 'lunch' }
@@ -348,6 +350,86 @@ const CASES: readonly Case[] = [
     command: `tenuto retry ${job('a')}`,
   },
   {
+    name: 'an attempt that a start found lost: what was found, what its plan says of such, and each order that decides',
+    given: async (life) => {
+      await life.submit(planOf({ a: { kind: 'run', run: 'true' } }))
+      await life.reload()
+      await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: [
+      'attempt 1 may have had effects, and nobody saw its end',
+      /^when the home was taken up, its process.* was not there any more/,
+      'what is lost waits for a person (onLost: hold)',
+      'a skip leaves a out',
+      'a cancel ends a as cancelled, and its plan fails with it',
+    ],
+    commands: [`tenuto retry ${job('a')}`, `tenuto skip ${job('a')}`, `tenuto cancel ${job('a')}`],
+  },
+  {
+    name: 'a lost attempt of an optional job, which fails nothing',
+    given: async (life) => {
+      await life.submit(planOf({ a: { kind: 'run', run: 'true', optional: true } }))
+      await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: ['when it was looked for, its process', 'a cancel ends a as cancelled'],
+    never: /its plan fails|taken up/,
+  },
+  {
+    name: 'an attempt after one that was lost, as its plan says',
+    given: async (life) => {
+      await life.submit(planOf({ a: { onLost: 'retry' } }))
+      await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: [
+      'attempt 2 runs',
+      'attempt 1 may have had effects, and nobody saw its end; it is tried again as its plan says (onLost: retry)',
+    ],
+  },
+  {
+    name: 'an attempt after one that was lost, by order',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await end(life, 'a', 'lost')
+      await tell(life, 'a', 'retry.requested')
+    },
+    of: 'a',
+    says: [
+      'attempt 2 runs',
+      'attempt 1 may have had effects, and nobody saw its end; it is tried again by order',
+    ],
+  },
+  {
+    name: 'given up, because it was lost again and again',
+    given: async (life) => {
+      await life.submit(planOf({ a: { onLost: 'retry' } }))
+      for (let times = 0; times < 4; times += 1) await end(life, 'a', 'lost')
+    },
+    of: 'a',
+    says: [
+      'attempt 4 may have had effects',
+      'what is lost is tried again (onLost: retry), but not for ever: 4 of its attempts were lost',
+    ],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
+    name: 'cancelled by whoever decided about a lost attempt',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await end(life, 'a', 'lost')
+      await tell(life, 'a', 'cancel.requested')
+    },
+    of: 'b',
+    says: [
+      'it needed a, which is cancelled',
+      'a cancelled: it was cancelled by ada: lunch',
+      'attempt 1 may have had effects, and nobody saw its end',
+    ],
+    command: `tenuto retry ${job('a')}`,
+  },
+  {
     name: 'an attempt whose end nobody saw, of a paused plan in a home that nobody holds',
     given: async (life) => {
       await life.submit(planOf({ a: {} }))
@@ -468,6 +550,7 @@ const CASES: readonly Case[] = [
     of: 'a',
     says: [
       'attempt 1 may have had effects',
+      'what is lost is not tried again (onLost: fail)',
       '0 of 2 retries spent: what was lost is tried again by onLost alone',
     ],
   },
@@ -635,6 +718,84 @@ const CASES: readonly Case[] = [
     command: `tenuto retry ${job('a')}`,
   },
   {
+    name: 'skipped because of two failures, the one that skipped it before the other',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: {}, c: { needs: ['a', 'b'] } }))
+      await end(life, 'b', 'exit')
+      await life.clock.advance(10)
+      await end(life, 'a', 'timeout')
+    },
+    of: 'c',
+    says: [
+      'it needed b, which is failed',
+      'b failed: attempt 1 ended with exit code 3',
+      'it also needed a, which is failed',
+      'a failed: attempt 1 took longer than its timeout',
+    ],
+    commands: [
+      `tenuto retry ${job('b')}`,
+      `tenuto logs ${job('b')}`,
+      `tenuto retry ${job('a')}`,
+      `tenuto logs ${job('a')}`,
+    ],
+  },
+  {
+    name: 'skipped behind needs that hang on one failure, which is told of once',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] }, c: { needs: ['a'] }, d: { needs: ['b', 'c'] } }))
+      await end(life, 'a', 'exit')
+    },
+    of: 'd',
+    says: [
+      'it needed b, which is skipped',
+      'b skipped: it needed a, which is failed',
+      'a failed: attempt 1',
+      'it also needed c, which is skipped',
+      'c skipped: it needed a, which is failed',
+    ],
+    commands: [`tenuto retry ${job('a')}`, `tenuto logs ${job('a')}`],
+  },
+  {
+    name: 'skipped behind a long chain of skips: its beginning is named all the same',
+    given: async (life) => {
+      const chain = Array.from({ length: 30 }, (_, at) => [
+        `j${at}`,
+        at === 0 ? {} : { needs: [`j${at - 1}`] },
+      ])
+      await life.submit(planOf(Object.fromEntries(chain)))
+      await end(life, 'j0', 'exit')
+    },
+    of: 'j29',
+    says: [
+      'it needed j28, which is skipped',
+      'j28 skipped: it needed j27, which is skipped',
+      'j0, further up, failed: attempt 1 ended with exit code 3',
+    ],
+    never: /j20/,
+    command: `tenuto retry ${job('j0')}`,
+  },
+  {
+    name: 'skipped behind a job that somebody skipped',
+    given: async (life) => {
+      await life.submit(planOf({ gate: GATE, b: { needs: ['gate'] } }))
+      await tell(life, 'gate', 'skip.requested')
+    },
+    of: 'b',
+    says: ['it needed gate, which is skipped', 'gate skipped: it was skipped by ada: lunch'],
+    commands: [`tenuto retry ${job('gate')}`],
+  },
+  {
+    name: 'cancelled with what it needs: only with all that comes after that is it tried again',
+    given: async (life) => {
+      await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+      await tell(life, null, 'cancel.requested')
+      await end(life, 'a', 'cancelled')
+    },
+    of: 'b',
+    says: ['it was cancelled by ada: lunch'],
+    commands: [`tenuto retry ${job('a')} --downstream`],
+  },
+  {
     name: 'skipped because its plan stops at a failure',
     given: async (life) => {
       await life.submit(planOf({ a: {}, b: {}, c: {} }, { maxParallel: 1, onFailure: 'stop' }))
@@ -791,8 +952,36 @@ test.each(CASES.map((each) => [each.name, each] as const))('explains %s', async 
   }
   expect(chain.length).toBeGreaterThan(0)
   if (each.never) for (const fact of chain) expect(JSON.stringify(fact)).not.toMatch(each.never)
+  const named = chain.flatMap(({ command }) => command ?? [])
+  if (each.commands) expect([...new Set(named)]).toEqual(each.commands)
   if (each.command) expect(chain.map(({ command }) => command)).toContain(each.command)
 })
+
+const RETRIED = CASES.filter(
+  ({ name }) => /^(skipped|cancelled)/.test(name) && !name.includes('its plan failed'),
+)
+test.each(RETRIED.map((each) => [each.name, each] as const))(
+  'who does what is named opens the job again that was %s',
+  async (_, each) => {
+    const life = await openLife()
+    onTestFinished(() => life.host().stop())
+    await each.given(life)
+    const ended = ['succeeded', 'failed', 'cancelled', 'skipped']
+    // A plan that is being cancelled takes no retry before what runs has ended.
+    for (const { name, state } of await life.jobs())
+      if (state === 'stopping') await end(life, name, 'cancelled')
+
+    for (let times = 0; times < 3 && ended.includes((await life.job(each.of ?? '')).state); times += 1) {
+      const { chain } = await explained(life, each)
+      const [, first, flag] =
+        /^tenuto retry [^/]+\/(\S+)( --downstream)?$/.exec(chain[0]?.command ?? '') ?? []
+      await life.tell(null, 'retry.requested', { retry: { job: first, downstream: flag !== undefined } })
+      await life.quiet()
+    }
+
+    expect(ended).not.toContain((await life.job(each.of ?? '')).state)
+  },
+)
 
 test('what several jobs hang on is said once', async () => {
   const life = await openLife()

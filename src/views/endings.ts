@@ -3,6 +3,7 @@
  */
 import { isRetried, type RetryPolicy } from '../definition.ts'
 import { isJobEnd } from '../states.ts'
+import { ending } from './ending.ts'
 import {
   cancelOf,
   type Evidence,
@@ -10,35 +11,16 @@ import {
   fact,
   firstOf,
   isMet,
+  JOBS_TOLD,
   listed,
   ordered,
   refOf,
 } from './evidence.ts'
+import { foundLost, lostPolicy } from './lost.ts'
 import type { AttemptShape, JobShape } from './shapes.ts'
 
-const DEPTH_MAX = 20
-
-const OUTCOMES: Readonly<Record<string, string>> = {
-  timeout: 'took longer than its timeout',
-  stall: 'was silent for longer than its stall time',
-  deadline: 'ran past the deadline of the job',
-  lost: 'may have had effects, and nobody saw its end',
-  cancelled: 'was cancelled',
-  'spawn-error': 'could not be started',
-  'never-started': 'never started',
-  'log-limit': 'wrote more than its log may hold',
-  succeeded: 'succeeded',
-}
-/** How an attempt ended. */
-export const ending = ({ n, outcome, code, signal, error }: AttemptShape): string => {
-  const how =
-    outcome === 'exit'
-      ? `ended with exit code ${code ?? '?'}`
-      : outcome === 'signal'
-        ? `was ended by ${signal ?? 'a signal'}`
-        : (OUTCOMES[outcome ?? ''] ?? 'runs')
-  return `attempt ${n} ${how}${error === null ? '' : `: ${error}`}`
-}
+/** So many needs of needs are told one by one; what is further up is named alone. */
+const LINKS_TOLD = 5
 
 /** Whether an attempt may have a log: what never started has written nothing. */
 export const hasWritten = (attempt: AttemptShape | undefined): boolean =>
@@ -65,17 +47,32 @@ export const ofWant = (
       )
 }
 
-/** What an ended job needs and does not get: the first job before it that could be tried again itself. */
-const unmetNeed = (of: Evidence, job: JobShape): JobShape | undefined => {
-  for (const [name, need] of Object.entries(job.needs)) {
-    const other = of.jobs.get(name)
-    if (other && isJobEnd(other.state) && !isMet(need, other.state)) return unmetNeed(of, other) ?? other
+/** What an ended job needs and does not get, that which ended first before the others. */
+const unmetNeeds = (of: Evidence, job: JobShape): readonly JobShape[] =>
+  Object.entries(job.needs)
+    .flatMap(([name, need]) => {
+      const other = of.jobs.get(name)
+      return other && isJobEnd(other.state) && !isMet(need, other.state) ? [other] : []
+    })
+    .toSorted((a, b) => a.since.localeCompare(b.since))
+
+/** The first job that could be tried again itself, by this need of an ended one; whether that tries the ended one again, too. */
+const wayTo = (
+  of: Evidence,
+  job: JobShape,
+  need = unmetNeeds(of, job)[0],
+): Readonly<{ first: JobShape; reopens: boolean }> => {
+  let first = job
+  let reopens = true
+  for (let next = need; next !== undefined; next = unmetNeeds(of, first)[0]) {
+    reopens &&= first.state === 'skipped' && first.reason === 'need-failed'
+    first = next
   }
-  return undefined
+  return { first, reopens }
 }
 
-/** What tries an ended job again, as things stand. */
-const again = (of: Evidence, job: JobShape): Pick<FactShape, 'change' | 'command'> => {
+/** What tries an ended job again, as things stand; by this need of it, where it has several. */
+const again = (of: Evidence, job: JobShape, need?: JobShape): Pick<FactShape, 'change' | 'command'> => {
   const { plan } = of
   if (plan.state === 'cancelling')
     return { change: 'its plan has ended, and somebody then tries it again', command: null }
@@ -84,31 +81,46 @@ const again = (of: Evidence, job: JobShape): Pick<FactShape, 'change' | 'command
       change: 'its plan is let go on, and it is tried again',
       command: plan.error === null ? `tenuto continue ${plan.id}` : 'tenuto doctor --audit',
     }
-  const first = unmetNeed(of, job)
-  return first === undefined
-    ? { change: 'it is tried again', command: `tenuto retry ${refOf(of, job.name)}` }
-    : { change: `${first.name} is tried again first`, command: `tenuto retry ${refOf(of, first.name)}` }
+  const { first, reopens } = wayTo(of, job, need)
+  const command = `tenuto retry ${refOf(of, first.name)}`
+  if (first === job) return { change: 'it is tried again', command }
+  return reopens
+    ? { change: `${first.name} is tried again first`, command }
+    : {
+        change: `${first.name} is tried again, and all that comes after it`,
+        command: `${command} --downstream`,
+      }
 }
 
-/** The chain of skips from a job down to what failed first. */
-const ofNeedFailed = (of: Evidence, job: JobShape, depth: number): readonly FactShape[] => {
-  const found = Object.entries(job.needs).find(([name, need]) => {
-    const { state = '' } = of.jobs.get(name) ?? {}
-    return isJobEnd(state) && !isMet(need, state)
-  })
-  const other = found && of.jobs.get(found[0])
-  if (!other)
+/** Jobs that an explanation has come by, and how many needs it went up. */
+type Told = Readonly<{ depth: number; jobs: Set<string> }>
+
+/** The chain of skips from a job down to what failed first, by each of its needs that was not met. */
+const ofNeedFailed = (of: Evidence, job: JobShape, { depth, jobs }: Told): readonly FactShape[] => {
+  const ref = refOf(of, job.name)
+  const needed = unmetNeeds(of, job)
+  if (needed.length === 0)
     return [
-      fact('a job that it needed did not succeed, and was tried again since', { ref: refOf(of, job.name) }),
+      fact('a job that it needed did not succeed, and was tried again since', { ref, ...again(of, job) }),
     ]
-  return [
-    fact(`it needed ${other.name}, which is ${other.state}`, {
-      ref: refOf(of, job.name),
+  return firstOf(of, 'needed', needed).flatMap((other, at) => [
+    fact(`it ${at === 0 ? '' : 'also '}needed ${other.name}, which is ${other.state}`, {
+      ref,
       since: job.since,
-      ...again(of, job),
+      ...again(of, job, other),
     }),
-    ...(depth < DEPTH_MAX ? ofEnd(of, other, depth + 1) : []),
-  ]
+    ...ofNeeded(of, other, { depth: depth + 1, jobs }),
+  ])
+}
+
+/** How a job ended that was needed, and why; each is told of once. */
+const ofNeeded = (of: Evidence, other: JobShape, { depth, jobs }: Told): readonly FactShape[] => {
+  const root = depth > LINKS_TOLD ? wayTo(of, other).first : other
+  if (jobs.has(root.name) || jobs.size >= JOBS_TOLD) return []
+  jobs.add(root.name)
+  const [nearest, ...rest] = ofEnd(of, root, { depth, jobs })
+  const lead = root === other ? root.name : `${root.name}, further up,`
+  return nearest ? [{ ...nearest, what: `${lead} ${root.state}: ${nearest.what}` }, ...rest] : []
 }
 
 const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
@@ -144,6 +156,7 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
       },
       fact(unstarted(all), { ref, ...anew }),
     ]
+  if (last?.outcome === 'lost' && job.reason === 'lost') return ofLostEnd(of, job, all, anew)
   const isOver = last === undefined || job.reason === 'deadline'
   return [
     fact(isOver ? 'its deadline passed' : ending(last), {
@@ -152,6 +165,28 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
       ...(hasWritten(last) ? { change: 'it is tried again', command: `tenuto logs ${ref}` } : anew),
     }),
     fact(unspent(of.retry(job.name), all, isOver), { ref, ...anew }),
+  ]
+}
+
+/** Of a job that failed because nobody saw how its attempt ended. */
+const ofLostEnd = (
+  of: Evidence,
+  job: JobShape,
+  all: readonly AttemptShape[],
+  anew: Pick<FactShape, 'change' | 'command'>,
+): readonly FactShape[] => {
+  const [ref, retry] = [refOf(of, job.name), of.retry(job.name)]
+  const [ended = fact('its attempt was lost'), ...found] = foundLost(of, job)
+  return [
+    fact(ended.what, {
+      ref,
+      since: job.since,
+      change: 'it is tried again',
+      command: `tenuto logs ${ref}`,
+    }),
+    ...found,
+    fact(lostPolicy(of, job), { ref, ...anew }),
+    ...(retry === undefined || retry.max === 0 ? [] : [fact(unspent(retry, all, false), { ref, ...anew })]),
   ]
 }
 
@@ -179,7 +214,11 @@ const unstarted = (all: readonly AttemptShape[]): string => {
 }
 
 /** Why a job ended as it did, the nearest reason first. */
-export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShape[] => {
+export const ofEnd = (
+  of: Evidence,
+  job: JobShape,
+  told: Told = { depth: 0, jobs: new Set([job.name]) },
+): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   switch (job.state) {
     case 'succeeded': {
@@ -193,10 +232,11 @@ export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShap
       const order = cancelOf(of, job.name)
       return [
         { ...(order ?? fact('it was cancelled by order', { since: job.since })), ref, ...again(of, job) },
+        ...foundLost(of, job),
       ]
     }
     default: {
-      if (job.reason === 'need-failed') return ofNeedFailed(of, job, depth)
+      if (job.reason === 'need-failed') return ofNeedFailed(of, job, told)
       if (job.reason === 'on-failure-stop')
         return [
           fact('another job failed, and its plan then starts nothing more (onFailure: stop)', {
@@ -207,7 +247,10 @@ export const ofEnd = (of: Evidence, job: JobShape, depth = 0): readonly FactShap
           ...firstFailure(of),
         ]
       const order = ordered(of, job.name, 'skip.requested')
-      return [{ ...(order ?? fact('it was skipped by order', { since: job.since })), ref, ...again(of, job) }]
+      return [
+        { ...(order ?? fact('it was skipped by order', { since: job.since })), ref, ...again(of, job) },
+        ...foundLost(of, job),
+      ]
     }
   }
 }
@@ -226,7 +269,7 @@ export const firstFailure = (of: Evidence): readonly FactShape[] => {
 /** What tries again whatever of an ended plan did not succeed; nothing where each of it waits for what an order has skipped. */
 export const ofFailures = (of: Evidence): readonly FactShape[] => {
   const isBad = ({ state }: JobShape): boolean => state === 'failed' || state === 'cancelled'
-  const canGoOn = [...of.jobs.values()].some((job) => isBad(job) && isBad(unmetNeed(of, job) ?? job))
+  const canGoOn = [...of.jobs.values()].some((job) => isBad(job) && isBad(wayTo(of, job).first))
   const { id: ref } = of.plan
   const command = `tenuto retry ${ref} --failed`
   return canGoOn

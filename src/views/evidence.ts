@@ -1,7 +1,7 @@
 /**
  * Evidence: what explaining is given to go by, and the facts that it says.
  */
-import type { RetryPolicy } from '../definition.ts'
+import type { OnLost, RetryPolicy } from '../definition.ts'
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
 import type { fact as factSchema } from './schemas.ts'
@@ -47,7 +47,11 @@ export type Evidence = Readonly<{
   jobs: ReadonlyMap<string, JobShape>
   /** When a job is tried again; undefined where it never is. */
   retry: (job: string) => RetryPolicy | undefined
+  /** What follows an attempt of a job that is lost; undefined where its plan cannot be loaded. */
+  onLost: (job: string) => OnLost | undefined
   attempts: (job: string) => readonly AttemptShape[]
+  /** When a start found that an attempt was lost; undefined where none did. */
+  foundLost: (job: string, attempt: number) => string | undefined
   /** What was ordered of the plan, or of a job of it, and where it changed its state; the newest first. */
   orders: (job: string | null) => readonly EventShape[]
   /** The secrets that a job gets and of which the home has no value. */
@@ -65,7 +69,7 @@ export type Evidence = Readonly<{
 const SHOWN = 5
 
 /** Of jobs of one kind so many are told of, each by what it waits for or how it ended. */
-const JOBS_TOLD = 200
+export const JOBS_TOLD = 200
 
 /** The first of these jobs, as many as are told of. */
 export const firstOf = (

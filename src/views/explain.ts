@@ -4,7 +4,8 @@
  */
 import type { Of } from '../json-schema.ts'
 import { isJobEnd } from '../states.ts'
-import { ending, firstFailure, hasWritten, ofEnd, ofFailures, ofWant } from './endings.ts'
+import { ending } from './ending.ts'
+import { firstFailure, hasWritten, ofEnd, ofFailures, ofWant } from './endings.ts'
 import {
   cancelOf,
   type Evidence,
@@ -17,6 +18,7 @@ import {
   ordered,
   refOf,
 } from './evidence.ts'
+import { afterLoss, ofLost } from './lost.ts'
 import type { explanation } from './schemas.ts'
 import type { JobShape } from './shapes.ts'
 
@@ -250,16 +252,7 @@ const ofWaiting = (of: Evidence, job: JobShape): readonly FactShape[] => {
       fact(`a no fails ${job.name}`, { ref, change: 'somebody says no', command: `tenuto reject ${ref}` }),
       ...around,
     ]
-  const last = of.attempts(job.name).at(-1)
-  return [
-    fact(last ? ending(last) : 'an attempt may have had effects, and nobody saw its end', {
-      ref,
-      since: job.since,
-      change: 'somebody decides: try again, skip or cancel it',
-      command: `tenuto retry ${ref}`,
-    }),
-    ...around,
-  ]
+  return [...ofLost(of, job), ...around]
 }
 
 /** Why a job is where it is, the nearest reason first. */
@@ -278,9 +271,9 @@ const ofJob = (of: Evidence, job: JobShape): readonly FactShape[] => {
     case 'held':
       return [...ofHeld(of, job), ...(of.plan.state === 'quarantined' ? ofPlan(of) : ofPaused(of))]
     case 'queued':
-      return ofQueued(of, job)
+      return [...ofQueued(of, job), ...afterLoss(of, job)]
     case 'running':
-      return ofRunning(of, job)
+      return [...ofRunning(of, job), ...afterLoss(of, job)]
     case 'stopping':
       return ofStopping(of, job)
     case 'backoff':
