@@ -95,6 +95,12 @@ export const ERRORS = {
     exit: 3,
     http: 422,
   },
+  TOKEN_IN_CLEAR: {
+    message: 'the token of the home stands in {place}, which is stored in clear',
+    hint: 'leave it out there: whoever reads it may ask everything of the home. Nothing was stored',
+    exit: 3,
+    http: 422,
+  },
   SECRETS_GONE: {
     message:
       'the home has no value of the secrets {names} of {plan} any more; `tenuto secret set {plan}` gives it',

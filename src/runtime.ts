@@ -235,6 +235,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     staying,
     clock,
     masked: hidden.masked,
+    asker: hidden.asker,
     checkSecrets: async (plan) => void secrets.masking(plan, await reading.definition(plan)),
   })
   const plans = submitting({
@@ -254,6 +255,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     },
     command,
     vault: secrets,
+    asker: hidden.asker,
   })
   const { submit, handle } = plans
 
@@ -372,7 +374,7 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     giveSecrets: (plan, values, { by } = {}) => {
       const give = async () => {
         const secrets = await hidden.give(plan, values)
-        const asker = by === undefined ? {} : { by }
+        const asker = hidden.asker(by === undefined ? {} : { by })
         await record.given(plan, (await reading.plan(plan)).state, asker, Object.keys(values))
         return secrets
       }

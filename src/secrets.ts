@@ -139,8 +139,13 @@ export type Vault = Readonly<{
    * @throws {TenutoError} `SECRETS_GONE` when one of those that the plan names is not there.
    */
   masking: (plan: string, definition?: Definition) => Masking
-  /** A text without the secrets of any plan that is here. */
+  /** A text without the secrets of any plan that is here, nor the token of the home. */
   hide: (text: string) => string
+  /**
+   * Refuses what would be stored in clear although it has the token of the home in it.
+   * @throws {TenutoError} `TOKEN_IN_CLEAR` with its place.
+   */
+  checkNoToken: (stored: Json) => void
   /** Forgets the secrets of a plan. Idempotent. */
   drop: (plan: string) => void
 }>
@@ -162,8 +167,37 @@ const masksOf = (values: readonly string[]): Iterable<Masking> => ({
   },
 })
 
+/** More than any token has. */
+const TOKEN_BYTES_MAX = 1_000
+
+/**
+ * What masks the token of a home: a secret of no plan, by which everything may be asked. Looked for anew each time, since whoever serves
+ * the home makes it; nothing where there is none.
+ */
+export const tokenMasking = (home: string): (() => Masking) => {
+  const path = homePaths(home).token
+  let known: Readonly<{ stamp: string; mask: Masking }> | undefined
+  return () => {
+    const stats = statsOf(path)
+    if (!stats?.isFile() || stats.size > TOKEN_BYTES_MAX) return NOTHING
+    const stamp = `${stats.ino} ${stats.mtimeMs} ${stats.size}`
+    if (known?.stamp !== stamp) known = { stamp, mask: masking([tokenIn(path)]) }
+    return known.mask
+  }
+}
+
+/** What cannot be read here lets nobody in, either. */
+const tokenIn = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
+
 /** The secrets of a home; nothing is made before there is something to keep. */
 export const vault = (home: string): Vault => {
+  const token = tokenMasking(home)
   type Remembered = Readonly<{ stamp: string; kept: Kept; mask: Masking }>
   const remembered = new Map<string, Remembered>()
 
@@ -242,8 +276,13 @@ export const vault = (home: string): Vault => {
     hide: (text) => {
       const bytes = Buffer.from(text)
       const found: ReturnType<Masking['runs']>[number][] = []
-      for (const mask of every()) found.push(...mask.runs(bytes))
+      for (const mask of [token(), ...every()]) found.push(...mask.runs(bytes))
       return found.length === 0 ? text : masked(bytes, 0, joined(found)).toString()
+    },
+    checkNoToken: (stored) => {
+      const mask = token()
+      if (mask.reach === 0 || mask.runs(Buffer.from(JSON.stringify(stored))).length === 0) return
+      throw new TenutoError('TOKEN_IN_CLEAR', { place: placeOf(mask, stored, '') })
     },
     drop: (plan) => {
       remembered.delete(plan)

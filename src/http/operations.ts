@@ -361,6 +361,7 @@ export const OPERATIONS = {
       'SECRET_MISSING',
       'SECRET_UNUSABLE',
       'SECRET_IN_CLEAR',
+      'TOKEN_IN_CLEAR',
       'PLAN_INVALID',
       'UNKNOWN_HANDLER',
       'KEY_CONFLICT',

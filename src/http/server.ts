@@ -13,6 +13,7 @@ import { isObject, isString, type Json } from '../json.ts'
 import { type OpenLog, openLog } from '../log.ts'
 import { type Masking, masking } from '../masking.ts'
 import type { Runtime } from '../runtime.ts'
+import { tokenMasking } from '../secrets.ts'
 import { socketPath } from '../socket.ts'
 import { type Access, access } from './access.ts'
 import { readBody } from './body.ts'
@@ -223,6 +224,7 @@ const application = async (
     { metricsRoute },
     { referenceRoutes },
   ] = await loadServer()
+  const token = tokenMasking(runtime.home)
   let closing = false
   let asked = 0
   const listener = base32(6, systemRandom)
@@ -240,7 +242,7 @@ const application = async (
     frameworkErrors: (error, unrouted, replying) => {
       const [request, reply] = [unrouted as unknown as FastifyRequest, replying as unknown as FastifyReply]
       const known = entrance.refusal(request, reply) ?? unreadable(error, request) ?? told(error)
-      void reply.code(known.http).send(envelope(known, request.id))
+      void reply.code(known.http).send(refusal(known, request, token()))
     },
   })
   refuseInWords(app.server)
@@ -291,7 +293,7 @@ const application = async (
     if (known.code === 'INTERNAL') await log.fault(error, request)
     const seconds = retryAfter(known, runtime.storage)
     if (seconds !== undefined) reply.header(RETRY_AFTER, seconds)
-    return reply.code(known.http).send(refusal(known, request))
+    return reply.code(known.http).send(refusal(known, request, token()))
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
   app.removeAllContentTypeParsers()
@@ -329,12 +331,12 @@ const brought = ({ body }: FastifyRequest): Masking => {
   return masking([isObject(secrets) ? Object.values(secrets) : secrets].flat().filter(isString))
 }
 
-/** An error as it is answered, without the secrets of its request. */
-const refusal = (known: TenutoError, request: FastifyRequest): Envelope => {
+/** An error as it is answered, without the secrets of its request, and without the token of the home. */
+const refusal = (known: TenutoError, request: FastifyRequest, token: Masking): Envelope => {
   const { error } = envelope(known, request.id)
   const { code, request_id, ...said } = error
-  const told = brought(request).value(said as unknown as Json) as unknown as typeof said
-  return { error: { code, request_id, ...told } }
+  const own = brought(request).value(said as unknown as Json)
+  return { error: { code, request_id, ...(token.value(own) as unknown as typeof said) } }
 }
 
 /** What is wrong with a path that the router could not read; undefined when it is something else. */

@@ -7,7 +7,14 @@ import { factsFor } from '../actors/dead-letters.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
-import { type CommandOptions, commandMessage, isSoAlready, type Standing, wrongState } from '../command.ts'
+import {
+  type Asker,
+  type CommandOptions,
+  commandMessage,
+  isSoAlready,
+  type Standing,
+  wrongState,
+} from '../command.ts'
 import type { Need } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -26,6 +33,8 @@ export type CommandingPorts = Readonly<{
   clock: Clock
   /** A text of a person, without the secrets of a plan. */
   masked: Runtime['masked']
+  /** Who asks, and why, without the secrets of any plan. */
+  asker: (asked: Asker) => Asker
   /** @throws {TenutoError} `SECRETS_GONE` when a plan names secrets whose values are not kept. */
   checkSecrets: (plan: string) => Promise<void>
 }>
@@ -41,11 +50,13 @@ export const commanding = ({
   staying,
   clock,
   masked,
+  asker,
   checkSecrets,
 }: CommandingPorts): Runtime['command'] => {
   const command: Runtime['command'] = async (plan, job, asked, { waits = false, ...given } = {}) => {
     checkCommand(asked)
-    const by = given.why === undefined ? given : { ...given, why: await masked(plan, given.why) }
+    const why = given.why === undefined ? {} : { why: await masked(plan, given.why) }
+    const by = asker({ ...given, ...why })
     const before = job === null ? await reading.plan(plan) : await reading.job(plan, job)
     const shown = 'kind' in before && before.kind === 'approve' ? await questionOf(before) : undefined
     if (asked.do === 'retry') await checkSecrets(plan)

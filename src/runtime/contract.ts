@@ -126,7 +126,7 @@ export type Runtime = Readonly<{
   home: string
   /**
    * Resolves when the plan is durable. Submits made together share a commit. One that is found under its key is taken up.
-   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`, `SECRET_MISSING`, `SECRET_UNUSABLE`; `STORE_FULL`: there is no such plan, and will be none.
+   * @throws {TenutoError} `KEY_CONFLICT`, `UNKNOWN_HANDLER`, `PLAN_INVALID`, `SECRET_MISSING`, `SECRET_UNUSABLE`, `TOKEN_IN_CLEAR`; `STORE_FULL`: there is no such plan, and will be none.
    */
   submit: (definition: Definition, options?: SubmitOptions) => Promise<PlanHandle>
   /**

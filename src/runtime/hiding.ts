@@ -110,7 +110,11 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
       // It may be about another plan of the home, too.
       return vault.hide(masker(plan, definition)(text) as string)
     },
-    asker: (asked) => (asked.why === undefined ? asked : { ...asked, why: vault.hide(asked.why) }),
+    asker: (asked) => ({
+      ...asked,
+      ...(asked.by === undefined ? {} : { by: vault.hide(asked.by) }),
+      ...(asked.why === undefined ? {} : { why: vault.hide(asked.why) }),
+    }),
     give: async (plan, values) => {
       await checkGiven(plan, values)
       vault.keep(plan, values, await attemptsWithLost(plan))

@@ -9,6 +9,7 @@ import { planAddress } from '../address.ts'
 import type { Alive } from '../alive.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Clock } from '../clock.ts'
+import type { Asker } from '../command.ts'
 import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
@@ -40,7 +41,9 @@ export type SubmittingPorts = Readonly<{
   /** @throws {TenutoError} `DRAINING` while no plan is taken in. */
   refuseNew: () => void
   command: Runtime['command']
-  vault: Pick<Vault, 'keep' | 'drop' | 'hide'>
+  vault: Pick<Vault, 'keep' | 'drop' | 'checkNoToken'>
+  /** Who asks, and why, without the secrets of any plan. */
+  asker: (asked: Asker) => Asker
 }>
 
 /** The plans of a runtime, to be submitted and waited for. */
@@ -67,6 +70,7 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     refuseNew,
     command,
     vault,
+    asker,
   } = ports
   const awaited = new Map<string, number>()
   const keyed = new Map<string, Promise<PlanHandle>>()
@@ -99,18 +103,17 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
     const { by, why } = options
     const asked = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
     const hasSecrets = Object.keys(secrets).length > 0
+    const { name, key: called, base: folder } = row
+    const stored = { ...(definition as unknown as JsonObject), name, environment, key: called, base: folder }
+    vault.checkNoToken(stored)
     if (hasSecrets) {
-      const { name, key: called, base: folder } = row
-      const more = { name, environment, key: called, base: folder, ...asked }
-      const stored = { ...(definition as unknown as JsonObject), ...more }
-      checkNotInClear(secrets, stored)
+      checkNotInClear(secrets, { ...stored, ...asked })
       vault.keep(id, secrets)
     }
     try {
       if (own !== undefined) makeFolder(own)
       // What is of other plans has no place in it, either.
-      const told = why === undefined ? asked : { ...asked, why: vault.hide(why) }
-      await host.submit({ row, definition, asked: told })
+      await host.submit({ row, definition, asked: asker(asked) })
     } catch (error) {
       if (hasSecrets) vault.drop(id)
       // What else fails may have been committed all the same, and its jobs need their folder.

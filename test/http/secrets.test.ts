@@ -1,5 +1,5 @@
 /** Secrets over HTTP: values come with the plan, and go nowhere. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { homePaths } from '../../src/home.ts'
@@ -7,6 +7,7 @@ import { frames } from '../../src/http/sse.ts'
 import { definePlan } from '../../src/index.ts'
 import { secretsFile } from '../../src/secrets.ts'
 import { holdOutside } from './outside.ts'
+import { ask as askAt } from './served.ts'
 
 const CANARY = 'canary-7f3a-9c21e4'
 const PLAN = definePlan({
@@ -185,6 +186,62 @@ test('a reason given to a plan is stored and told without the secrets of the oth
   await expect.poll(() => readFileSync(homePaths(home).log, 'utf8').match(/since \*\*\*/g)?.length).toBe(6)
   for (const text of [JSON.stringify(events), readFileSync(homePaths(home).log, 'utf8')])
     expect(text).not.toContain('canary-')
+})
+
+test('the token of the home, typed where it does not belong, is stored and told nowhere', async () => {
+  const { ask, id, home, served, token, runtime } = await submitted()
+  const api = '/api/v1'
+  const plan = definePlan({ name: 'p', jobs: { gate: { approve: { prompt: 'Ship it?' } } } })
+  const asked = { reason: `since ${token}`, by: `who has ${token}` }
+  const inside = (what: string, body: unknown) => askAt(served.path, `POST ${api}/${what}`, { body })
+
+  const refused = [
+    await ask(`POST ${api}/plans`, { body: { plan, base: home, key: token } }),
+    await ask(`POST ${api}/plans`, { body: { plan }, headers: { 'idempotency-key': `k-${token}` } }),
+    await inside('plans', { plan, env: { TZ: token } }),
+    await inside('plans', { yaml: `plan: v1\njobs: { a: { run: "curl -H 'Bearer ${token}'" } }` }),
+    await inside('plans', { plan: { jobs: { [token]: { run: 'true' } } } }),
+    await inside('plans', { plan: { jobs: { a: { run: 'true', env: { T: btoa(token) } } } } }),
+  ]
+  const wrong = [
+    await ask(`POST ${api}/plans/${id}/cancel`, { body: asked }),
+    await ask(`POST ${api}/sweep`, { body: { [token]: 1 } }),
+    await inside('plans', { yaml: `plan: v1\njobs: { a: { needs: [${token}], run: x } }` }),
+    await askAt(served.path, `GET /${token}`),
+    await askAt(served.path, `GET ${api}/plans/${token}`),
+    await askAt(served.path, `GET ${api}/plans/${token}%ff`),
+  ]
+  const made = await inside('plans', { plan, base: home, ...asked })
+  const { id: next } = made.json as { id: string }
+  const taken = [made]
+  for (const what of [`plans/${next}/pause`, `plans/${next}/continue`, `plans/${next}/jobs/gate/approve`])
+    taken.push(await inside(what, asked))
+  for (const what of ['sweep', 'gc', 'daemon/pause', 'daemon/resume']) taken.push(await inside(what, asked))
+  taken.push(await inside(`plans/${id}/secrets`, { secrets: { CANARY }, by: asked.by }))
+
+  const codes = refused.map(({ json }) => (json as { error: { code: string; fields: unknown } }).error)
+  expect(codes.map(({ code, fields }) => [code, (fields as { place: string }).place])).toEqual([
+    ['TOKEN_IN_CLEAR', 'key'],
+    ['TOKEN_IN_CLEAR', 'key'],
+    ['TOKEN_IN_CLEAR', 'environment.TZ'],
+    ['TOKEN_IN_CLEAR', 'jobs.a.run'],
+    ['TOKEN_IN_CLEAR', 'jobs.***'],
+    ['TOKEN_IN_CLEAR', 'jobs.a.env.T'],
+  ])
+  expect(wrong.map(({ status }) => status)).toEqual([400, 400, 422, 404, 404, 400])
+  expect(taken.map(({ status }) => status)).toEqual([201, 202, 202, 202, 200, 200, 200, 200, 200])
+  const events = JSON.stringify(await runtime.catalog.events({ after: 0, limit: 1_000 }))
+  expect(events.match(/"since \*\*\*"/g)).toHaveLength(8)
+  expect(events.match(/"who has \*\*\*"/g)).toHaveLength(9)
+  const log = () => readFileSync(homePaths(home).log, 'utf8')
+  await expect.poll(log).toContain(`POST ${api}/plans/${id}/secrets`)
+  expect(log().match(/since \*\*\*/g)).toHaveLength(10)
+  for (const { text } of [...refused, ...wrong, ...taken]) expect(text).not.toContain(token)
+  const files = readdirSync(home, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+  const told = files
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => readFileSync(path).includes(token))
+  expect(told).toEqual([homePaths(home).token])
 })
 
 test('who follows a log while values are lost and others are given sees nothing of it that is not masked', async () => {
