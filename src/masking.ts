@@ -20,6 +20,8 @@ export type Masking = Readonly<{
   text: (text: string) => string
   /** Every text and number of a JSON value, keys included. */
   value: (value: Json) => Json
+  /** The same of what was cut to a readable length: where `…` stands, what is before it may be the beginning of a value. */
+  cut: (value: Json) => Json
   /** Where occurrences stand. Whether a byte is masked depends on no byte further away than `reach`. */
   runs: (bytes: Uint8Array) => readonly Run[]
   /** How many bytes at the end may be the beginning of an occurrence. */
@@ -56,22 +58,26 @@ export const masking = (values: Iterable<string>): Masking => {
     // What is no proper text is not changed in passing.
     return found.length === 0 ? given : masked(bytes, 0, found).toString()
   }
-  const value = (given: Json, depth = 0): Json => {
-    if (typeof given === 'string') return text(given)
-    if (typeof given === 'number') return text(String(given)) === String(given) ? given : MASK
-    if (typeof given !== 'object' || given === null) return given
-    if (depth === DEPTH_MAX) return MASK
-    if (Array.isArray(given)) return given.map((item) => value(item as Json, depth + 1))
-    return Object.fromEntries(
-      Object.entries(given).map(([key, item]) => [text(key), value(item as Json, depth + 1)]),
-    )
+  const begun: Masking['begun'] = (bytes) =>
+    overlap(forwards, bytes.subarray(Math.max(0, bytes.length - reach + 1)))
+  const withoutBeginning = (before: string): string => {
+    const bytes = Buffer.from(before)
+    const length = begun(bytes)
+    if (length < SECRET_CHARACTERS_LEAST) return before
+    return `${bytes.subarray(0, bytes.length - length).toString()}${MASK}`
+  }
+  const cutText = (given: string): string => {
+    const parts = text(given).split(CUT)
+    const last = parts.pop() ?? ''
+    return [...parts.map(withoutBeginning), last].join(CUT)
   }
   return {
     reach,
     text,
-    value: (given) => value(given),
+    value: (given) => everyText(given, text),
+    cut: (given) => everyText(given, cutText),
     runs,
-    begun: (bytes) => overlap(forwards, bytes.subarray(Math.max(0, bytes.length - reach + 1))),
+    begun,
     ending: (bytes) => {
       backwards ??= forms.map(({ bytes: form, behind, padding }) => ({
         bytes: Buffer.from(form).reverse(),
@@ -82,6 +88,21 @@ export const masking = (values: Iterable<string>): Masking => {
       return overlap(backwards, Buffer.from(bytes.subarray(0, Math.max(0, reach - 1))).reverse())
     },
   }
+}
+
+/** What stands where a text was cut. */
+const CUT = '…'
+
+/** A JSON value with every text and number of it masked, keys included. */
+const everyText = (given: Json, mask: (text: string) => string, depth = 0): Json => {
+  if (typeof given === 'string') return mask(given)
+  if (typeof given === 'number') return mask(String(given)) === String(given) ? given : MASK
+  if (typeof given !== 'object' || given === null) return given
+  if (depth === DEPTH_MAX) return MASK
+  if (Array.isArray(given)) return given.map((item) => everyText(item as Json, mask, depth + 1))
+  return Object.fromEntries(
+    Object.entries(given).map(([key, item]) => [mask(key), everyText(item as Json, mask, depth + 1)]),
+  )
 }
 
 /** Bytes of which the first has the offset `at`, with the runs left out. A run that began before them is not told again. */

@@ -9,9 +9,9 @@ import { type Clock, systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { homePaths } from '../home.ts'
 import { base32, systemRandom } from '../ids.ts'
-import { isObject, isString, type Json } from '../json.ts'
+import { isObject, type Json } from '../json.ts'
 import { type OpenLog, openLog } from '../log.ts'
-import { type Masking, masking } from '../masking.ts'
+import { type Masking, masking, SECRET_CHARACTERS_LEAST } from '../masking.ts'
 import type { Runtime } from '../runtime.ts'
 import { tokenMasking } from '../secrets.ts'
 import { socketPath } from '../socket.ts'
@@ -326,17 +326,25 @@ const application = async (
 }
 
 /** What masks the secrets that a request brings, whatever their shape: it may be refused for that. */
-const brought = ({ body }: FastifyRequest): Masking => {
-  const { secrets } = (isObject(body) ? body : {}) as Readonly<{ secrets?: unknown }>
-  return masking([isObject(secrets) ? Object.values(secrets) : secrets].flat().filter(isString))
+const brought = ({ body }: FastifyRequest): Masking => masking(isObject(body) ? textsIn(body['secrets']) : [])
+
+/** Every text and number of a value, however deep, that is long enough to be a secret. */
+const textsIn = (value: unknown): readonly string[] => {
+  const found: string[] = []
+  const left = [value]
+  for (const each of left) {
+    if (typeof each === 'object' && each !== null) for (const part of Object.values(each)) left.push(part)
+    else if (String(each).length >= SECRET_CHARACTERS_LEAST) found.push(String(each))
+  }
+  return found
 }
 
 /** An error as it is answered, without the secrets of its request, and without the token of the home. */
 const refusal = (known: TenutoError, request: FastifyRequest, token: Masking): Envelope => {
   const { error } = envelope(known, request.id)
   const { code, request_id, ...said } = error
-  const own = brought(request).value(said as unknown as Json)
-  return { error: { code, request_id, ...(token.value(own) as unknown as typeof said) } }
+  const own = brought(request).cut(said as unknown as Json)
+  return { error: { code, request_id, ...(token.cut(own) as unknown as typeof said) } }
 }
 
 /** What is wrong with a path that the router could not read; undefined when it is something else. */
@@ -394,7 +402,7 @@ const serverLog = ({ home, masked }: Pick<Runtime, 'home' | 'masked'>) => {
       const { log } = await opened()
       const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
       log.error(
-        { request_id: request.id, error: await masked(null, brought(request).text(what)) },
+        { request_id: request.id, error: await masked(null, brought(request).cut(what) as string) },
         'a request failed',
       )
     },

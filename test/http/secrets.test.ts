@@ -139,6 +139,30 @@ test('what is refused leaves no value in its answer, nor in the log of the daemo
   expect(told()).not.toContain('canary-')
 })
 
+test('a value that is cut in the refusal, or given in a wrong shape, is masked all the same', async () => {
+  const { ask, home, token } = await holdOutside()
+  const long = `canary-${'0123456789'.repeat(20)}`
+  const number = 987_654_321
+  const post = (body: object) => ask('POST /api/v1/plans', { body: { base: home, ...body } })
+
+  const answers = [
+    await post({ base: long, plan: PLAN, secrets: { CANARY: long } }),
+    await post({ plan: PLAN, secrets: { CANARY: long }, [long]: 1 }),
+    await post({
+      base: `at ${'é'.repeat(25)} ${long}`,
+      plan: PLAN,
+      secrets: { CANARY: [[{ value: long }]] },
+    }),
+    await post({ base: String(number), plan: PLAN, secrets: { CANARY: number } }),
+    await post({ plan: { jobs: { a: { run: 'true', secrets: ['CANARY'], needs: [long] } } }, secrets: long }),
+    await post({ base: `since the beginning with ${token}`, plan: PLAN }),
+  ]
+
+  expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400, 400])
+  for (const { text } of answers) expect(text).not.toMatch(/canary|987654321|tenuto_/)
+  expect(answers[0]?.text).toContain('***…')
+})
+
 test('a reason given to the home is stored and told without the secrets of its plans, those that come later too', async () => {
   const { ask, home, runtime } = await submitted()
   const api = '/api/v1'
