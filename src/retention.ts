@@ -2,9 +2,9 @@
  * Retention as a runtime has it: passes that it makes by itself, and those that somebody asks for.
  */
 import { RETENTION, type RetainingPorts, type RetentionLimits, retaining } from './actors/retaining.ts'
-import { isTenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { type ReplacedJournal, removeReplaced, replacedJournals } from './journal/replaced.ts'
+import { isStoreAway } from './journal/restarting.ts'
 import { type Rounds, rounds } from './rounds.ts'
 import type { GcShape } from './views/shapes.ts'
 
@@ -80,7 +80,7 @@ export const retention = async (
         const isBehind = plans.length > 0 && clock.monotonic() - began >= everyMs
         return isBehind || !isWhole ? 'again' : undefined
       } catch (error) {
-        if (!isTenutoError(error, 'STORE_FULL')) throw error
+        if (!isStoreAway(error)) throw error
         return undefined
       }
     },

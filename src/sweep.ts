@@ -6,8 +6,8 @@ import type { Faults } from './actors/part.ts'
 import type { Missed } from './actors/sweeping.ts'
 import { parseAttemptKey } from './attempt.ts'
 import type { Clock } from './clock.ts'
-import { isTenutoError } from './errors.ts'
 import type { Journal } from './journal/journal.ts'
+import { isStoreAway } from './journal/restarting.ts'
 import { markedProcesses } from './process.ts'
 import { type Rounds, rounds } from './rounds.ts'
 import { isPlanEnd, UNSETTLED } from './states.ts'
@@ -95,7 +95,7 @@ export const sweeper = (ports: SweepPorts, everyMs: number): Sweep => {
         await sweep(2 * everyMs, count % PROCESSES_EVERY === 0)
       } catch (error) {
         // What a store that is away keeps from being swept is said once, by the host.
-        if (!isTenutoError(error, 'STORE_FULL')) throw error
+        if (!isStoreAway(error)) throw error
       }
     },
   })

@@ -4,7 +4,7 @@
  */
 import { type Address, parseAddress, planAddress } from '../address.ts'
 import type { CommandOptions, LetterOrder } from '../command.ts'
-import { isTenutoError, TenutoError } from '../errors.ts'
+import { TenutoError } from '../errors.ts'
 import {
   type DeadLetterRow,
   EMPTY_BATCH,
@@ -12,6 +12,7 @@ import {
   type MailRow,
   type StepRow,
 } from '../journal/journal.ts'
+import { isStoreAway } from '../journal/restarting.ts'
 import { isPlanEnd } from '../states.ts'
 import { storedMessage } from './mailbox.ts'
 import type { Memory } from './memory.ts'
@@ -152,7 +153,7 @@ export const deadLetters = (memory: Memory, { journal, now, log, show }: DeadLet
         mail: memory.head.mail + mail.length,
       }
     } catch (error) {
-      if (!isTenutoError(error, 'STORE_FULL') || !(await hasHappened(id))) throw error
+      if (!isStoreAway(error) || !(await hasHappened(id))) throw error
     }
     memory.counts.commits += 1
     log.info({ address, type, letter: id, order, ...options }, 'a dead letter was settled')

@@ -13,6 +13,7 @@
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { EMPTY_BATCH, type MailRow, PROBE_BATCH } from '../journal/journal.ts'
+import { isStoreAway } from '../journal/restarting.ts'
 import { MIGRATIONS } from '../machines/migrations.ts'
 import { acting } from './acting.ts'
 import type { Host, HostPorts } from './contract.ts'
@@ -278,7 +279,7 @@ export const host = (ports: HostPorts): Host => {
     try {
       await journal.commit({ ...EMPTY_BATCH, mail: { ...EMPTY_BATCH.mail, failed: [next.id] } })
     } catch (error) {
-      if (!isTenutoError(error, 'STORE_FULL')) throw error
+      if (!isStoreAway(error)) throw error
       // The commit of the drain fails too, or the store is back and one delivery was not counted.
       log.warn({ error: error.message }, 'a delivery could not be counted')
     }

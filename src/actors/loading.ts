@@ -5,6 +5,7 @@
 import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { EMPTY_BATCH, type Journal } from '../journal/journal.ts'
+import { isStoreAway } from '../journal/restarting.ts'
 import type { Migration } from '../machines/migrations.ts'
 import { planAdmits } from '../machines/plan.ts'
 import { isJobEnd, isPlanEnd } from '../states.ts'
@@ -42,8 +43,9 @@ export type Loading = Readonly<{
 /** Whether an error says something about one plan's rows, and not about the whole store or this process. */
 const isOfThePlan = (error: unknown): boolean => {
   if (isTenutoError(error, 'STORE_CORRUPT')) return 'address' in error.fields
-  return !(['STORE_FULL', 'STORE_BROKEN', 'FENCED', 'STOPPED'] as const).some((code) =>
-    isTenutoError(error, code),
+  return (
+    !isStoreAway(error) &&
+    !(['STORE_BROKEN', 'FENCED', 'STOPPED'] as const).some((code) => isTenutoError(error, code))
   )
 }
 
@@ -190,7 +192,7 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
       await journal.commit({ ...EMPTY_BATCH, loading: [{ plan, times: times + 1 }] })
     } catch (error) {
       // One that is not counted is one more try; nothing else depends on it.
-      if (!isTenutoError(error, 'STORE_FULL')) throw error
+      if (!isStoreAway(error)) throw error
     }
   }
   const load = async (plan: string, reported: boolean): Promise<boolean> => {

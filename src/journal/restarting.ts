@@ -5,6 +5,10 @@
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Journal, Opening } from './journal.ts'
 
+/** Whether a commit failed for want of a store or of its writer, and not for what was in it: nobody need be blamed, it can be tried again. */
+export const isStoreAway = (error: unknown): error is TenutoError =>
+  isTenutoError(error, 'STORE_FULL') || isTenutoError(error, 'STORE_RESTARTED')
+
 /** A journal, for those who use it, and for whoever supervises its writer. */
 export type RestartingJournal = Readonly<{
   journal: Journal

@@ -7,6 +7,7 @@
 import { expect, test } from 'vitest'
 import { type Address, jobAddress, planAddress } from '../../src/address.ts'
 import type { RetryPolicy } from '../../src/definition.ts'
+import { TenutoError } from '../../src/errors.ts'
 import { EMPTY_BATCH, type StepRow } from '../../src/journal/journal.ts'
 import { mailOf } from '../journal/batches.ts'
 import { planOf } from '../support/definitions.ts'
@@ -183,28 +184,41 @@ test('what is decided of a letter is on record in the commit that decides it, sh
   expect(life.shown.filter(({ type }) => type.startsWith('letter.'))).toHaveLength(2)
 })
 
-test('a letter whose commit fails is still there, and one whose commit was not seen to end is not delivered twice', async () => {
-  const life = await openLife()
-  await life.submit(planOf({ a: {}, b: {} }))
-  const odd = { type: 'weather.changed', at: 1 }
-  await mailed(life, [jobAddress(PLAN, 'a'), odd])
-  life.failCommits(1)
+test.each([
+  new TenutoError('STORE_FULL', { path: 'memory', why: 'the test says so' }),
+  new TenutoError('STORE_RESTARTED', { why: 'the test says so' }),
+])(
+  'a letter whose commit fails ($code) is still there, and one whose commit was not seen to end is not delivered twice',
+  async (error) => {
+    const life = await openLife()
+    await life.submit(planOf({ a: {}, b: {} }))
+    const odd = { type: 'weather.changed', at: 1 }
+    await mailed(life, [jobAddress(PLAN, 'a'), odd])
+    const { faults } = life.disk
+    faults.beforeCommit = () => {
+      faults.beforeCommit = undefined
+      throw error
+    }
 
-  expect(await failure(life.host().settleLetter(1, 'redeliver', {}))).toBe('STORE_FULL')
-  expect((await letters(life)).map((letter) => letter[0])).toEqual(['1'])
-  life.loseAcknowledgements(1)
-  await life.host().settleLetter(1, 'redeliver', {})
-  await life.quiet()
-  await life.reload()
+    expect(await failure(life.host().settleLetter(1, 'redeliver', {}))).toBe(error.code)
+    expect((await letters(life)).map((letter) => letter[0])).toEqual(['1'])
+    faults.afterCommit = () => {
+      faults.afterCommit = undefined
+      throw error
+    }
+    await life.host().settleLetter(1, 'redeliver', {})
+    await life.quiet()
+    await life.reload()
 
-  expect((await letters(life)).map((letter) => letter[0])).toEqual(['2'])
-  expect(await life.journal().mail()).toEqual([])
-  life.attempts.end('a', 'succeeded')
-  life.attempts.end('b', 'succeeded')
-  await life.quiet()
-  expect(await life.plan()).toMatchObject({ state: 'succeeded' })
-  expect(life.failures).toEqual([])
-})
+    expect((await letters(life)).map((letter) => letter[0])).toEqual(['2'])
+    expect(await life.journal().mail()).toEqual([])
+    life.attempts.end('a', 'succeeded')
+    life.attempts.end('b', 'succeeded')
+    await life.quiet()
+    expect(await life.plan()).toMatchObject({ state: 'succeeded' })
+    expect(life.failures).toEqual([])
+  },
+)
 
 test('a letter to a plan that is not there can only be discarded', async () => {
   const life = await openLife()

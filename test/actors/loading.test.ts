@@ -231,7 +231,7 @@ test('a failed commit is no recovery: nothing is noted for it', async () => {
 /** Starts a host on the life's disk as a new process would, after one that was killed. */
 const startAfterKill = async (life: Life) => {
   const journal = await memoryJournal(life.disk, { bootId: 'boot', pid: 1, build: 'test', at: 0 })
-  const errors: string[] = []
+  const [errors, failures]: [string[], unknown[]] = [[], []]
   const made = host({
     journal,
     clock: life.clock,
@@ -240,9 +240,9 @@ const startAfterKill = async (life: Life) => {
     maxParallel: 1000,
     log: { info: () => {}, warn: () => {}, error: (_, message) => errors.push(message) },
     show: () => {},
-    fail: () => {},
+    fail: (error) => failures.push(error),
   })
-  return { made, journal, errors }
+  return { made, journal, errors, failures }
 }
 const dies = (): Promise<never> => new Promise(() => {})
 const settling = async (): Promise<void> => {
@@ -331,6 +331,38 @@ test('after an unclean stop each message that was found is taken in a commit of 
   ])
   expect(story.filter((each) => each.startsWith('loading'))).toEqual(['loading 1', 'loading 0'])
   expect(batches.every(({ mail }) => mail.taken.length <= 1)).toBe(true)
+})
+
+const writerFails = (): never => {
+  throw new TenutoError('STORE_RESTARTED', { why: 'the test says so' })
+}
+
+test('a writer that fails while a loading or a delivery is counted harms neither plan nor host', async () => {
+  const life = await twoPlans()
+  await life.host().stop()
+  const id = life.disk.tables.mailId + 1
+  const event = JSON.stringify({ type: 'cancel.requested', at: 1 })
+  await life.journal().commit({
+    ...EMPTY_BATCH,
+    mail: { added: [{ id, address: A, event, postedBy: null, deliveries: 0, at: 1 }], taken: [], failed: [] },
+  })
+  const struck = new Set<string>()
+  life.disk.faults.beforeCommit = ({ loading, mail }: Batch) => {
+    const what = loading.some(({ times }) => times > 0) ? 'loading' : mail.failed.length > 0 ? 'delivery' : ''
+    if (what === '' || struck.has(what)) return
+    struck.add(what)
+    writerFails()
+  }
+
+  const { made, journal, errors, failures } = await startAfterKill(life)
+  await made.takeUp(PLAN)
+  await made.idle()
+
+  expect([...struck]).toEqual(['loading', 'delivery'])
+  expect([errors, failures]).toEqual([[], []])
+  expect(await journal.plan(PLAN)).toMatchObject({ state: 'running', aside: null })
+  expect((await journal.job(PLAN, 'a'))?.state).toBe('stopping')
+  expect(await journal.mail(PLAN)).toEqual([])
 })
 
 test('a plan with which the process ends three times while it is taken up is set aside, and the others are served', async () => {

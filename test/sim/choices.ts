@@ -14,6 +14,7 @@ export const FAULTS = {
   'fail a commit': 0.1,
   'lose the end of a commit': 0.05,
   'slow a commit': 0.1,
+  'restart the writer': 0.05,
   'take the store away': 0.08,
   'kill the runner': 0.015,
   'kill both': 0.01,

@@ -31,6 +31,12 @@ const full = (): TenutoError => new TenutoError('STORE_FULL', { path: 'memory', 
 /** A journal on which commits fail, take long, and are not seen to end; and around which the process dies. */
 export const faultyJournal = (journal: Journal, ports: StorePorts): Journal => {
   const { life, shelf, time, choices, crash, failed, tell } = ports
+  /** As `restartingJournal` tells what is no affair of the store. */
+  const gone = (when: 'before' | 'after'): TenutoError => {
+    failed()
+    tell(`the writer fails ${when} a commit`)
+    return new TenutoError('STORE_RESTARTED', { why: 'simulated' })
+  }
   return {
     ...journal,
     commit: async (batch) => {
@@ -56,6 +62,8 @@ export const faultyJournal = (journal: Journal, ports: StorePorts): Journal => {
         tell('a commit fails')
         throw full()
       }
+      const restarted = choices.strike('restart the writer', what)
+      if (restarted !== undefined && restarted < 0.5) throw gone('before')
       await journal.commit(batch)
       for (const step of batch.steps)
         tell(`${step.position} ${step.address} ${step.type} ${step.from} -> ${step.to}`)
@@ -69,6 +77,7 @@ export const faultyJournal = (journal: Journal, ports: StorePorts): Journal => {
         tell('the end of a commit is not seen')
         throw full()
       }
+      if (restarted !== undefined) throw gone('after')
     },
   }
 }
