@@ -398,6 +398,13 @@ export const ERRORS = {
     exit: 12,
     http: 503,
   },
+  STORE_DISPLACED: {
+    message:
+      'the journal {path} was removed, or another was put in its place, while it was held; all that it held is in {copy}',
+    hint: '`tenuto restore {copy}` puts it back, then `tenuto resume` goes on from it; what runs goes on meanwhile',
+    exit: 12,
+    http: 503,
+  },
   STORE_CORRUPT: {
     message: 'the journal {path} is damaged: {why}',
     hint: 'restore a backup (`tenuto restore FILE`; `backups` in the home has the last ones); it was not changed and is never made anew',

@@ -41,11 +41,11 @@ export const homePlace = (home: string, lock?: string): HomePlace => {
   return { look, close }
 }
 
-/** Calls `gone` once, a second or two after the home has gone; answers how to look no more. */
-export const watchHome = (
-  { look }: Pick<HomePlace, 'look'>,
+/** Calls `gone` once, a second or two after the home, or what else is looked for, has gone; answers how to look no more. */
+export const watchHome = <G>(
+  { look }: Readonly<{ look: () => G | null }>,
   clock: Clock,
-  gone: (how: Gone) => void,
+  gone: (how: G) => void,
 ): (() => void) => {
   let cancel = (): void => {}
   const again = (): void => {
@@ -57,7 +57,8 @@ export const watchHome = (
   return () => cancel()
 }
 
-const isStill = (path: string, was: Stats): boolean => {
+/** Whether the same file or folder is still at a path; what cannot be looked at is there. */
+export const isStill = (path: string, was: Stats): boolean => {
   try {
     const is = statSync(path)
     return is.ino === was.ino && is.dev === was.dev

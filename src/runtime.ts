@@ -37,6 +37,7 @@ import { counting, timedJournal } from './runtime/metrics.ts'
 import { openHome } from './runtime/opening.ts'
 import { checkCallable, checkEventsQuery, checkOptions, checkOrder, checkPlanRef } from './runtime/options.ts'
 import { recording } from './runtime/recording.ts'
+import { salvaged } from './runtime/salvaging.ts'
 import { looksOf, stateDocument } from './runtime/state.ts'
 import { storageNews, storageShape } from './runtime/storage.ts'
 import { checkHandlers, submitting } from './runtime/submitting.ts'
@@ -221,10 +222,24 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     if (holding.renew()) log.warn({}, 'daemon.json was gone and is written again')
     return holding.look()
   }
+  /** What was committed is brought to safety when nothing more can be, unless the journal was only the first of a home to go. */
+  const leaveJournal = async (holding: Hold): Promise<void> => {
+    await actors.stop()
+    const gone = holding.look()
+    broken(
+      gone === null
+        ? salvaged(journal, home, clock.now())
+        : new TenutoError('HOME_GONE', { home, why: gone.why }),
+    )
+  }
   const unwatchHome =
     hold &&
-    watchHome({ look: () => lookAtHome(hold) }, clock, ({ why }) => {
-      broken(new TenutoError('HOME_GONE', { home, why }))
+    watchHome({ look: () => lookAtHome(hold) ?? journal.displaced() }, clock, (gone) => {
+      if (typeof gone === 'string') {
+        halting = leaveJournal(hold)
+        return
+      }
+      broken(new TenutoError('HOME_GONE', { home, why: gone.why }))
       halting = actors.stop()
     })
 

@@ -286,6 +286,9 @@ export type Pruning = Readonly<{
   shrink: () => Promise<void>
 }>
 
+/** What of a journal is not in its place: the file itself, or what is kept beside it, its log and the index of that. */
+export type Displaced = 'file' | 'log'
+
 /** The journal as its one holder sees it. */
 export type Journal = JournalReader &
   Readonly<{
@@ -299,6 +302,14 @@ export type Journal = JournalReader &
      */
     commit: (batch: Batch) => Promise<void>
     pruning: Pruning
+    /** What of its files is no longer where it was opened, so that nobody would find what is written now; null while all are there. */
+    displaced: () => Displaced | null
+    /**
+     * Brings all that was committed to where it is found, whatever became of the files: back into the file where the log alone is gone, else
+     * to a copy at `to`. Answers the path of the copy, null when there is none.
+     * @throws {TenutoError} as `commit`.
+     */
+    salvage: (to: string) => string | null
     /** Closes; `clean` records an orderly stop. Idempotent. */
     stop: (clean: boolean) => Promise<void>
   }>

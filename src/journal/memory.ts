@@ -46,6 +46,8 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot = SOME_BOOT): P
     ...reader,
     opening,
     pruning: memoryPruning(tables, within, hasEnded),
+    displaced: () => null,
+    salvage: () => null,
     head: async () => {
       within()
       return { position: tables.position, mail: tables.mailId, dead: tables.deadId }

@@ -9,10 +9,12 @@ import { isTenutoError, TenutoError } from '../errors.ts'
 import { base32, systemRandom } from '../ids.ts'
 import { giveToHome, renewedHome } from './another-home.ts'
 import { type Head, headAfter } from './batch.ts'
+import { writeCopy } from './draft.ts'
 import { type Driver, type OpenDriver, openNodeSqlite, storeError } from './driver.ts'
 import type { Batch, Boot, Journal, Opening } from './journal.ts'
 import { checkMark, openMark, readMark, type Stamp } from './mark.ts'
 import { makeFile, migrate, sealMeta } from './migrate.ts'
+import { journalPlace } from './place.ts'
 import { pruningOn } from './pruning.ts'
 import { readerOn } from './reader.ts'
 import {
@@ -245,6 +247,7 @@ const journalOn = (
   let head: Head = { position: opening.position, mail: opening.mail, dead: opening.dead }
   const mark = openMark(file, stamp)
   mark.write(head)
+  const displaced = journalPlace(file)
   let open = true
   /** After an I/O error or damage a later commit may be reported that is not there: nothing is tried again in this process. */
   let broken: TenutoError | undefined
@@ -293,6 +296,19 @@ const journalOn = (
     ...reader,
     opening,
     pruning: pruningOn(driver, file, within, usable),
+    displaced,
+    salvage: (to) => {
+      usable()
+      try {
+        const [busy] =
+          displaced() === 'log' ? (driver.prepare('PRAGMA wal_checkpoint(FULL)').get() ?? []) : []
+        if (busy === 0) return null
+        writeCopy(driver, to, () => {})
+        return to
+      } catch (cause) {
+        throw wrong(cause)
+      }
+    },
     head: async () => {
       usable()
       try {

@@ -123,3 +123,51 @@ test('12: a home whose lock is removed is given up before somebody else can hold
   expect(code).toBe(12)
   expect(err).toContain('has lost its lock')
 })
+
+test('12: a journal that is removed while it is held is saved whole; restored it goes on, and nothing runs again', {
+  timeout: 60_000,
+}, async () => {
+  const { start, run, job, home, file, read, unsound } = opened()
+  const holder = start('up', '--no-parent')
+  await holder.heard('serving')
+  const plan = (await run('run', 'g.yaml', '--detach')).out.trim()
+  await job()
+
+  rmSync(join(home, 'journal.db'))
+  const { code, err } = await holder.said
+  const [, restore = ''] = /`tenuto (restore [^`]+)`/.exec(err) ?? []
+  const restored = await run(...restore.split(' '))
+  const resumed = start('resume', '--no-input')
+  file('open', '')
+  const end = await resumed.said
+
+  expect(code).toBe(12)
+  expect(err).toContain(`the journal ${join(home, 'journal.db')} was removed`)
+  expect(restore).toContain(`restore ${join(home, 'backups')}/journal-`)
+  expect(restored).toMatchObject({ code: 0, out: expect.stringContaining('1 plan') as string })
+  expect(end).toMatchObject({ code: 0, out: `${plan} succeeded\n` })
+  expect(read('ledger')).toBe('begun\nended\nafter\n')
+  expect(await unsound()).toEqual([])
+})
+
+test('a write-ahead log that is removed while it is held is folded back: the daemon is started again, and nothing is lost', {
+  timeout: 60_000,
+}, async () => {
+  const { start, run, job, home, file, read, unsound } = opened()
+  const parent = start('up')
+  await parent.heard('serving')
+  const plan = (await run('run', 'g.yaml', '--detach')).out.trim()
+  await job()
+
+  rmSync(join(home, 'journal.db-wal'))
+  await parent.heard('started again')
+  await parent.heard('1 plan taken up')
+  file('open', '')
+  const end = await run('resume', plan)
+
+  expect(end).toMatchObject({ code: 0, out: `${plan} succeeded\n` })
+  expect(read('ledger')).toBe('begun\nended\nafter\n')
+  expect(await unsound()).toEqual([])
+  await run('down')
+  await parent.said
+})

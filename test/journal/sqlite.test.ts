@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -123,6 +131,39 @@ test('kill -9 in a commit loop loses nothing that was acknowledged', async () =>
   expect(await journal.mail()).toHaveLength(journal.opening.position)
   expect((await journal.actor(jobAddress('p-aaaaaa', 'loop')))?.seq).toBe(journal.opening.position)
 })
+
+test.each([
+  ['the journal is removed', 'file', (file: string) => rmSync(file)],
+  [
+    'an older copy is put in the place of the journal',
+    'file',
+    (file: string) => renameSync(`${file}-old`, file),
+  ],
+  ['the write-ahead log is removed', 'log', (file: string) => rmSync(`${file}-wal`)],
+  ['the index of the log is removed', 'log', (file: string) => rmSync(`${file}-shm`)],
+] as const)(
+  '%s while it is held: that is noticed, and what was committed since can be saved',
+  async (_, what, displace) => {
+    const home = folder()
+    const [file, to] = [join(home, 'journal.db'), join(home, 'copy.db')]
+    const journal = await openIn(home)
+    await journal.commit(change)
+    copyFileSync(file, `${file}-old`)
+    const before = journal.displaced()
+
+    displace(file)
+    await journal.commit(batch({ ...moved(1, A, 1), jobs: [jobOf(P, 'a', 0)] }))
+    const noticed = journal.displaced()
+    const copy = journal.salvage(to)
+    await journal.stop(false)
+
+    expect([before, noticed, copy]).toEqual([null, what, what === 'file' ? to : null])
+    expect(existsSync(to)).toBe(what === 'file')
+    const reader = await sqliteReader(copy ?? file)
+    onTestFinished(() => reader.close())
+    expect(await reader.steps({ after: 0, limit: 10 })).toHaveLength(2)
+  },
+)
 
 test('a full disk fails the commit without a trace; when there is room, the same commit works', async () => {
   const { journal, connection } = await withConnection(folder())
