@@ -254,8 +254,14 @@ const journalOn = (
   let commits = 0
   const isGrave = (error: unknown): error is TenutoError =>
     isTenutoError(error, 'STORE_BROKEN') || isTenutoError(error, 'STORE_CORRUPT')
-  const isLong = (): boolean =>
-    (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > WAL_FOLD_BYTES
+  /** A log that cannot be looked at, as in a folder without leave, is folded by its turn: the commit before stands. */
+  const isLong = (): boolean => {
+    try {
+      return (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > WAL_FOLD_BYTES
+    } catch {
+      return false
+    }
+  }
   /** What went wrong, in our words; what is grave is not tried past. */
   const wrong = (cause: unknown): unknown => {
     const error = storeError(file, cause)

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -164,6 +165,21 @@ test.each([
     expect(await reader.steps({ after: 0, limit: 10 })).toHaveLength(2)
   },
 )
+
+test('a commit does not fail because the length of its log cannot be looked at', async () => {
+  const home = folder()
+  const log = join(home, 'journal.db-wal')
+  const journal = await openIn(home)
+  await journal.commit(change)
+
+  // What stands in for a folder without leave, which keeps no root from anything: a link that leads to itself.
+  rmSync(log)
+  symlinkSync(log, log)
+  for (let n = 1; n <= 16; n += 1) await journal.commit(batch(moved(n, A, n)))
+
+  expect(await journal.head()).toMatchObject({ position: 17 })
+  expect(journal.displaced()).toBeNull()
+})
 
 test('a full disk fails the commit without a trace; when there is room, the same commit works', async () => {
   const { journal, connection } = await withConnection(folder())
