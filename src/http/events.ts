@@ -77,8 +77,10 @@ export const eventRoute = (app: FastifyInstance, runtime: Runtime, streaming: St
     const [only] = all
     const [ofHome, ofPlans] = [topics.includes(DAEMON), topics.includes('plans')]
     if (only === undefined && !ofHome && !ofPlans) return { wants: () => true }
-    // Who follows a plan hears beside it how commits go, and nothing that happens elsewhere.
-    if (all.size === 1 && only !== undefined && !ofPlans) return { plan: only, wants: () => true }
+    // Who follows a `plan` hears beside it how commits go, and nothing that happens elsewhere; a topic leaves out no other.
+    const isHomeLeftOut = !ofHome || ids.length === 0
+    if (all.size === 1 && only !== undefined && !ofPlans && isHomeLeftOut)
+      return { plan: only, wants: () => true }
     const wants = ({ plan: of, job }: EventShape): boolean =>
       of === '' ? ofHome : all.has(of) || (ofPlans && job === undefined)
     return { wants }

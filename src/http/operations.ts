@@ -316,7 +316,10 @@ export const OPERATIONS = {
     query: options({
       topics,
       after: about('After this position; default 0, the beginning.', position),
-      plan: about('As the topic `plan:ID`.', name),
+      plan: about(
+        'As the topic `plan:ID`; beside `daemon` alone it leaves out what is asked of the home.',
+        name,
+      ),
       job: about('Only of this job of `plan`.', name),
       limit,
       cursor: about('`next_cursor` of the page before.', position),

@@ -91,6 +91,32 @@ test('topics choose: plans themselves, one plan with its jobs, or several', asyn
   )
 })
 
+test('the topic of a plan and that of the home tell of both, and `plan` beside the latter leaves the home out', async () => {
+  const { served, runtime, submit } = await hold({ handlers: { noop } })
+  await runtime.order({ do: 'pause', by: 'ada' })
+  await runtime.order({ do: 'resume', by: 'ada' })
+  const [one, two] = [await submit(fan('one', 2)), await submit(fan('two', 2))]
+  for (const id of [one, two]) await (await runtime.plan(id)).settled()
+  await runtime.order({ do: 'pause', by: 'ada' })
+  await runtime.idle()
+  const all = await runtime.catalog.events({ after: 0, limit: 1000 })
+  const both = all.filter(({ plan }) => plan === '' || plan === one)
+  expect(both.filter(({ plan }) => plan === '')).toHaveLength(3)
+
+  const inList = (await listed(served.path, `topics=daemon,plan:${one}&limit=200`)).items
+  const besideOnly = (await listed(served.path, `topics=daemon&plan=${one}&limit=200`)).items
+  const stream = ask(served.path, `GET ${API}/events?topics=daemon,plan:${one}`)
+  // Closing lets streams send what is there and ends them.
+  await streaming(served.path)
+  await served.close()
+  const inStream = []
+  for await (const { id } of frames(pieces((await stream).text))) if (id !== undefined) inStream.push(id)
+
+  expect(inList).toEqual(both)
+  expect(besideOnly).toEqual(all.filter(({ plan }) => plan === one))
+  expect(inStream).toEqual(both.map(({ position }) => String(position)))
+})
+
 test('a page of what is rare is filled from wherever it is, and pages follow each other without a hole', async () => {
   const { served, runtime, submit } = await hold({ handlers: { noop } })
   const [one, two] = [await submit(fan('one', 40)), await submit(fan('two', 2))]
