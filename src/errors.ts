@@ -142,6 +142,12 @@ export const ERRORS = {
     http: 404,
   },
   NO_DAEMON: { message: 'no daemon serves {home}', hint: 'start one with `tenuto up`', exit: 5, http: 503 },
+  UNHELD: {
+    message: 'nobody holds {home}, and {plans} not ended',
+    hint: 'what runs goes on, and nothing new starts: go on with `tenuto resume`, or start a daemon with `tenuto up`',
+    exit: 5,
+    http: 503,
+  },
   DAEMON_FAILED: {
     message: 'the daemon of {home} did not start: {why}',
     hint: 'see {path}; in the foreground: `tenuto up --home {home}`',

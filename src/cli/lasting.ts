@@ -94,5 +94,6 @@ const lastingRead = async <T>(
   }
 }
 
-const hasGone = (error: unknown): boolean =>
+/** Whether an error says that the holder has gone. */
+export const hasGone = (error: unknown): boolean =>
   isTenutoError(error, 'NO_DAEMON') || isTenutoError(error, 'STOPPED')

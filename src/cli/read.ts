@@ -2,18 +2,19 @@
  * The commands that only read, but `ls`: `show`, `logs`, `events`.
  */
 import { lookAtHolder } from '../audit/holder.ts'
-import { systemClock } from '../clock.ts'
+import { pause, systemClock } from '../clock.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
-import type { AttemptShape, JobShape, PlanShape } from '../views/shapes.ts'
+import type { AttemptShape, EventShape, JobShape, PlanShape } from '../views/shapes.ts'
 import { colorful, cut, fill, lastWritten, plain, widthOf } from './cells.ts'
 import { tellOfGoneLogs } from './gone-log.ts'
+import { type Growth, growingLog, LOOK_MS, lifeOf } from './growing-log.ts'
 import { type Catalog, homeFlag, homeOf, readIn } from './home.ts'
-import { awaitLasting } from './lasting.ts'
+import { awaitLasting, hasGone } from './lasting.ts'
 import { noteLines, notesShape, reasonOf } from './notes.ts'
 import { readerGone, watchReader } from './output.ts'
 import { jobLines, oneJobLines, planLines } from './rows.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
-import { tellOfUnheld } from './unheld.ts'
+import { followingHolder, tellOfUnheld } from './unheld.ts'
 import { MEND } from './words.ts'
 
 const ENDS = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
@@ -142,21 +143,10 @@ export type LogFlags = Globals & Readonly<{ follow?: boolean; attempt?: string }
 export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
   const on = screen(flags)
   const home = homeOf(flags)
-  const holder = flags.follow ? await awaitLasting(home) : undefined
-  if (holder) {
+  if (flags.follow) {
     const unwatch = watchReader()
-    try {
-      await untilBegun(holder, ref, on)
-      const { plan, job, attempt } = await wanted(holder.catalog, ref, flags)
-      if (job === null) return await followPlanLogs(holder, plan, on)
-      for await (const { bytes } of holder.followLog(plan, job, attempt, { signal: readerGone }))
-        on.bytes(bytes)
-      await tellOfGoneLogs(home, holder.catalog, [{ plan, job, attempt }], on)
-      return 0
-    } finally {
-      unwatch()
-      holder.close()
-    }
+    const followed = await followingHolder(home, () => followLogs(home, ref, flags, on)).finally(unwatch)
+    if (followed) return 0
   }
   return reading(flags, async (catalog) => {
     const { plan, job, attempt } = await wanted(catalog, ref, flags)
@@ -172,10 +162,47 @@ export const logs = async (ref: string, flags: LogFlags): Promise<number> => {
       for await (const bytes of wholeLog(catalog, plan, each.name, each.attempt)) write(bytes)
       write(null)
     }
-    const asked = begun.map(({ name, attempt: last }) => ({ plan, job: name, attempt: last }))
-    await tellOfGoneLogs(home, catalog, asked, on)
+    const begunLast = begun.map(({ name, attempt: last }) => ({ plan, job: name, attempt: last }))
+    await tellOfGoneLogs(home, catalog, begunLast, on)
     return 0
   })
+}
+
+/** Follows logs where they may grow: by whoever holds the home, or of a job whose process lives. Answers whether there was such. */
+const followLogs = async (home: string, ref: string, flags: LogFlags, on: Screen): Promise<boolean> => {
+  const holder = await awaitLasting(home)
+  try {
+    if (holder) await untilBegun(holder, ref, on)
+    const read = (catalog: Catalog): Promise<Wanted> => wanted(catalog, ref, flags)
+    const asked = await (holder ? read(holder.catalog) : readIn(home, read))
+    if (!isOfJob(asked)) {
+      if (holder) await followPlanLogs(home, holder, asked.plan, on, flags)
+      return holder !== undefined
+    }
+    if (!holder && lifeOf(home, asked) !== 'runs') return false
+    for await (const bytes of growingLog(home, holder, asked, growth(asked, on, flags))) on.bytes(bytes)
+    if (holder) await tellOfGoneLogs(home, holder.catalog, [asked], on)
+    return true
+  } finally {
+    holder?.close()
+  }
+}
+
+const isOfJob = (asked: Wanted): asked is Wanted & Readonly<{ job: string }> => asked.job !== null
+
+/** Following a log until its reader goes away; that nobody holds the home is said once, with what goes on with the plan. */
+const growth = ({ plan }: Pick<Wanted, 'plan'>, on: Screen, flags: Globals): Growth => {
+  let isTold = false
+  return {
+    signal: readerGone,
+    unheld: () => {
+      if (isTold) return
+      isTold = true
+      on.talk(
+        `nobody holds this home; what runs of ${plan} writes on, and nothing new starts.  go on: tenuto resume ${plan}${homeFlag(flags)}`,
+      )
+    },
+  }
 }
 
 /** Waits for the first attempt of a job that has had none; its end without one is not waited past. */
@@ -267,31 +294,71 @@ const longestName = (jobs: readonly Pick<JobShape, 'name'>[]): number =>
 
 type Holder = NonNullable<Awaited<ReturnType<typeof awaitLasting>>>
 
-/** Follows every attempt of a plan, those that begin later too, until the plan has ended. */
-const followPlanLogs = async (holder: Holder, plan: string, on: Screen): Promise<number> => {
+/**
+ * Follows every attempt of a plan, those that begin later too, until the plan has ended. What runs when its holder is gone is followed on,
+ * and whoever takes the plan up meanwhile tells of the rest.
+ */
+const followPlanLogs = async (
+  home: string,
+  first: Holder,
+  plan: string,
+  on: Screen,
+  flags: Globals,
+): Promise<void> => {
   const following: Promise<void>[] = []
-  const nameWidth = longestName(await holder.catalog.jobs(plan))
+  const nameWidth = longestName(await first.catalog.jobs(plan))
   const seen = new Set<string>()
+  const grows = growth({ plan }, on, flags)
+  let holder = first
   const followAttempt = async (job: string, attempt: number): Promise<void> => {
     const write = prefixed(job, nameWidth, on)
-    for await (const { bytes } of holder.followLog(plan, job, attempt, { signal: readerGone })) write(bytes)
+    for await (const bytes of growingLog(home, holder, { plan, job, attempt }, grows)) write(bytes)
     write(null)
   }
-  for await (const event of holder.events({ plan, after: 0, signal: readerGone })) {
-    const { job, attempt, type, to } = event
-    if (
-      type === 'slot.granted' &&
-      job !== undefined &&
-      attempt !== undefined &&
-      !seen.has(`${job}#${attempt}`)
-    ) {
-      seen.add(`${job}#${attempt}`)
-      following.push(followAttempt(job, attempt))
+  const heed = ({ job, attempt, type }: EventShape): void => {
+    if (type !== 'slot.granted' || job === undefined || attempt === undefined) return
+    if (seen.has(`${job}#${attempt}`)) return
+    seen.add(`${job}#${attempt}`)
+    const followed = followAttempt(job, attempt)
+    // Told when all are awaited.
+    followed.catch(() => {})
+    following.push(followed)
+  }
+  for (let [after, isOver] = [0, false]; !isOver; ) {
+    try {
+      for await (const event of holder.events({ plan, after, signal: readerGone })) {
+        after = event.position
+        heed(event)
+        if (event.job === undefined && ENDS.has(event.to)) break
+      }
+      isOver = true
+    } catch (error) {
+      if (!hasGone(error)) throw error
+      const over = new AbortController()
+      const all = Promise.all(following).finally(() => over.abort())
+      const found = await Promise.race([all.then(() => undefined), another(home, over.signal)])
+      over.abort()
+      // Whoever it was that told of the last end is there.
+      const next = found ?? (await awaitLasting(home))
+      if (next === undefined) throw error
+      all.catch(() => {})
+      if (holder !== first) holder.close()
+      holder = next
     }
-    if (job === undefined && ENDS.has(to)) break
   }
   await Promise.all(following)
-  return 0
+  if (holder !== first) holder.close()
+}
+
+/** Whoever takes a home next; undefined when it is not waited for any more. */
+const another = async (home: string, signal: AbortSignal): Promise<Holder | undefined> => {
+  while (!signal.aborted) {
+    const holder = await awaitLasting(home)
+    if (holder && signal.aborted) holder.close()
+    else if (holder) return holder
+    await pause(LOOK_MS, signal)
+  }
+  return undefined
 }
 
 /** `tenuto events [REF] [-f]`. */
@@ -312,18 +379,21 @@ export const events = async (
       )
     }
   }
-  const holder = flags.follow ? await awaitLasting(homeOf(flags)) : undefined
+  const home = homeOf(flags)
+  const holder = flags.follow ? await awaitLasting(home) : undefined
   if (holder) {
     const unwatch = watchReader()
     try {
-      const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
-      const of = target ? { plan: target.plan } : {}
-      for await (const event of holder.events({ after: 0, ...of, signal: readerGone })) {
-        if (target?.job != null && event.job !== target.job) continue
-        tell(event)
-        if (target && event.job === undefined && ENDS.has(event.to)) break
-      }
-      return 0
+      return await followingHolder(home, async () => {
+        const target = ref === undefined ? undefined : await holder.catalog.resolve(ref)
+        const of = target ? { plan: target.plan } : {}
+        for await (const event of holder.events({ after: 0, ...of, signal: readerGone })) {
+          if (target?.job != null && event.job !== target.job) continue
+          tell(event)
+          if (target && event.job === undefined && ENDS.has(event.to)) break
+        }
+        return 0
+      })
     } finally {
       unwatch()
       holder.close()

@@ -49,7 +49,11 @@ export const status = async (flags: Globals): Promise<number> => {
     return 0
   }
   const open = await readIn(home, (catalog) => catalog.plans({ states: UNSETTLED, limit: 1_000 }))
-  const remedy = `start a daemon: tenuto up${homeFlag(flags)}`
+  const flag = homeFlag(flags)
+  const remedy =
+    open.length === 0
+      ? `start a daemon: tenuto up${flag}`
+      : `go on: tenuto resume${flag}  or start a daemon: tenuto up${flag}`
   // Who lets go of a home takes this away.
   const last = readHolder(homePaths(home).daemon)
   if (on.json)

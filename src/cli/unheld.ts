@@ -3,11 +3,13 @@
  */
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
+import { TenutoError } from '../errors.ts'
 import { parentOf } from '../holder.ts'
 import { homePaths } from '../home.ts'
 import { standingOf } from '../home-folder.ts'
 import { UNSETTLED } from '../states.ts'
-import { type Catalog, liveAttempts } from './home.ts'
+import { type Catalog, liveAttempts, readIn } from './home.ts'
+import { hasGone } from './lasting.ts'
 import type { Screen } from './screen.ts'
 import { counted } from './words.ts'
 
@@ -51,6 +53,24 @@ export const attemptsAlive = async (home: string, plans: readonly string[]): Pro
   // What bears the mark of a copy is the first's.
   if (homeId === undefined || standingOf(home).how !== 'own') return 0
   return (await liveAttempts(home, homeId)).filter(({ plan }) => plans.includes(plan)).length
+}
+
+/**
+ * Does what needs a holder to follow. That there is none is said with what goes on with plans that have not ended, where there are some.
+ * @throws {TenutoError} `UNHELD` in the place of `NO_DAEMON`.
+ */
+export const followingHolder = async <T>(home: string, act: () => Promise<T>): Promise<T> => {
+  try {
+    return await act()
+  } catch (error) {
+    if (!hasGone(error)) throw error
+    const open = await readIn(home, unsettled).catch(() => [])
+    // One that holds it again by now, or is about to, is no longer gone.
+    if (open.length === 0 || lookAtHolder(home).held || parentOf(home) !== undefined) throw error
+    const ids = open.map(({ id }) => id)
+    const plans = `${counted(ids.length, 'plan')} of it (${named(ids)}) ${ids.length === 1 ? 'has' : 'have'}`
+    throw new TenutoError('UNHELD', { home, plans }, error)
+  }
 }
 
 /** Says in one line that plans of this home have not ended and nobody drives them; nothing where that is not so. */

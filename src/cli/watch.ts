@@ -12,6 +12,7 @@ import { homeFlag, homeOf } from './home.ts'
 import { awaitLasting } from './lasting.ts'
 import { planLines } from './rows.ts'
 import { type Globals, type Page, screen } from './screen.ts'
+import { followingHolder } from './unheld.ts'
 import { drawn, picture } from './views.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -27,6 +28,14 @@ export const watch = async (ref: string | undefined, flags: Globals): Promise<nu
     throw new TenutoError('USAGE', { what: `watch draws on a terminal, and here is none: use ${instead}` })
   }
   const home = homeOf(flags)
+  return followingHolder(home, () => watching(home, ref, on))
+}
+
+const watching = async (
+  home: string,
+  ref: string | undefined,
+  on: ReturnType<typeof screen>,
+): Promise<number> => {
   const holder = await awaitLasting(home)
   if (!holder) throw new TenutoError('NO_DAEMON', { home })
   const over = new AbortController()
