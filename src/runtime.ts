@@ -389,8 +389,9 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
     giveSecrets: (plan, values, { by } = {}) => {
       const give = async () => {
         const secrets = await hidden.give(plan, values)
+        const names = Object.keys(values)
         const asker = hidden.asker(by === undefined ? {} : { by })
-        await record.given(plan, (await reading.plan(plan)).state, asker, Object.keys(values))
+        if (names.length > 0) await record.given(plan, (await reading.plan(plan)).state, asker, names)
         return secrets
       }
       return staying.until(give())

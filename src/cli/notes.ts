@@ -57,10 +57,11 @@ const WHAT: Readonly<Record<string, string>> = {
 }
 const FOUND_SHOWN = 8
 
-/** Why something happened, or, of a note, what was found or repaired; empty where neither is said. */
+/** Why something happened, or, of a note, what was found, repaired or given; empty where nothing of that is said. */
 export const reasonOf = ({ reason, detail }: Pick<EventShape, 'reason' | 'detail'>): string => {
-  const { found, kind } = detail ?? {}
-  return reason ?? [found, kind].find((each) => typeof each === 'string') ?? ''
+  const { found, kind, names } = detail ?? {}
+  const given = Array.isArray(names) ? names.join(', ') : undefined
+  return reason ?? [found, kind, given].find((each) => typeof each === 'string') ?? ''
 }
 
 /** The notes as a person reads them, a line each. */

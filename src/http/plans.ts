@@ -3,7 +3,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { jobEnvironment } from '../config.ts'
-import { TenutoError } from '../errors.ts'
+import { isTenutoError, TenutoError } from '../errors.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import { parsePlan } from '../plans/plan-file.ts'
 import { diagrams, type Runtime } from '../runtime.ts'
@@ -151,18 +151,25 @@ export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
     if (plan === undefined && yaml === undefined)
       throw new TenutoError('USAGE', { what: 'plan is missing: the compiled plan, or its file as yaml' })
     const definition = yaml === undefined ? checkDefinition(plan) : parsePlan(yaml).definition
-    const { id, replayed } = await runtime.submit(definition, {
+    const options = {
       base: base ?? null,
       ...orderedBy(request, given),
       // Never those of this process.
       secrets,
       ...(key === undefined ? {} : { key }),
       ...(env === undefined ? {} : { environment: jobEnvironment(env) }),
-    })
+    }
+    const { id, replayed } = await runtime.submit(definition, options).catch(asCalledHere)
     if (replayed) reply.header(HEADERS.replay, 'true')
     reply.header('location', `${BASE}/plans/${id}`).code(replayed ? 200 : 201)
     return runtime.catalog.plan(id)
   })
+}
+
+/** A secret that stands in clear where the body calls it otherwise than a program that submits. */
+const asCalledHere = (error: unknown): never => {
+  if (!isTenutoError(error, 'SECRET_IN_CLEAR') || error.fields['place'] !== 'why') throw error
+  throw new TenutoError('SECRET_IN_CLEAR', { ...error.fields, place: 'reason' }, error)
 }
 
 const PLAN_VERBS = ['cancel', 'pause', 'continue', 'retry'] as const

@@ -117,7 +117,7 @@ export const hiding = ({ vault, reading, residents }: HidingPorts): Hiding => {
     }),
     give: async (plan, values) => {
       await checkGiven(plan, values)
-      vault.keep(plan, values, await attemptsWithLost(plan))
+      if (Object.keys(values).length > 0) vault.keep(plan, values, await attemptsWithLost(plan))
       return reading.secrets(plan)
     },
   }

@@ -98,9 +98,12 @@ export const eventShape = (step: StepRow): EventShape => ({
   ...(step.address.startsWith('note:') ? detailOf(step) : {}),
 })
 const HOME_NOTES = noteAddress(HOME, null)
-/** Whether a step may say who asked for it: what was requested, a plan that was submitted, what was asked of the home. */
+/** Whether a step may say who asked for it: what was requested or given, a plan that was submitted, what was asked of the home. */
 const isAsked = ({ type, address }: StepRow): boolean =>
-  type.endsWith('.requested') || address === HOME_NOTES || (type === 'created' && address.startsWith('plan:'))
+  type.endsWith('.requested') ||
+  type === 'secrets.given' ||
+  address === HOME_NOTES ||
+  (type === 'created' && address.startsWith('plan:'))
 const orderOf = (event: string): Pick<EventShape, 'by' | 'why'> => {
   const { by, why } = JSON.parse(event) as JsonObject
   return {

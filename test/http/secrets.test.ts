@@ -96,16 +96,48 @@ test('values are given again over HTTP, and none is ever answered or written to 
   const why = await ask(`POST /api/v1/plans/${id}/retry`, { body: { reason: `with ${CANARY}` } })
 
   const [note] = await runtime.catalog.notes(id)
-  expect(note).toMatchObject({ type: 'secrets.given', plan: id, detail: { by: 'token', names: ['CANARY'] } })
+  const told = { by: 'token', detail: { by: 'token', names: ['CANARY'] } }
+  expect(note).toMatchObject({ type: 'secrets.given', plan: id, ...told })
   const items = [{ name: 'CANARY', place: 'jobs.a.secrets', kept: true }]
   expect(listed.json).toEqual({ items, next_cursor: null })
   expect(given).toMatchObject({ status: 200, json: { items, next_cursor: null } })
   expect([unknown, foreign, nowhere, why].map(({ status }) => status)).toEqual([400, 401, 404, 409])
   for (const { text } of [listed, given, unknown, foreign, nowhere, why])
     expect(text).not.toContain('canary-')
-  const told = () => readFileSync(homePaths(home).log, 'utf8')
-  await expect.poll(told).toContain('with ***')
-  expect(told()).not.toContain('canary-')
+  const log = () => readFileSync(homePaths(home).log, 'utf8')
+  await expect.poll(log).toContain('with ***')
+  expect(log()).not.toContain('canary-')
+})
+
+test('who gives nothing is answered what there is, and nothing is on record', async () => {
+  const { ask, id, runtime } = await submitted()
+
+  const { status, json } = await ask(`POST /api/v1/plans/${id}/secrets`, { body: { secrets: {} } })
+
+  expect([status, json]).toMatchObject([200, { items: [{ name: 'CANARY', kept: true }] }])
+  expect((await runtime.catalog.notes(id)).map(({ type }) => type)).not.toContain('secrets.given')
+})
+
+test('a value in what is stored is refused under the name that the request has for it', async () => {
+  const { ask, home } = await holdOutside()
+  const post = (body: object) =>
+    ask('POST /api/v1/plans', { body: { plan: PLAN, base: home, secrets: { CANARY }, ...body } })
+
+  const answers = [
+    await post({ reason: `since ${CANARY}` }),
+    await post({ env: { TZ: CANARY } }),
+    await post({ key: CANARY }),
+    await post({ plan: { env: { TZ: CANARY }, jobs: { a: { run: 'true', secrets: ['CANARY'] } } } }),
+  ]
+
+  const places = answers.map(({ json }) => (json as { error: { fields: object } }).error.fields)
+  expect(places).toMatchObject([
+    { place: 'reason' },
+    { place: 'environment.TZ' },
+    { place: 'key' },
+    { place: 'env.TZ' },
+  ])
+  expect(answers[0]?.text).toContain('stands in reason, which')
 })
 
 test('what is refused leaves no value in its answer, nor in the log of the daemon', async () => {
@@ -256,7 +288,7 @@ test('the token of the home, typed where it does not belong, is stored and told 
   expect(taken.map(({ status }) => status)).toEqual([201, 202, 202, 202, 200, 200, 200, 200, 200])
   const events = JSON.stringify(await runtime.catalog.events({ after: 0, limit: 1_000 }))
   expect(events.match(/"since \*\*\*"/g)).toHaveLength(8)
-  expect(events.match(/"who has \*\*\*"/g)).toHaveLength(9)
+  expect(events.match(/"who has \*\*\*"/g)).toHaveLength(10)
   const log = () => readFileSync(homePaths(home).log, 'utf8')
   await expect.poll(log).toContain(`POST ${api}/plans/${id}/secrets`)
   expect(log().match(/since \*\*\*/g)).toHaveLength(10)
