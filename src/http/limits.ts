@@ -17,6 +17,13 @@ export const PARAM_CHARACTERS_MAX = 3_000
 /** Connections to the socket at once; the next one is turned away. */
 export const SOCKET_CONNECTIONS_MAX = 256
 
+/** Who is answered before all was sent is listened to for so long, and so many bytes, before the connection is closed. */
+export const PARTING_MS = 2_000
+export const PARTING_BYTES_MAX = 2 * PLAN_BYTES_MAX
+
+/** How often it is looked how much that is. */
+export const PARTING_LOOK_MS = 50
+
 /** Failed authentications of one source within a minute that are answered at once. */
 export const FAILURES_FREE = 20
 

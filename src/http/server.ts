@@ -31,6 +31,7 @@ import {
 } from './limits.ts'
 import { linkRoute, lookRoutes, openRoute } from './links.ts'
 import { misplacedOr } from './misplaced.ts'
+import { isParting } from './parting.ts'
 import { retryAfter } from './retry-after.ts'
 import { declareRoutes, operate } from './routing.ts'
 import { askedBy } from './scopes.ts'
@@ -255,6 +256,8 @@ const application = async (
     closing = true
   })
   app.addHook('onRequest', async (request, reply) => {
+    // Sent behind what was refused: nobody would hear what came of it.
+    if (isParting(request.raw.socket)) return void reply.hijack()
     await entrance.enter(request, reply)
     const unmet = unmetExpectation(request.raw)
     if (unmet) {

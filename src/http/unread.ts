@@ -8,6 +8,7 @@ import { TenutoError } from '../errors.ts'
 import { SECURITY_HEADERS } from './entrance.ts'
 import { envelope } from './envelope.ts'
 import { HEADER_BYTES_MAX } from './limits.ts'
+import { isParting, part, partFrom } from './parting.ts'
 
 /** What both listeners tell Node. That a request names its server is looked at here, where the refusal has words. */
 export const HTTP_OPTIONS = { maxHeaderSize: HEADER_BYTES_MAX, requireHostHeader: false } as const
@@ -22,7 +23,13 @@ export const refuseInWords = (server: Server): void => {
     open.set(request.socket, all.add(asked))
     answer.once('close', () => all.delete(asked))
   })
+  partFrom(server, (socket) => [...(open.get(socket) ?? [])].some(({ request }) => !request.complete))
   server.on('clientError', ({ code }: Readonly<{ code?: string }>, socket: Duplex) => {
+    if (isParting(socket)) {
+      // What is no request any more is dropped as all else, up to its end.
+      if (ENDS.has(code)) socket.destroy()
+      return
+    }
     const refuse = (): void => {
       const before = [...(open.get(socket) ?? [])]
       // In the middle of an answer another would be taken for a part of it.
@@ -55,6 +62,9 @@ export const unmetExpectation = ({
   expect === undefined || httpVersion !== '1.1' || CONTINUE.test(expect)
     ? undefined
     : new TenutoError('EXPECTATION_UNMET', { expected: expect.slice(0, SHOWN_CHARACTERS) })
+
+/** How a connection is told to be over. */
+const ENDS: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'HPE_INVALID_EOF_STATE'])
 
 type Asked = Readonly<{ request: IncomingMessage; answer: ServerResponse }>
 
@@ -95,7 +105,5 @@ const answerBare = (socket: Duplex, error: TenutoError): void => {
     'content-length': String(Buffer.byteLength(body)),
   })
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(`HTTP/1.1 ${error.http} ${STATUS_CODES[error.http]}\r\n${head}\r\n${body}`, () =>
-    socket.destroy(),
-  )
+  part(socket, `HTTP/1.1 ${error.http} ${STATUS_CODES[error.http]}\r\n${head}\r\n${body}`)
 }

@@ -1,4 +1,5 @@
 /** What one client may cost: each bound of the API over TCP, met from outside. */
+import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import {
@@ -90,6 +91,30 @@ test('headers that are too many and bodies that are too big are refused, with th
   expect([huge, chunked].map(statusOf)).toEqual([413, 413])
   expect([big.status, big.text]).toEqual([413, expect.stringContaining(String(BODY_BYTES_MAX)) as string])
   expect(await runtime.catalog.plans({ limit: 10 })).toEqual([])
+})
+
+test('who is refused and goes on sending has the answer, and is hung up on all the same', async () => {
+  const { host, token, port, ask: askIn } = await holdOutside()
+  const head = `Host: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+  const beginning = `POST ${API}/plans HTTP/1.1\r\n${head}Content-Length: 1000000000\r\n\r\n`
+
+  const closed = [Buffer.from(' '), Buffer.alloc(4_000_000, ' ')].map(async (piece) => {
+    // It goes on although the other side has ended.
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    let said = ''
+    socket.on('data', (bytes: Buffer) => {
+      said += bytes.toString('latin1')
+    })
+    socket.on('error', () => {})
+    socket.write(beginning)
+    const sending = setInterval(() => socket.write(piece), 10)
+    await new Promise((resolve) => socket.once('close', resolve))
+    clearInterval(sending)
+    return said
+  })
+
+  expect((await Promise.all(closed)).map(statusOf)).toEqual([413, 413])
+  expect((await askIn('GET /version')).status).toBe(200)
 })
 
 test('a plan of many jobs is taken on the socket, where files are submitted; over TCP it is too big', async () => {

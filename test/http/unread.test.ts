@@ -4,6 +4,8 @@
  * Mutations that were planted once, and each found: Fastify's own answers on the socket; requests without a Host left to Node; an
  * expectation left to Node; a refusal written into a stream that is under way, or before the answer to what was asked first.
  */
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { HEADER_BYTES_MAX, TCP_LIMITS } from '../../src/http/limits.ts'
 import { type Judge, judge } from './document.ts'
@@ -113,6 +115,52 @@ test('who expects to be told to go on is; what another site expects is refused f
 
   expect(await sweep(host, '100-continue')).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
   expect(refusalIn(judged, await sweep('evil.com', 'foo'))).toBe('403 NOT_ALLOWED')
+})
+
+/** Writes all of it before a byte is read, as many clients do, and then reads to the end. */
+const writeFirst = async (socket: Socket, parts: readonly (string | Buffer)[]): Promise<void> => {
+  socket.pause()
+  for (const part of parts)
+    await new Promise<void>((resolve, reject) =>
+      socket.write(part, (error) => (error ? reject(error) : resolve())),
+    )
+  socket.resume()
+  await once(socket, 'close')
+}
+
+test('who writes to the end before reading has the answer of a refusal that came before it', async () => {
+  const { host, token, dial, dialSocket, runtime } = await holdOutside()
+  const own = `Host: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+  const megabyte = Buffer.alloc(1_000_000, 'x')
+  const chunk = Buffer.concat([Buffer.from('f4240\r\n'), megabyte, Buffer.from('\r\n')])
+  const whole = Array.from({ length: 24 }, () => megabyte)
+  const long = `Content-Length: ${24 * megabyte.length}\r\n\r\n`
+  const order = `POST ${API}/daemon/pause HTTP/1.1\r\n${own}Content-Length: 2\r\n\r\n{}`
+  const rows: readonly (readonly [string, string, readonly (string | Buffer)[]])[] = [
+    ['a length', '413 BODY_TOO_BIG', [`POST ${API}/sweep HTTP/1.1\r\n${own}${long}`, ...whole, order]],
+    [
+      'chunks',
+      '413 BODY_TOO_BIG',
+      [
+        `POST ${API}/sweep HTTP/1.1\r\n${own}Transfer-Encoding: chunked\r\n\r\n`,
+        ...Array.from({ length: 24 }, () => chunk),
+        `0\r\n\r\n${order}`,
+      ],
+    ],
+    [
+      'no token',
+      '401 UNAUTHENTICATED',
+      [`POST ${API}/sweep HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n${long}`, ...whole],
+    ],
+    ['long headers', '431 HEADERS_TOO_BIG', [`GET /version HTTP/1.1\r\n${own}X: `, ...whole]],
+  ]
+
+  for (const [what, code, parts] of rows)
+    for (const dialled of [await dial(), ...(what === 'no token' ? [] : [await dialSocket()])]) {
+      await writeFirst(dialled.socket, parts)
+      expect([what, refusalIn(judged, dialled.said())]).toEqual([what, code])
+    }
+  expect(runtime.mode().mode).toBe('running')
 })
 
 test('on the socket one of HTTP 1.0 need name nobody', async () => {
