@@ -171,7 +171,7 @@ const commandsIn = (hint: string): readonly string[] =>
   [...hint.matchAll(/`tenuto ([^`]+)`/g)].map(([, text = '']) => text)
 
 const SHOWS: ReadonlySet<string> = new Set(['show', 'logs', 'ls', 'dead'])
-const VERBS = ['retry', 'cancel', 'continue', 'now', 'approve', 'reject'] as const
+const VERBS = ['retry', 'cancel', 'continue', 'skip', 'now', 'approve', 'reject'] as const
 const isVerb = (verb: string): verb is (typeof VERBS)[number] => VERBS.some((each) => each === verb)
 
 /** Does what a hint suggests; rejects when it is refused. */

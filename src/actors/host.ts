@@ -10,7 +10,7 @@
  * again. What cannot be asked again waits for the next try; who can ask again is refused once it is an outage, and nothing of what was
  * asked happens later. A machine that throws costs its own actor one replacement and nobody else anything.
  */
-import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
+import { type Address, jobAddress, parseAddress } from '../address.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { EMPTY_BATCH, type MailRow, PROBE_BATCH } from '../journal/journal.ts'
 import { isStoreAway } from '../journal/restarting.ts'
@@ -19,7 +19,6 @@ import { acting } from './acting.ts'
 import type { Host, HostPorts } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
 import { DELIVERIES_MAX, deciding, OPERATOR, type Submission } from './deciding.ts'
-import { planEntry } from './directory.ts'
 import { type Find, finding } from './finding.ts'
 import { inspecting } from './inspecting.ts'
 import { loading } from './loading.ts'
@@ -116,12 +115,13 @@ export const host = (ports: HostPorts): Host => {
 
   // Taking messages in.
 
+  /** Whether an address is that of a plan which takes nothing but what operators say. */
+  const isQuarantined = (address: Address): boolean =>
+    residents.get(parseAddress(address).plan)?.actors.get(address)?.value === 'quarantined'
   const route = (address: Address, message: Message): void => {
     const { plan } = parseAddress(address)
-    const of = residents.get(plan)
     const isOperators = OPERATOR.has(message.event.type)
-    const quarantined =
-      of !== undefined && address === planAddress(plan) && planEntry(of)?.value === 'quarantined'
+    const quarantined = isQuarantined(address)
     if (aside.has(plan)) {
       boxes.put(address, message)
       held.absent.add(address)
@@ -271,8 +271,11 @@ export const host = (ports: HostPorts): Host => {
   }
   /** Counts the delivery of the message that comes next, before it is taken. */
   const countDelivery = async (): Promise<void> => {
-    const next = boxes.peek()
+    const address = boxes.peek()
+    const next = address && boxes.first(address)
     if (!next || next.id === null || !held.careful.has(next.id) || next.counted) return
+    // What will not be taken is not what ends the process.
+    if (isQuarantined(address) && !OPERATOR.has(next.event.type)) return
     next.deliveries += 1
     next.counted = true
     if (next.deliveries > DELIVERIES_MAX) return
@@ -354,7 +357,8 @@ export const host = (ports: HostPorts): Host => {
     const act = (): void => {
       replacing.delete(address)
       const of = residents.get(parseAddress(address).plan)
-      if (!of?.actors.has(address)) return
+      // One that failed as it was made is not there, and what was to make it waits.
+      if (!of || !(of.actors.has(address) || boxes.depth(address) > 0)) return
       replace(address)
       const faulted = messageOf(
         { type: 'faulted', at: clock.now(), error: why },

@@ -79,8 +79,8 @@ export type Mailboxes = Readonly<{
   next: () => Address | undefined
   /** Whether there is such an address. */
   hasNext: () => boolean
-  /** The message that will be taken next; it stays. */
-  peek: () => Message | undefined
+  /** The address that comes next; it stays. */
+  peek: () => Address | undefined
   /** Takes the first message of an address. The address is ready again while it has more. */
   take: (address: Address) => Message | undefined
   /** Moves the first message that fits before all others; false when there is none. */
@@ -165,11 +165,7 @@ export const mailboxes = (): Mailboxes => {
       return undefined
     },
     hasNext: () => first() !== undefined,
-    peek: () => {
-      const address = first()
-      const of = address === undefined ? undefined : boxes.get(address)
-      return of?.messages[of.head]
-    },
+    peek: first,
     take: (address) => {
       const of = boxes.get(address)
       if (!of) return undefined

@@ -333,6 +333,30 @@ test('after an unclean stop each message that was found is taken in a commit of 
   expect(batches.every(({ mail }) => mail.taken.length <= 1)).toBe(true)
 })
 
+test('what waits for a plan that is quarantined is not charged with the ends of processes that never took it', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  await life.tell(null, 'faulted', { error: 'the test says so' })
+  await life.quiet()
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+  const deliveries = () => [...life.disk.tables.mail.values()].map((row) => row.deliveries)
+  expect([(await life.plan()).state, deliveries()]).toEqual(['quarantined', [0]])
+
+  for (let boot = 1; boot <= 5; boot += 1) {
+    const { made } = await startAfterKill(life)
+    await made.takeUp(PLAN)
+    await made.idle()
+  }
+  const { made, journal } = await startAfterKill(life)
+  await made.takeUp(PLAN)
+  await made.offer(planAddress(PLAN), { type: 'continue.requested', at: 1 })
+  await made.idle()
+
+  expect(await journal.deadLetters(1)).toEqual([])
+  expect((await journal.job(PLAN, 'b'))?.state).toBe('running')
+})
+
 const writerFails = (): never => {
   throw new TenutoError('STORE_RESTARTED', { why: 'the test says so' })
 }

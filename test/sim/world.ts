@@ -275,6 +275,16 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       log,
       faults,
       show: () => {},
+      // As the supervisor does it: at once, or after a while; or it gives up.
+      failed: ({ address, again, giveUp }) => {
+        const draw = choices.random('replacing')()
+        if (draw < 0.5) again()
+        else if (draw < 0.9) time.at((draw - 0.5) * 10_000, life, again)
+        else {
+          tell(`${address} is given up`)
+          giveUp('planted')
+        }
+      },
       fail: (error) => wrong.push(`the host gave up: ${String(error)}`),
     })
     current = made
@@ -415,9 +425,10 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     if (why !== undefined && refused.has(why)) wrong.push(`${why} was refused and is step ${position}`)
   }
   wrong.push(...(await attemptsWrong(reader, plans, premises, dirOf)))
-  // Whatever happens, every message finds somebody; only what a crash met again and again may be set aside.
+  // Whatever happens, every message finds somebody; only what a crash or a fault met again and again may be set aside.
   for (const { address, event, error } of await reader.deadLetters(10))
-    if (!error.startsWith('the process ended')) wrong.push(`a dead letter to ${address}: ${event}: ${error}`)
+    if (!/^the process ended|planted/.test(error))
+      wrong.push(`a dead letter to ${address}: ${event}: ${error}`)
   const ends: Record<string, string> = {}
   for (const { id } of plans) {
     ends[id] = (await reader.plan(id))?.state ?? 'none'
