@@ -11,6 +11,7 @@ import {
   type Progress,
   progressOf,
   progressStore,
+  sight,
   standstill,
   takeRows,
 } from '../views/progress.ts'
@@ -199,6 +200,7 @@ const positionOf = async (source: Source, plan: string, progress: Progress): Pro
   let position = 0
   for await (const event of source.events({ plan, after: 0, follow: false })) {
     position = event.position
+    sight(progress, event)
     if (event.type === 'slot.granted') {
       const job = progress.jobs.get(event.job ?? '')
       if (job) job.startedAt = Date.parse(event.at)

@@ -138,16 +138,21 @@ const head = (progress: Progress, { width, marks }: Pick<Page, 'width' | 'marks'
   const until = isOver
     ? ended.reduce((latest, { since }) => Math.max(latest, since), progress.createdAt)
     : now
+  const unseen = Map.groupBy(progress.unseen, (name) => progress.jobs.get(name)?.state)
+  const numbers = new Map(
+    [...states].map(([state, count]) => [state, count - (unseen.get(state)?.length ?? 0)]),
+  ).set('unseen', progress.unseen.size)
   const counts = [
     'failed',
     'running',
     'stopping',
+    'unseen',
     'waiting',
     'backoff',
     'queued',
     'skipped',
     'cancelled',
-  ].flatMap((state) => (states.has(state) ? [`${states.get(state)} ${state}`] : []))
+  ].flatMap((state) => (numbers.get(state) ? [`${numbers.get(state)} ${state}`] : []))
   const facts = `  ${progress.state}  ${duration(until - progress.createdAt)}  ${ended.length}/${jobs.length} done`
   const id = shorten(plain(progress.id), Math.max(12, width - widthOf(facts)), marks.cut)
   let text = id + facts
@@ -171,18 +176,23 @@ const cells = (
   now: number,
 ): readonly string[] => {
   const name = shorten(plain(job.name), NAME_MAX, marks.cut)
+  // Whether it runs is about to be found out.
+  const isUnseen = progress.unseen.has(job.name)
   const attempt = job.attempt > 0 ? `#${job.attempt}` : ''
   // A queued job of a paused plan waits for the plan, whatever it said when it began to wait.
   const reason = progress.state === 'paused' && job.state === 'queued' ? 'paused' : job.reason
-  const why = reasonInWords(
-    { state: job.state, reason, wake_at: job.wakeAt, needs: job.needs },
-    around(progress, job, now),
-  )
-  const time = elapsed(job, now)
-  const first = `${mark(job.state, marks)} ${name}`
+  const why = isUnseen
+    ? 'ran when it was last seen'
+    : reasonInWords(
+        { state: job.state, reason, wake_at: job.wakeAt, needs: job.needs },
+        around(progress, job, now),
+      )
+  const state = isUnseen ? 'unseen' : job.state
+  const time = isUnseen ? '' : elapsed(job, now)
+  const first = `${mark(state, marks)} ${name}`
   return width < WIDE
-    ? [first, job.state, [attempt, why, time].filter(Boolean).join(' ')]
-    : [first, job.state, attempt, time, why]
+    ? [first, state, [attempt, why, time].filter(Boolean).join(' ')]
+    : [first, state, attempt, time, why]
 }
 
 /** How long the attempt runs or ran; of a wait, how long it has lasted. */

@@ -36,6 +36,8 @@ export type Progress = {
   /** Whether it was set aside because it cannot be loaded: then nobody hears how its attempts end. */
   isAside: boolean
   readonly jobs: ReadonlyMap<string, JobProgress>
+  /** Jobs that ran when they were last seen, and of which nothing has been heard since their plan was taken up. */
+  readonly unseen: Set<string>
   /** How many jobs are in each state that any is in; kept up, for to count them would cost the size of the plan. */
   readonly counts: Map<string, number>
 }
@@ -49,6 +51,7 @@ export const progressOf = (plan: PlanShape, jobs: readonly JobShape[]): Progress
   reason: plan.reason,
   isAside: plan.error !== null,
   counts: countedBy(jobs),
+  unseen: new Set(),
   jobs: new Map(
     jobs.map((job) => [
       job.name,
@@ -108,9 +111,21 @@ export type Change = Readonly<{
   tookMs: number | null
 }>
 
+/** Takes from an event which jobs nothing is known of: a start finds out of each that ran whether it still does. */
+export const sight = ({ jobs, unseen }: Progress, { address, job, type }: EventShape): void => {
+  const isNote = address.startsWith('note:')
+  if (job !== undefined) {
+    if (!isNote || type === 'recovered' || type === 'begun') unseen.delete(job)
+  } else if (isNote && type === 'recovered') {
+    for (const { name, state } of jobs.values())
+      if (state === 'running' || state === 'stopping') unseen.add(name)
+  }
+}
+
 /** Takes one event; answers what changed of what people want to see, in order. */
 export const advance = (progress: Progress, event: EventShape): readonly Change[] => {
   const at = Date.parse(event.at)
+  sight(progress, event)
   if (event.address.startsWith('note:') && (event.type === 'quarantined' || event.type === 'restored'))
     progress.isAside = event.type === 'quarantined'
   if (event.address.startsWith('note:') && event.type !== 'quarantined') return []
@@ -160,6 +175,7 @@ const endJob = (
 ): readonly Change[] => {
   const job = progress.jobs.get(name)
   if (!job || job.state === state) return []
+  progress.unseen.delete(name)
   move(progress, job, state)
   job.reason = reason
   job.since = Date.parse(at)

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width'
 import { expect, test } from 'vitest'
 import { failureLine, lastLines, lineOf, picture } from '../../src/cli/views.ts'
-import type { JobProgress } from '../../src/views/progress.ts'
+import { advance, type JobProgress } from '../../src/views/progress.ts'
 import { ago, everyState, job, NOW, page, plainMarks, progress } from './shapes.ts'
 
 const linesOf = (text: string): readonly string[] => text.split('\n')
@@ -183,4 +183,35 @@ test('of a log the last lines are shown as a terminal would have left them, and 
     'boom',
   ])
   expect(lastLines('', 5, false)).toEqual([])
+})
+
+/** Broken on purpose once, and seen: a job that is taken for one that runs until it is heard of; one that stays unseen when it was adopted. */
+test('a job that ran when it was last seen is not counted among those that run before it was found', () => {
+  const known = ['a', 'b', 'c'].map((name) => job(name, { state: 'running', reason: null, attempt: 1 }))
+  const taken = progress(known)
+  const told = (type: string, more: Partial<Parameters<typeof advance>[1]> = {}) =>
+    advance(taken, {
+      position: 1,
+      at: ago(0),
+      plan: taken.id,
+      address: `note:${taken.id}`,
+      seq: 1,
+      type,
+      from: null,
+      to: 'running',
+      ...more,
+    })
+  const shown = () => linesOf(picture(taken, page(80), NOW))
+
+  told('recovered')
+  const before = shown()
+  told('recovered', { job: 'a', address: `note:${taken.id}/a` })
+  told('attempt.ended', { job: 'b', address: `job:${taken.id}/b`, from: 'running', to: 'succeeded' })
+  const after = shown()
+
+  expect(before[0]).toContain('0/3 done · 3 unseen')
+  expect(before[0]).not.toContain('running ·')
+  expect(before[1]).toMatch(/◌ a {2}unseen +#1 +ran when it was last seen$/)
+  expect(after[0]).toContain('1/3 done · 1 running · 1 unseen')
+  expect(after.slice(1).map((line) => line.trim().split(/ +/)[2])).toEqual(['running', 'succeeded', 'unseen'])
 })
