@@ -120,9 +120,17 @@ const runThere = async (
   if (!flags.detach) return (await followThere(holder, id, on, flags, timeoutMs, !replayed)).exit
   const { state } = await holder.catalog.plan(id)
   on.answer(on.json ? JSON.stringify({ type: 'submitted', plan: id, state, replayed }) : id)
-  on.talk(`${id} ${state}.  follow: tenuto resume ${id}${homeFlag(flags)}`)
+  on.talk(leftInWords(id, state, homeFlag(flags)))
   if (!isPlanEnd(state)) tellOfMode(on, flags)
   return 0
+}
+
+/** Where a plan is that was submitted and is left, and how it is followed; of one that has ended, why it did so and how it is tried again. */
+const leftInWords = (id: string, state: string, flag: string): string => {
+  if (!isPlanEnd(state)) return `${id} ${state}.  follow: tenuto resume ${id}${flag}`
+  return state === 'succeeded'
+    ? `${id} ${state}.  how: tenuto show ${id}${flag}`
+    : `${id} ${state}.  why: tenuto explain ${id}${flag}  try again what did not succeed: tenuto retry ${id} --failed${flag}`
 }
 
 /** Says that nothing new starts, where the home is paused or drains; nobody stays to see that. */
@@ -323,12 +331,14 @@ const followHere = async (
   return answered(await follow(sourceOf(runtime), plan, on, options), plan, on)
 }
 
-/** The holder of a home as something to follow; that it waits for its journal is said in one line, and that it does no more. */
-const telling = (holder: HomeClient, on: Screen): ReturnType<typeof sourceOf> => {
+/** The holder of a home as something to follow, a daemon or a foreground run; that it waits for its journal is said in one line, and that it does no more. */
+export const telling = (holder: HomeClient, on: Pick<Screen, 'talk'>): ReturnType<typeof sourceOf> => {
+  const { command, pid } = holder.holder
+  const who = command === DAEMON ? 'the daemon' : `${command} (pid ${pid})`
   let last: StorageShape['status'] = 'ok'
   const storage = (now: StorageShape): void => {
     // A stream that was opened again says it again.
-    if (now.status !== last) on.talk(`${now.error === null ? '' : 'the daemon is '}${storageInWords(now)}`)
+    if (now.status !== last) on.talk(storageInWords(now, who))
     last = now.status
   }
   return { ...sourceOf(holder), events: (query) => holder.events({ ...query, storage }) }

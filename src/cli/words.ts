@@ -31,11 +31,11 @@ export const counted = (count: number, one: string, many = `${one}s`): string =>
 /** What leads on where a plan cannot be loaded: before that, `continue` is refused. */
 export const MEND = 'it cannot be loaded; restore a backup, or use the tenuto that wrote it'
 
-/** What it means for plans that commits can be made no more, or again. */
-export const storageInWords = ({ error }: Pick<StorageShape, 'error'>): string =>
+/** What it means for plans that commits can be made no more, or again; of another process, who that is. */
+export const storageInWords = ({ error }: Pick<StorageShape, 'error'>, who?: string): string =>
   error === null
     ? 'the journal can be written again; all goes on'
-    : `waiting: ${error.message}. What runs goes on, nothing new starts; with room again all goes on by itself`
+    : `${who === undefined ? '' : `${who} is `}waiting: ${error.message}. What runs goes on, nothing new starts; with room again all goes on by itself`
 
 /** The mark of a state. */
 export const mark = (state: string, marks: Marks): string => {

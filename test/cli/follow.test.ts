@@ -2,10 +2,12 @@ import picocolors from 'picocolors'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { follow } from '../../src/cli/follow.ts'
 import type { Source } from '../../src/cli/home.ts'
+import { telling } from '../../src/cli/run.ts'
 import { ASCII, type Screen } from '../../src/cli/screen.ts'
 import { turn } from '../../src/clock.ts'
 import { TenutoError } from '../../src/errors.ts'
-import type { AttemptShape, EventShape, JobShape, PlanShape } from '../../src/views/shapes.ts'
+import type { HomeClient } from '../../src/http/client.ts'
+import type { AttemptShape, EventShape, JobShape, PlanShape, StorageShape } from '../../src/views/shapes.ts'
 import { ago, attempt, job, page, plan } from './shapes.ts'
 
 /** A plan in which nothing happens any more, with what its jobs wrote. */
@@ -310,4 +312,34 @@ test('a plan whose queued jobs only the rows know to be held back is seen to sta
   const { source } = releasing(3, 'paused')
 
   expect(await following(source)).toMatchObject({ exit: 11 })
+})
+
+test.each([
+  ['tenuto up', 'the daemon'],
+  ['tenuto run', 'tenuto run (pid 7)'],
+])('a holder that waits for its journal is named as what it is: %s', async (command, who) => {
+  const storage: StorageShape = {
+    status: 'unavailable',
+    as_of: null,
+    age_ms: null,
+    error: { code: 'STORE_FULL', message: 'no room on /disk', hint: 'make room' },
+    data: { since: ago(0), tries: 1, next_try_at: null, failed_commits: 1 },
+  }
+  const said: string[] = []
+  const holder = {
+    holder: { command, pid: 7 },
+    events: async function* (query: { storage: (now: StorageShape) => void }) {
+      query.storage(storage)
+      query.storage(storage)
+      query.storage({ ...storage, status: 'ok', error: null })
+      yield* []
+    },
+  } as unknown as HomeClient
+
+  for await (const _ of telling(holder, { talk: (line) => said.push(line) }).events({ after: 0 }));
+
+  expect(said).toEqual([
+    expect.stringMatching(`^${who.replace(/[()]/g, '\\$&')} is waiting: no room on /disk\\.`),
+    'the journal can be written again; all goes on',
+  ])
 })

@@ -26,6 +26,29 @@ test('ten commands that submit one plan under one key at once are one plan; anot
   expect(await unsound()).toEqual([])
 })
 
+/** Broken on purpose once, and seen: one that has ended told as one to follow. */
+test('a plan that has ended under its key is left with how it ended, and what says why', async () => {
+  const { run, start, file } = openFolder()
+  file('bad.yaml', 'plan: v1\njobs:\n  a: { run: exit 3 }\n')
+  file('good.yaml', 'plan: v1\njobs:\n  a: { run: "true" }\n')
+  const up = start('up')
+  onTestFinished(async () => void (await run('down')))
+  await up.heard('serving')
+  const ended = [await run('run', 'bad.yaml', '--key', 'b'), await run('run', 'good.yaml', '--key', 'g')]
+
+  const bad = await run('run', 'bad.yaml', '--key', 'b', '--detach')
+  const good = await run('run', 'good.yaml', '--key', 'g', '--detach')
+
+  expect(ended.map(({ code }) => code)).toEqual([1, 0])
+  expect([bad.code, good.code]).toEqual([0, 0])
+  expect(bad.err).toMatch(
+    /^(bad-\w{6}) has this key already\n\1 failed\. {2}why: tenuto explain \1 --home \S+ {2}try again what did not succeed: tenuto retry \1 --failed --home \S+\n$/,
+  )
+  expect(good.err).toMatch(
+    /^(good-\w{6}) has this key already\n\1 succeeded\. {2}how: tenuto show \1 --home \S+\n$/,
+  )
+})
+
 const plan = (exit: number): string =>
   `plan: v1\nname: s\nsecrets: [CANARY]\njobs:\n  a: { run: 'test -n "$CANARY"; exit ${exit}' }\n`
 const lacks = 'no value was given for the secret CANARY, which secrets of s.yaml names'
