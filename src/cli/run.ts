@@ -34,7 +34,7 @@ import { awaitLasting } from './lasting.ts'
 import { loadWidths } from './paragraph.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
-import { named, running, unsettled } from './unheld.ts'
+import { followingHolder, named, running, unsettled } from './unheld.ts'
 import { loadTable } from './views.ts'
 import { counted, storageInWords } from './words.ts'
 
@@ -370,11 +370,13 @@ const followThere = async (
       fromStart,
       ...bound(timeoutMs),
     }
-    const followed = await follow(telling(holder, on), plan, on, options)
+    const followed = await followingHolder(homeOf(flags), () =>
+      follow(telling(holder, on), plan, on, options),
+    )
     return { ...answered(followed, plan, on), left: gone.signal.aborted }
   } catch (error) {
     // The error is about the home.
-    if (isTenutoError(error, 'NO_DAEMON'))
+    if (isTenutoError(error, 'NO_DAEMON') || isTenutoError(error, 'UNHELD'))
       on.talk(
         `${plan} is not followed any more; what runs goes on.  take it up: tenuto resume ${plan}${homeFlag(flags)}`,
       )

@@ -1,12 +1,14 @@
 /**
  * What a home holds that nobody drives: plans that have not ended, and attempts of theirs that still run.
  */
+import { existsSync } from 'node:fs'
 import { lookAtHolder } from '../audit/holder.ts'
 import { readJournalFile } from '../audit/journal-file.ts'
 import { TenutoError } from '../errors.ts'
 import { parentOf } from '../holder.ts'
 import { homePaths } from '../home.ts'
 import { standingOf } from '../home-folder.ts'
+import { homePlace } from '../home-place.ts'
 import { UNSETTLED } from '../states.ts'
 import { type Catalog, liveAttempts, readIn } from './home.ts'
 import { hasGone } from './lasting.ts'
@@ -56,21 +58,30 @@ export const attemptsAlive = async (home: string, plans: readonly string[]): Pro
 }
 
 /**
- * Does what needs a holder to follow. That there is none is said with what goes on with plans that have not ended, where there are some.
- * @throws {TenutoError} `UNHELD` in the place of `NO_DAEMON`.
+ * Does what needs a holder to follow. That there is none any more is said with what goes on with plans that have not ended, where there are
+ * some; of a home that has gone, with where it is now.
+ * @throws {TenutoError} `UNHELD`, `HOME_GONE` in the place of `NO_DAEMON`.
  */
 export const followingHolder = async <T>(home: string, act: () => Promise<T>): Promise<T> => {
+  const place = existsSync(home) ? homePlace(home) : undefined
   try {
     return await act()
   } catch (error) {
-    if (!hasGone(error)) throw error
-    const open = await readIn(home, unsettled).catch(() => [])
-    // One that holds it again by now, or is about to, is no longer gone.
-    if (open.length === 0 || lookAtHolder(home).held || parentOf(home) !== undefined) throw error
-    const ids = open.map(({ id }) => id)
-    const plans = `${counted(ids.length, 'plan')} of it (${named(ids)}) ${ids.length === 1 ? 'has' : 'have'}`
-    throw new TenutoError('UNHELD', { home, plans }, error)
+    const gone = place?.look()
+    if (gone) throw new TenutoError('HOME_GONE', { home, why: gone.why }, error)
+    throw hasGone(error) ? await unheld(home, error) : error
+  } finally {
+    place?.close()
   }
+}
+
+const unheld = async (home: string, error: unknown): Promise<unknown> => {
+  const open = await readIn(home, unsettled).catch(() => [])
+  // One that holds it again by now, or is about to, is no longer gone.
+  if (open.length === 0 || lookAtHolder(home).held || parentOf(home) !== undefined) return error
+  const ids = open.map(({ id }) => id)
+  const plans = `${counted(ids.length, 'plan')} of it (${named(ids)}) ${ids.length === 1 ? 'has' : 'have'}`
+  return new TenutoError('UNHELD', { home, plans }, error)
 }
 
 /** Says in one line that plans of this home have not ended and nobody drives them; nothing where that is not so. */

@@ -91,6 +91,40 @@ test('a home that is moved away and back goes on where it was: nothing was cance
   expect(await unsound()).toEqual([])
 })
 
+/** Broken on purpose once, and seen: followers that are told that no daemon serves where the home was, and to start one there. */
+test('who follows in a home that is moved is told where it is now, and is not sent to where it was', {
+  timeout: 60_000,
+}, async () => {
+  const { start, run, home, file } = opened()
+  file(
+    'm.yaml',
+    'plan: v1\nname: m\njobs:\n  a: { run: "echo here; while [ ! -e open ]; do sleep 0.02; done" }\n  b: { run: "false", retry: { max: 1000, delay: 100ms, factor: 1 } }\n',
+  )
+  const holder = start('run', 'm.yaml')
+  await holder.heard('/a #1 running')
+  const followers = [
+    start('logs', 'm/a', '-f'),
+    start('logs', 'm', '-f'),
+    start('events', 'm', '-f'),
+    start('resume', 'm'),
+  ] as const
+  const [job, plan, events, resumed] = followers
+  await Promise.all([job.heard('here'), plan.heard('here'), events.heard('begun'), resumed.heard('/b')])
+
+  renameSync(home, `${home}-moved`)
+  const told = await Promise.all([holder, ...followers].map(({ said }) => said))
+  renameSync(`${home}-moved`, home)
+  await run('cancel', 'm')
+
+  for (const { code, err } of told) {
+    expect([code, err]).toEqual([
+      12,
+      expect.stringContaining(`the home ${home} has been moved to ${home}-moved`),
+    ])
+    expect(err).not.toContain(`--home ${home}`)
+  }
+})
+
 test('who takes the place of a removed home at once is not disturbed by the holder before', {
   timeout: 60_000,
 }, async () => {
