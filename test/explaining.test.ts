@@ -983,6 +983,21 @@ test.each(RETRIED.map((each) => [each.name, each] as const))(
   },
 )
 
+test('the command that shows a log is not told as what changes anything', async () => {
+  const life = await openLife()
+  onTestFinished(() => life.host().stop())
+  await life.submit(planOf({ a: {}, b: { onLost: 'fail' } }))
+  await end(life, 'a', 'exit')
+  await end(life, 'b', 'lost')
+
+  for (const of of ['a', 'b']) {
+    const { chain } = await explained(life, { name: '', given: async () => {}, of, says: [] })
+    const told = chain.map(({ change, command }) => [command, change])
+    expect(told).toContainEqual([`tenuto logs ${job(of)}`, null])
+    expect(told).toContainEqual([`tenuto retry ${job(of)}`, 'it is tried again'])
+  }
+})
+
 test('what several jobs hang on is said once', async () => {
   const life = await openLife()
   onTestFinished(() => life.host().stop())

@@ -162,7 +162,8 @@ const ofFailed = (of: Evidence, job: JobShape): readonly FactShape[] => {
     fact(isOver ? 'its deadline passed' : ending(last), {
       ref,
       since: job.since,
-      ...(hasWritten(last) ? { change: 'it is tried again', command: `tenuto logs ${ref}` } : anew),
+      // What tries it again is said with the next fact.
+      ...(hasWritten(last) ? { command: `tenuto logs ${ref}` } : anew),
     }),
     fact(unspent(of.retry(job.name), all, isOver), { ref, ...anew }),
   ]
@@ -181,7 +182,6 @@ const ofLostEnd = (
     fact(ended.what, {
       ref,
       since: job.since,
-      change: 'it is tried again',
       command: `tenuto logs ${ref}`,
     }),
     ...found,
