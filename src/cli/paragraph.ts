@@ -9,8 +9,10 @@ const require = createRequire(import.meta.url)
 const ASCII = /^[ -~]*$/
 /** How far the lines after the first are set in. */
 const HANG = 2
-/** A command stands in backticks, or behind a colon; there it ends with two blanks, a mark, or the line. */
-const COMMAND = /`[^`]+`|(?<=: |\bthen |\bor )tenuto [a-z].*?(?= {2}|[,;.)](?: |$)|$)/g
+/** What an item of a list begins with: its further lines stand below its text. */
+const ITEM = /^\d+\. /
+/** A command stands in backticks, behind a colon, or on a line of its own; there it ends with two blanks, a mark, or the line. */
+const COMMAND = /`[^`]+`|(?<=^|: |\bthen |\bor )tenuto [a-z].*?(?= {2}|[,;.)](?: |$)|$)/g
 /** Stands for a blank within a command; no text that is shown has one. */
 const GLUE = '\u0000'
 
@@ -49,7 +51,8 @@ export const brokenAtBlanks = (text: string, width: number, first = width): read
 
 /**
  * A text as it stands on a terminal of so many columns: what fits is left as it is, a longer line goes on in the next ones, set in by
- * `hang` more than it is itself. What is longer than a line even alone begins at the left, and is the terminal's to break.
+ * `hang` more than it is itself, or an item of a list to where its text begins. What is longer than a line even alone begins at the left,
+ * and is the terminal's to break.
  */
 export const paragraph = (text: string, width: number, hang = HANG): string =>
   width === Number.POSITIVE_INFINITY
@@ -62,7 +65,7 @@ export const paragraph = (text: string, width: number, hang = HANG): string =>
 const hanging = (line: string, width: number, hang: number): string => {
   const rest = line.trimStart()
   const lead = Math.min(line.length - rest.length, Math.floor(width / 2))
-  const indent = Math.min(lead + hang, Math.floor(width / 2))
+  const indent = Math.min(lead + (ITEM.exec(rest)?.[0].length ?? hang), Math.floor(width / 2))
   return brokenAtBlanks(rest, width - indent, width - lead)
     .map((part, at) => {
       const room = Math.max(0, width - widthOf(part))

@@ -16,6 +16,13 @@ test('a line that is too long goes on in the next ones, set in; without a termin
   expect(paragraph(text, Number.POSITIVE_INFINITY)).toBe(text)
 })
 
+/** Broken on purpose once, and seen: an item of a list whose further lines begin before its text. */
+test('the further lines of an item of a list stand below its text', () => {
+  expect(paragraph(`  2. ${'word '.repeat(5).trimEnd()}`, 20)).toBe('  2. word word word\n     word word')
+  expect(paragraph(`  12. ${'word '.repeat(5).trimEnd()}`, 20)).toBe('  12. word word word\n      word word')
+  expect(paragraph(`2.5 ${'word '.repeat(5).trimEnd()}`, 20)).toBe('2.5 word word word\n  word word')
+})
+
 test('a command is not broken, in backticks or behind a colon, and two of them are parted by a line', () => {
   expect(paragraph('  to run again what failed: `tenuto retry p-abcdef --failed --home h`', 40)).toBe(
     '  to run again what failed:\n`tenuto retry p-abcdef --failed --home h`',
@@ -26,6 +33,10 @@ test('a command is not broken, in backticks or behind a colon, and two of them a
     `p-abcdef goes on.  follow:
   tenuto resume p-abcdef  cancel:
   tenuto cancel p-abcdef`,
+  )
+  // One that has a line of its own.
+  expect(paragraph('     tenuto secret set p-abcdef TOKEN --home h', 40)).toBe(
+    'tenuto secret set p-abcdef TOKEN --home h',
   )
   expect(brokenAtBlanks('decide: tenuto skip p/a, then tenuto resume p', 24)).toEqual([
     'decide: tenuto skip p/a,',
