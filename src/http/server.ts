@@ -37,7 +37,7 @@ import { declareRoutes, operate } from './routing.ts'
 import { askedBy } from './scopes.ts'
 import { type Streams, streams } from './streams.ts'
 import { bound, connectionOptions, type TcpPlace, unusable } from './tcp.ts'
-import { HTTP_OPTIONS, refuseInWords, unmetExpectation } from './unread.ts'
+import { HTTP_OPTIONS, refuseInWords, unmetExpectation, unspokenVersion } from './unread.ts'
 import { BASE, HEADERS, holderName, RETRY_AFTER, SCHEMA } from './wire.ts'
 
 /** A home that is served. */
@@ -229,10 +229,11 @@ const application = async (
   let closing = false
   let asked = 0
   const listener = base32(6, systemRandom)
+  // Each is one of its own, also among those of the other listener and of holders before this one.
+  const nextName = (): string => `req-${listener}-${((asked += 1)).toString(36)}`
   const app: FastifyInstance = fastify({
     ...options,
-    // Each is one of its own, also among those of the other listener and of holders before this one.
-    genReqId: () => `req-${listener}-${((asked += 1)).toString(36)}`,
+    genReqId: nextName,
     // In the place of Fastify's own: `refuseInWords` answers, which knows what else is asked on a connection.
     clientErrorHandler: () => {},
     bodyLimit: BODY_BYTES_MAX,
@@ -246,7 +247,7 @@ const application = async (
       void reply.code(known.http).send(refusal(known, request, token()))
     },
   })
-  refuseInWords(app.server)
+  refuseInWords(app.server, nextName)
   const methodsOf = declareRoutes(app)
   app.decorateRequest('who', null)
   app.addHook('onRoute', (route) => {
@@ -259,11 +260,11 @@ const application = async (
     // Sent behind what was refused: nobody would hear what came of it.
     if (isParting(request.raw.socket)) return void reply.hijack()
     await entrance.enter(request, reply)
-    const unmet = unmetExpectation(request.raw)
-    if (unmet) {
+    const refused = unspokenVersion(request.raw) ?? unmetExpectation(request.raw)
+    if (refused) {
       // Its body is not waited for.
       reply.header('connection', 'close')
-      throw unmet
+      throw refused
     }
     const { headers, who } = request
     if (who === null) return
@@ -351,10 +352,17 @@ const refusal = (known: TenutoError, request: FastifyRequest, token: Masking): E
 }
 
 /** What is wrong with a path that the router could not read; undefined when it is something else. */
-const unreadable = (error: Error, { url }: FastifyRequest): TenutoError | undefined =>
-  'code' in error && error.code === 'FST_ERR_BAD_URL'
-    ? new TenutoError('USAGE', { what: `the path ${url.split('?')[0]} has an escape that is no UTF-8` })
-    : undefined
+const unreadable = (error: Error, { url }: FastifyRequest): TenutoError | undefined => {
+  const { code } = error as NodeJS.ErrnoException
+  const [path = ''] = url.split('?')
+  if (code === 'FST_ERR_BAD_URL')
+    return new TenutoError('USAGE', { what: `the path ${path} has an escape that is no UTF-8` })
+  if (code !== 'FST_ERR_MAX_PARAM_LENGTH') return undefined
+  const longest = Math.max(...path.split('/').map(({ length }) => length))
+  return new TenutoError('USAGE', {
+    what: `the path has a part of ${longest} characters; a name in it may have ${PARAM_CHARACTERS_MAX}`,
+  })
+}
 
 /** Whether the path of a request is what lets somebody in. */
 const letsIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>

@@ -13,8 +13,12 @@ import { isParting, part, partFrom } from './parting.ts'
 /** What both listeners tell Node. That a request names its server is looked at here, where the refusal has words. */
 export const HTTP_OPTIONS = { maxHeaderSize: HEADER_BYTES_MAX, requireHostHeader: false } as const
 
-/** Answers, from now on, what a server would refuse without a word. */
-export const refuseInWords = (server: Server): void => {
+/** Answers, from now on, what a server would refuse without a word. Each refusal has a name of its own, as every request has. */
+export const refuseInWords = (server: Server, nextName: () => string): void => {
+  const answerBare = (socket: Duplex, error: TenutoError): void => {
+    if (socket.writable) part(socket, bareAnswer(error, nextName()))
+    else socket.destroy()
+  }
   const open = new WeakMap<Duplex, Set<Asked>>()
   // Before the handler, which may answer at once.
   server.prependListener('request', (request: IncomingMessage, answer: ServerResponse) => {
@@ -66,18 +70,24 @@ export const unmetExpectation = ({
 /** How a connection is told to be over. */
 const ENDS: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'HPE_INVALID_EOF_STATE'])
 
+/** Why a request is refused whose version Node reads and answers as 1.1; undefined where it is that, or 1.0. */
+export const unspokenVersion = ({ httpVersion }: IncomingMessage): TenutoError | undefined =>
+  httpVersion === '1.1' || httpVersion === '1.0' ? undefined : new TenutoError('USAGE', { what: VERSION })
+
 type Asked = Readonly<{ request: IncomingMessage; answer: ServerResponse }>
 
 /** As Node reads it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 const SHOWN_CHARACTERS = 100
 
+const VERSION = 'the request is of no version of HTTP that is spoken here'
 const LENGTH = 'the length of the body is said in two ways, or in none that is known'
 const CHUNKS = 'the body is no row of chunks'
 /** In words what Node's parser calls by names of its own. */
 const NONSENSE: Readonly<Record<string, string>> = {
   HPE_INVALID_METHOD: 'the request begins with no method of HTTP',
-  HPE_INVALID_VERSION: 'the request is of no version of HTTP that is spoken here',
+  HPE_INVALID_VERSION: VERSION,
+  HPE_PAUSED_H2_UPGRADE: VERSION,
   HPE_INVALID_URL: 'the path of the request has a character that must be percent-encoded',
   HPE_INVALID_HEADER_TOKEN: 'a header of the request has a character that none may have',
   HPE_UNEXPECTED_CONTENT_LENGTH: LENGTH,
@@ -94,16 +104,15 @@ const unreadable = (code = ''): TenutoError => {
   return new TenutoError('USAGE', { what: NONSENSE[code] ?? 'that is no request of HTTP' })
 }
 
-/** Answers on a connection that has no request, and hangs up. */
-const answerBare = (socket: Duplex, error: TenutoError): void => {
-  if (!socket.writable) return void socket.destroy()
-  const body = JSON.stringify(envelope(error, 'none'))
+/** An answer to what is no request, as bytes. */
+const bareAnswer = (error: TenutoError, name: string): string => {
+  const body = JSON.stringify(envelope(error, name))
   const headers = Object.entries({
     ...SECURITY_HEADERS,
     connection: 'close',
     'content-type': 'application/json; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),
   })
-  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  part(socket, `HTTP/1.1 ${error.http} ${STATUS_CODES[error.http]}\r\n${head}\r\n${body}`)
+  const head = headers.map(([header, value]) => `${header}: ${value}\r\n`).join('')
+  return `HTTP/1.1 ${error.http} ${STATUS_CODES[error.http]}\r\n${head}\r\n${body}`
 }

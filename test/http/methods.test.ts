@@ -6,6 +6,7 @@
  */
 import { request } from 'node:http'
 import { expect, test } from 'vitest'
+import { PARAM_CHARACTERS_MAX } from '../../src/http/limits.ts'
 import { judge } from './document.ts'
 import { holdOutside } from './outside.ts'
 import { ask } from './served.ts'
@@ -87,6 +88,12 @@ test('what is empty, no UTF-8 or too large is named, in words of ours', async ()
     'the ref is empty; it must name a plan, a job or an attempt',
   ])
   expect(await said('GET /%ff?a=b')).toEqual([400, 'USAGE', 'the path /%ff has an escape that is no UTF-8'])
+  for (const length of [PARAM_CHARACTERS_MAX + 1, 10_000]) {
+    const words = `the path has a part of ${length} characters; a name in it may have ${PARAM_CHARACTERS_MAX}`
+    expect(await said(`GET /api/v1/plans/${'x'.repeat(length)}/jobs`)).toEqual([400, 'USAGE', words])
+  }
+  const [status, code] = await said(`GET /api/v1/plans/${'x'.repeat(PARAM_CHARACTERS_MAX)}`)
+  expect([status, code]).toEqual([404, 'REF_NOT_FOUND'])
   expect(await said('GET /api/v1/events', { 'last-event-id': '9007199254740993' })).toEqual([
     400,
     'USAGE',

@@ -19,11 +19,14 @@ const refusalIn = (judged: Judge, said: string): string => {
   const body = rest.join('\r\n\r\n')
   if (!/^connection: close$/im.test(head)) return `the connection goes on: ${head}`
   if (!/^content-type: application\/json; charset=utf-8$/im.test(head)) return `it is no JSON: ${said}`
-  const json = JSON.parse(body) as { error: { code: string; message: string; hint: string } }
+  const json = JSON.parse(body) as {
+    error: Readonly<Record<'code' | 'message' | 'hint' | 'request_id', string>>
+  }
   const wrong = judged.wrongWith(judged.document.components.schemas['Error'] ?? {}, json)
   if (wrong !== undefined) return `${wrong}: ${body}`
   // Nothing of Node's, nor of the place where it runs.
   if (/HPE_|ERR_|Parse Error|FST_|node:|\.ts|\//.test(json.error.message)) return `it tells too much: ${body}`
+  if (!/^req-[a-z0-9]{6}-[a-z0-9]+$/.test(json.error.request_id)) return `it has no name: ${body}`
   return `${statusOf(said)} ${json.error.code}`
 }
 
@@ -51,6 +54,15 @@ test('whatever is no request is refused in the envelope, and hung up on', async 
     ['a space in a path', ['GET /a b HTTP/1.1', ...own], '400 USAGE'],
     ['what no path may have', ['GET /\xff HTTP/1.1', ...own], '400 USAGE'],
     ['no version of HTTP', ['GET /version HTTP/9.9', ...own], '400 USAGE'],
+    ['one that is not spoken here', ['GET /version HTTP/2.0', ...own], '400 USAGE'],
+    ['the beginning of that', ['PRI * HTTP/2.0', '', 'SM', ''], '400 USAGE'],
+    ['an old one', ['GET /version HTTP/0.9', ...own], '400 USAGE'],
+    [
+      'one that is not spoken, with a body',
+      [`POST ${API}/sweep HTTP/2.0`, ...json, 'Content-Length: 2'],
+      '400 USAGE',
+      '{}',
+    ],
     ['a tunnel', [`CONNECT ${host} HTTP/1.1`, ...own], '400 USAGE'],
     ['a header with a space in its name', [get, ...own, 'X y: z'], '400 USAGE'],
     ['a header of NUL', [get, ...own, 'X: \0'], '400 USAGE'],
