@@ -516,8 +516,8 @@ export const OPERATIONS = {
   'POST /api/v1/plans/:plan/pause': ofPlans('Pauses a plan: nothing of it starts.', why),
   'POST /api/v1/plans/:plan/continue': ofPlans('Continues a plan that is paused or quarantined.', why),
   'POST /api/v1/plans/:plan/retry': ofPlans(
-    'Opens a plan again that has ended.',
-    options({ ...WHY, failed: about('All jobs that did not succeed.', flag) }),
+    'Runs again what did not succeed in a plan: one that has ended opens as a new generation, one that runs or is paused goes on with it.',
+    options({ ...WHY, failed: about('All jobs that did not succeed, which is so without it.', flag) }),
   ),
   'POST /api/v1/plans/:plan/jobs/:job/cancel': ofJobs('Cancels a job.', options(now)),
   'POST /api/v1/plans/:plan/jobs/:job/retry': ofJobs(

@@ -16,7 +16,7 @@ import type { Journal } from '../../src/journal/journal.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { definePlan } from '../../src/plans/define-plan.ts'
-import { ask, folder, gates, hold, type Reply } from './served.ts'
+import { ask, folder, gates, hold, type Reply, until } from './served.ts'
 
 const API = '/api/v1'
 
@@ -484,6 +484,40 @@ describe('commands', () => {
       jobs: { first: { state: 'cancelled' }, second: { state: 'skipped' } },
     })
     expect(await runtime.catalog.job(id, 'first')).toMatchObject({ generation: 2 })
+  })
+
+  test('a plan that is tried again while it runs goes on with what did not succeed; what runs is left alone', async () => {
+    const gate = gates()
+    let calls = 0
+    const flaky = async () => {
+      calls += 1
+      if (calls === 1) throw new Error('not yet')
+      return {}
+    }
+    const { submit, runtime, served } = await hold({ handlers: { gate: gate.handler, flaky } })
+    const jobs = { slow: { call: 'gate' }, flaky: { call: 'flaky' } }
+    const id = await submit(definePlan({ name: 'p', jobs }))
+    const reached = (end: string) =>
+      until(runtime.events({ plan: id, after: 0 }), ({ job, to }) => job === 'flaky' && to === end)
+    const retry = async () => {
+      const { status, json } = await ask(served.path, `POST ${API}/plans/${id}/retry`, { body: {} })
+      return [status, (json as { changed?: boolean }).changed]
+    }
+    await gate.begun('slow')
+    await reached('failed')
+
+    expect(await retry()).toEqual([202, true])
+    await reached('succeeded')
+    expect(await retry()).toEqual([202, false])
+    expect(await runtime.catalog.plan(id)).toMatchObject({ state: 'running', generation: 1 })
+    const generations = (await runtime.catalog.jobs(id)).map(({ name, generation }) => [name, generation])
+    expect(generations).toEqual([
+      ['slow', 1],
+      ['flaky', 2],
+    ])
+    gate.open('slow')
+    expect(await (await runtime.plan(id)).settled()).toMatchObject({ state: 'succeeded' })
+    expect(await retry()).toEqual([409, undefined])
   })
 
   test('what does not fit the state is refused with 409, and what does not fit the command with 400', async () => {
