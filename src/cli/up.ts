@@ -48,8 +48,9 @@ const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<nu
   const maxParallel =
     parallelOf(flags.maxParallel) ?? Math.max(SLOTS_LEAST, SLOTS_PER_CORE * availableParallelism())
   inspectPortOf(flags)
-  if (flags.detach) return startInBackground(home, flags, on)
+  // Before a home is made.
   await checkTcp(home, tcp)
+  if (flags.detach) return startInBackground(home, flags, on)
   const stop = Promise.race([signalled(), ...(line ? [line.gone] : [])]).then(() => line?.stopping())
   const serveAt = await loadServing(on)
   const serve = await withInspector((runtime) => serveAt(runtime, tcp), flags, on)
