@@ -2,13 +2,15 @@
  * Asking a person what nobody else can decide.
  */
 import { createInterface } from 'node:readline/promises'
+import { shown } from '../checks.ts'
 import type { Command } from '../command.ts'
 import { isTenutoError } from '../errors.ts'
 import { isInForeground } from '../process.ts'
 import type { JobShape } from '../views/shapes.ts'
 import { plain } from './cells.ts'
 import type { Source } from './home.ts'
-import { complain } from './screen.ts'
+import { paragraph } from './paragraph.ts'
+import { complain, talkWidth } from './screen.ts'
 
 type Choice = Extract<Command['do'], 'retry' | 'skip' | 'cancel' | 'approve' | 'reject'> | 'leave'
 
@@ -17,6 +19,9 @@ const GATE: readonly Choice[] = ['approve', 'reject', 'leave']
 
 /** A job that waits for a person. */
 export type Asking = Pick<JobShape, 'name' | 'reason' | 'prompt'>
+
+/** A question as it stands on the terminal, which may have another width each time; the answer follows it after a blank. */
+const asked = (question: string): string => `${paragraph(question, talkWidth() - 1)} `
 
 /** Undefined when the person has gone, is not waited for any more, or sees something else on the terminal. */
 const read = async (
@@ -29,7 +34,7 @@ const read = async (
   const over = new AbortController()
   const leave = (): void => over.abort()
   const continued = (): void => {
-    if (isInForeground()) process.stderr.write(question)
+    if (isInForeground()) process.stderr.write(asked(question))
     else leave()
   }
   process.on('SIGCONT', continued)
@@ -39,9 +44,11 @@ const read = async (
   try {
     const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal
     for (;;) {
-      const answer = (await line.question(question, { signal: until })).trim().toLowerCase()
+      const answer = (await line.question(asked(question), { signal: until })).trim().toLowerCase()
       const choice = choices.find((each) => answer !== '' && each.startsWith(answer))
       if (choice) return choice
+      const said = answer === '' ? 'nothing was answered' : `${shown(answer)} is no answer to that`
+      complain(`${said}; it is one of ${choices.join(', ')}, or the first letter of it`)
     }
   } catch (error) {
     if (over.signal.aborted || signal?.aborted) return undefined
@@ -66,8 +73,8 @@ const isTaken = async (asked: Promise<unknown>): Promise<boolean> => {
 
 const questionOf = (plan: string, { name, prompt }: Asking): string =>
   prompt === undefined
-    ? `${plan}/${name}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it? `
-    : `${plan}/${name}: ${plain(prompt)}  [a]pprove, [r]eject or [l]eave it? `
+    ? `${plan}/${name}: an attempt may have had effects and its end was not seen.  [r]etry, [s]kip, [c]ancel or [l]eave it?`
+    : `${plan}/${name}: ${plain(prompt)}  [a]pprove, [r]eject or [l]eave it?`
 
 /**
  * Asks about each job that waits for a person, and does what is answered. False when everything was left as it is. With the signal it

@@ -110,7 +110,7 @@ const sizeOf = (stream: NodeJS.WriteStream): Readonly<{ width: number; height: n
 }
 
 /** The columns of stderr; without end when it is no terminal. */
-const talkWidth = (): number => (isatty(2) ? sizeOf(process.stderr).width : Number.POSITIVE_INFINITY)
+export const talkWidth = (): number => (isatty(2) ? sizeOf(process.stderr).width : Number.POSITIVE_INFINITY)
 
 /** The screen of this process. */
 export const screen = (globals: Globals): Screen => {

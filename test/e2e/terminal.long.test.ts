@@ -141,6 +141,35 @@ test.skipIf(!hasScript)(
 )
 
 test.skipIf(!hasScript)(
+  'a question stands within the terminal; what is no answer is told which there are, and it is asked again',
+  async () => {
+    const words = 'Ship the whole of it to everybody, '.repeat(4).trim()
+    const { shows, type } = shell(
+      (run) => `stty cols 40 -echo\n${run} --quiet\necho code=$?\n`,
+      `approve: { prompt: "${words} now?" }`,
+    )
+
+    await shows('[l]eave it? ')
+    type('y\n')
+    await shows('[l]eave it? ', 2)
+    type('\n')
+    await shows('[l]eave it? ', 3)
+    type('A\n')
+    const lines = (await shows('code=')).split('\r\n')
+
+    const told = lines.join(' ').replaceAll(/ +/g, ' ')
+    expect(told).toContain(`gate: ${words} now? [a]pprove, [r]eject or [l]eave it? "y" is no answer to that;`)
+    expect(told).toContain(
+      'nothing was answered; it is one of approve, reject, leave, or the first letter of it',
+    )
+    expect(told).toContain('code=0')
+    // What follows a question was written where the answer stood.
+    for (const line of lines.flatMap((each) => each.split('it? ')))
+      expect(line.length).toBeLessThanOrEqual(40)
+  },
+)
+
+test.skipIf(!hasScript)(
   'a run that waits in the background for an answer with a timeout asks when it is brought to the foreground',
   async () => {
     const { shows, type } = shell(
