@@ -2,7 +2,7 @@
  * Bodies: UTF-8 and JSON, or refused with the place.
  *
  * Mutations that were planted once, and each found: bytes read as text without a look; the place counted in characters; the place
- * where a broken character ends.
+ * where a broken character ends; keys compared as they are spelled; a text that ends at a quote behind a backslash.
  */
 import { TextDecoder } from 'node:util'
 import fc from 'fast-check'
@@ -101,6 +101,23 @@ test('half a character is refused however it is escaped, a whole one is not', ()
   expect(read(Buffer.from('["\\uD83E\\uDD8A\\udd8a"]'))).toBe(half(14))
   expect(read(Buffer.from('["\\ud83e\\ud83e\\udd8a"]'))).toBe(half(2))
   expect(read(Buffer.from('["\\ud83e\\udd8a", "\\\\ud83e", "\\ud7ff"]'))).toEqual(['🦊', '\\ud83e', '\ud7ff'])
+})
+
+test('a key that an object says twice is refused with its place, however it is spelled; elsewhere it may stand again', () => {
+  const twice = (key: string, position: number) =>
+    `the body has "${key}" twice in one object, the second time at position ${position}`
+
+  expect(read(Buffer.from('{"definition":1,"definition":2}'))).toBe(twice('definition', 16))
+  expect(read(Buffer.from('{"a":{"b":[{}],"c":{"b":1}},"a":1}'))).toBe(twice('a', 28))
+  expect(read(Buffer.from('[{"a":1,"b":{"x":1},"\\u0061":2}]'))).toBe(twice('a', 20))
+  expect(read(Buffer.from('{"\\\\":1,"\\"":2,"\\\\":3}'))).toBe(twice('\\\\', 15))
+  expect(read(Buffer.from('{"":1,"x":"\\\\", "": 2}'))).toBe(twice('', 16))
+  for (const text of [
+    '{"a":"a","b":["a","a",{"a":1},{"a":2}],"c":{"a":{"a":"a\\""}},"A":",\\"a\\":"}',
+    '["a","a",[],{},[[]]]',
+    '"a"',
+  ])
+    expect(read(Buffer.from(text))).toEqual(JSON.parse(text))
 })
 
 test('what is no JSON is told with its place and not quoted, since it may be a secret', () => {
