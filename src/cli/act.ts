@@ -4,6 +4,7 @@
 import { TenutoError } from '../errors.ts'
 import { isPlanEnd } from '../states.ts'
 import { type Command, command, homeFlag, homeOf, readIn, sweepOf } from './home.ts'
+import { tellOfMode } from './mode.ts'
 import { type Globals, screen } from './screen.ts'
 import { attemptsAlive, running } from './unheld.ts'
 import { counted, duration, storageInWords } from './words.ts'
@@ -17,7 +18,7 @@ const DONE: Readonly<Record<Command['do'], string>> = {
   continue: 'goes on',
   retry: 'will be tried again',
   skip: 'is skipped',
-  now: 'is tried at once',
+  now: 'is tried as soon as it may start',
   approve: 'is approved',
   reject: 'is rejected',
 }
@@ -63,13 +64,20 @@ export const act = async (what: Command['do'], ref: string, flags: ActFlags): Pr
           : DONE[what]
     on.tell(`${name} ${done.receipt.changed ? doing : ALREADY[what]}`)
   }
-  if (!done.held && STARTS.has(what)) {
-    const { state } = await readIn(homeOf(flags), (catalog) => catalog.plan(done.plan))
+  if (!STARTS.has(what)) return 0
+  const { state } = await readIn(homeOf(flags), (catalog) => catalog.plan(done.plan))
+  if (!done.held) {
     const alive = await attemptsAlive(homeOf(flags), [done.plan])
     const now = alive === 0 ? 'nothing runs yet' : `${running(alive)}, and nothing new starts`
     if (isPlanEnd(state)) on.talk(`${done.plan} ${state}`)
     else on.talk(`${now}; go on: tenuto resume ${done.plan}${homeFlag(flags)}`)
   }
+  // Whoever runs the plan may have been told to start nothing.
+  if (state === 'paused')
+    on.talk(
+      `${done.plan} is paused; nothing of it starts before: tenuto continue ${done.plan}${homeFlag(flags)}`,
+    )
+  if (!isPlanEnd(state)) tellOfMode(on, flags)
   return 0
 }
 

@@ -6,15 +6,12 @@ import { jobEnvironment } from '../config.ts'
 import { badKey, type Definition } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import { DAEMON, homeHeld } from '../holder.ts'
-import { homePaths } from '../home.ts'
 import type { HomeClient } from '../http/client.ts'
 import type { Served, TcpOptions } from '../http/server.ts'
-import { modeInWords, readMode } from '../mode.ts'
 import { parseDuration } from '../plans/duration.ts'
 import { operator } from '../process.ts'
 import { isPlanEnd } from '../states.ts'
 import type { StorageShape } from '../views/shapes.ts'
-import { plain } from './cells.ts'
 import { type DebuggerFlags, refuseDebugger } from './debugger.ts'
 import { type Followed, follow } from './follow.ts'
 import { type Given, givenSecrets, lackingTold } from './given.ts'
@@ -31,6 +28,7 @@ import {
 } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { awaitLasting } from './lasting.ts'
+import { tellOfMode } from './mode.ts'
 import { loadWidths } from './paragraph.ts'
 import { type Globals, type Screen, screen } from './screen.ts'
 import { listenToSignals, type Signals } from './signals.ts'
@@ -131,16 +129,6 @@ const leftInWords = (id: string, state: string, flag: string): string => {
   return state === 'succeeded'
     ? `${id} ${state}.  how: tenuto show ${id}${flag}`
     : `${id} ${state}.  why: tenuto explain ${id}${flag}  try again what did not succeed: tenuto retry ${id} --failed${flag}`
-}
-
-/** Says that nothing new starts, where the home is paused or drains; nobody stays to see that. */
-const tellOfMode = (on: Screen, flags: Globals): void => {
-  const home = homeOf(flags)
-  const mode = readMode(homePaths(home).mode)
-  if (mode.mode !== 'running')
-    on.talk(
-      `${home} is ${plain(modeInWords(mode))}; nothing starts before: tenuto daemon resume${homeFlag(flags)}`,
-    )
 }
 
 /** Takes up what has not ended; answers the exit code. Who was quicker is followed. */

@@ -4,7 +4,7 @@
 import { systemClock } from '../clock.ts'
 import { type HolderHint, parentOf, readHolder } from '../holder.ts'
 import { homePaths } from '../home.ts'
-import { modeInWords } from '../mode.ts'
+import { type Mode, modeInWords, readMode } from '../mode.ts'
 import { UNSETTLED } from '../states.ts'
 import type { Sections } from '../views/state.ts'
 import { plain } from './cells.ts'
@@ -34,8 +34,7 @@ export const status = async (flags: Globals): Promise<number> => {
     on.tell(`${home}: pid ${daemon.pid} (${daemon.command}), up ${since}`)
     if (url !== null) on.tell(`url       ${url}`)
     // A holder of an earlier build does not say.
-    if (daemon.mode !== undefined && daemon.mode !== 'running')
-      on.tell(`mode      ${plain(modeInWords(daemon))}; go on: tenuto daemon resume${homeFlag(flags)}`)
+    if (daemon.mode !== undefined && daemon.mode !== 'running') on.tell(modeLine(daemon, flags))
     on.tell(`build     ${build.version} ${build.source_hash.slice(0, 12)}${build.stale ? ' (stale)' : ''}`)
     on.tell(`plans     ${inWords(counts.plans)}`)
     on.tell(`jobs      ${inWords(counts.jobs)}`)
@@ -54,15 +53,24 @@ export const status = async (flags: Globals): Promise<number> => {
     open.length === 0
       ? `start a daemon: tenuto up${flag}`
       : `go on: tenuto resume${flag}  or start a daemon: tenuto up${flag}`
+  // An order is for whoever serves the home next.
+  const mode = readMode(homePaths(home).mode)
   // Who lets go of a home takes this away.
   const last = readHolder(homePaths(home).daemon)
   if (on.json)
     on.answer(
-      JSON.stringify({ home, daemon: null, unsettled: open.length, killed: last ? killed(last) : null }),
+      JSON.stringify({
+        home,
+        daemon: null,
+        mode,
+        unsettled: open.length,
+        killed: last ? killed(last) : null,
+      }),
     )
   else {
     on.tell(`nobody serves ${home}`)
     if (last) on.tell(killedInWords(last))
+    if (mode.mode !== 'running') on.tell(modeLine(mode, flags))
     if (open.length > 0)
       on.tell(`${counted(open.length, 'plan')} ${open.length === 1 ? 'has' : 'have'} not ended`)
     const parent = parentOf(home)
@@ -70,6 +78,9 @@ export const status = async (flags: Globals): Promise<number> => {
   }
   return 5
 }
+
+const modeLine = (mode: Mode, flags: Globals): string =>
+  `mode      ${plain(modeInWords(mode))}; go on: tenuto daemon resume${homeFlag(flags)}`
 
 /** Who held a home last, and was gone before it could let go of it. */
 const killed = ({ pid, command, started_at, build }: HolderHint) => ({

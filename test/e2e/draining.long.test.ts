@@ -78,6 +78,56 @@ test('a paused home stays paused over a kill, a stop and a start, whoever would 
   expect(existsSync(join(folder, 'ledger'))).toBe(true)
 })
 
+test('an order is in the status of a home that nobody serves, too', async () => {
+  const { run } = withDaemon()
+  await run('daemon', 'drain', '--reason', 'new disk')
+
+  const drained = await run('status')
+  const said = JSON.parse((await run('status', '--json')).out) as object
+  await run('daemon', 'resume')
+  const resumed = await run('status')
+
+  expect([drained.code, drained.out]).toEqual([
+    5,
+    expect.stringMatching(/^mode +draining \(since .*: new disk; go on: tenuto daemon resume/m),
+  ])
+  expect(said).toMatchObject({ daemon: null, mode: { mode: 'draining', reason: 'new disk' } })
+  expect(resumed.out).not.toContain('mode')
+})
+
+test('what is to start while nothing may is told what keeps it back: the home, its plan, or both', async () => {
+  const { run, file } = withDaemon()
+  file(
+    'r.yaml',
+    "plan: v1\nname: r\njobs:\n  a: { run: 'exit 1', retry: { max: 3, delay: 1h, maxDelay: 1h } }\n",
+  )
+  await run('up', '--detach')
+  await run('run', 'r.yaml', '--detach')
+  await expect.poll(async () => (await run('show', 'r/a')).out).toContain('backoff')
+  const ofHome = /is paused \(since .*; nothing starts before: tenuto daemon resume/
+  const ofPlan = /^r-\w+ is paused; nothing of it starts before: tenuto continue r-/m
+
+  await run('daemon', 'pause')
+  const now = await run('now', 'r/a')
+  await run('pause', 'r')
+  const retried = await run('retry', 'r/a')
+  await run('daemon', 'resume')
+  const again = await run('retry', 'r/a')
+  const goesOn = await run('continue', 'r')
+
+  expect([now.code, now.out]).toEqual([
+    0,
+    expect.stringMatching(/^r-\w+\/a is tried as soon as it may start\n$/),
+  ])
+  expect(now.err).toMatch(ofHome)
+  expect(now.err).not.toMatch(ofPlan)
+  expect(retried.err).toMatch(ofHome)
+  expect(retried.err).toMatch(ofPlan)
+  expect(again.err).not.toMatch(ofHome)
+  expect(again.err).toMatch(ofPlan)
+  expect(goesOn.err).toBe('')
+})
+
 test('down --drain says what is left, waits for it, stops, and the next start is as any other', async () => {
   const { run, start, file, folder, mode } = withDaemon()
   file('g.yaml', GATED)
