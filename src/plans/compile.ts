@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import type { Definition, Gate, JobDefinition, Need, RetryPolicy } from '../definition.ts'
 import type { Json, JsonObject } from '../json.ts'
-import { parseDuration } from './duration.ts'
+import { formatDuration, parseDuration } from './duration.ts'
 import { fromIssues, type Keys } from './issue.ts'
 import { checkCycles, readNeeds } from './needs.ts'
 import { copyPlan, isMap } from './plain.ts'
@@ -80,7 +80,7 @@ export const compile = (source: unknown, options: Readonly<{ origin: Origin; nam
     ...namesOf(top.secrets),
     jobs: Object.fromEntries(built),
   }
-  return { ok: true, definition, warnings: warningsOf(plan, options.origin) }
+  return { ok: true, definition, warnings: [...warningsOf(plan, options.origin), ...cutDelays(plan, built)] }
 }
 
 /** A variable has one value: what `env` says and what a secret is would hide each other. */
@@ -95,7 +95,7 @@ const builtTwice = (
     message: `${name} is named here and has a value under \`${where}\``,
     hint: 'keep one of them: a value that stands in the plan is no secret',
   })
-  const problems = (top.secrets ?? [])
+  const problems = [...new Set(top.secrets ?? [])]
     .filter((name) => Object.hasOwn(top.env ?? {}, name))
     .map((name) => problem(['secrets'], name, 'env'))
   for (const [job, { env = {}, secrets = [] }] of built) {
@@ -269,6 +269,32 @@ const warningsOf = (plan: JsonObject, origin: Origin): Problem[] => {
     { path: ['plan'], at: 'key', message: '`plan: v1` is not the first line', hint: 'move it to the top' },
   ]
 }
+
+/** A delay that is never waited in full, since `maxDelay` is shorter, also where only its default is. Told once, where it was written. */
+const cutDelays = (plan: JsonObject, built: readonly (readonly [string, JobDefinition])[]): Problem[] => {
+  const told = new Map<string, Problem>()
+  for (const [job, { retry }] of built) {
+    if (retry === undefined || retry.delayMs <= retry.maxDelayMs) continue
+    const own = ['jobs', job, 'retry']
+    const isOwn = valueAt(plan, [...own, 'delay']) !== undefined
+    // A job that bounds what it did not write itself means to.
+    if (!isOwn && valueAt(plan, [...own, 'maxDelay']) !== undefined) continue
+    const path = [...(isOwn ? own : ['defaults', 'retry']), 'delay']
+    const delay = valueAt(plan, path)
+    if (typeof delay !== 'string') continue
+    told.set(pathText(path), {
+      path,
+      at: 'value',
+      message: `${delay} is longer than \`maxDelay\`, so that ${formatDuration(retry.maxDelayMs)} is waited`,
+      hint: `write \`maxDelay: ${delay}\` beside it`,
+    })
+  }
+  return [...told.values()]
+}
+
+/** What a plan has at a path; undefined where it has nothing. */
+const valueAt = (plan: JsonObject, path: readonly string[]): unknown =>
+  path.reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), plan)
 
 const kindOf = (job: JsonObject): Kind => KINDS.find((kind) => Object.hasOwn(job, kind)) ?? 'run'
 

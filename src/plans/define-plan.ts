@@ -16,7 +16,7 @@ export type RetrySource = Readonly<{
   delay?: Duration
   /** Each delay is the one before times this; default 2. */
   factor?: number
-  /** No delay is longer; default `5m`. */
+  /** No delay is longer, but for its random part; default `5m`. */
   maxDelay?: Duration
   /** Each delay is lengthened by a random part of at most this share of it; default 0.2. */
   jitter?: number

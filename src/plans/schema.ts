@@ -147,7 +147,7 @@ const retry = z
         description: 'Each delay is the one before times this; default 2.',
         examples: [3],
       }),
-    maxDelay: duration('No delay is longer; default 5m.', ['1m'], 0).optional(),
+    maxDelay: duration('No delay is longer, but for its random part; default 5m.', ['1m'], 0).optional(),
     jitter: z
       .number()
       .min(0)

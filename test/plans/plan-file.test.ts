@@ -486,6 +486,30 @@ describe('a good plan', () => {
     ])
   })
 
+  test('a delay that `maxDelay` cuts is a warning, once and where it was written; a bound that a job sets itself is none', () => {
+    const { definition, warnings } = parsePlan(
+      `plan: v1
+defaults: { retry: { max: 2, delay: 10m } }
+jobs:
+  a: { run: x }
+  b: { run: x, retry: { delay: 1h } }
+  c: { run: x, retry: { delay: 1h, maxDelay: 2h } }
+  d: { run: x, retry: { maxDelay: 90s } }
+  e: { run: x, retry: { delay: 5m } }
+  f: { run: x, retry: { max: 0 } }
+`,
+      { file: 'p.yaml' },
+    )
+    const short = parsePlan('plan: v1\njobs: { a: { run: x, retry: { max: 1, maxDelay: 500ms } } }\n')
+
+    expect(warnings.map(formatPlanError)).toEqual([
+      'p.yaml:2:37 defaults.retry.delay: 10m is longer than `maxDelay`, so that 5m is waited (write `maxDelay: 10m` beside it)',
+      'p.yaml:5:32 jobs.b.retry.delay: 1h is longer than `maxDelay`, so that 5m is waited (write `maxDelay: 1h` beside it)',
+    ])
+    expect(definition.jobs['b']?.retry).toMatchObject({ delayMs: 3_600_000, maxDelayMs: 300_000 })
+    expect(short.warnings).toEqual([])
+  })
+
   test('a byte order mark and CRLF line ends are read', () => {
     expect(
       parsePlan('\uFEFFplan: v1\r\njobs:\r\n  a:\r\n    run: |\r\n      x\r\n      y\r\n').definition.jobs[

@@ -86,6 +86,9 @@ test('what is no name, what tenuto sets itself, and what has a value in the plan
     '4:42 jobs.a.secrets: A is named here and has a value under `env`',
     '4:42 jobs.a.secrets: B is named here and has a value under `jobs.a.env`',
   ])
+  expect(errorsOf('plan: v1\nsecrets: [A, A]\nenv: { A: "1" }\njobs:\n  a: { run: x }\n')).toEqual([
+    '2:10 secrets: A is named here and has a value under `env`',
+  ])
   expect(errorsOf('plan: v1\njobs:\n  a: { approve: { prompt: x }, secrets: [A] }\n')).toEqual([
     '3:32 jobs.a.secrets: `secrets` is for `run` and `exec` and `call` jobs',
   ])
