@@ -37,7 +37,7 @@ export type RetryCause =
 type EveryJob = Readonly<{
   /** The longest time one attempt may take; default none. */
   timeout?: Duration
-  /** The longest time from release to the end, over all attempts and waits; default none. */
+  /** The longest time from release to the end, over all attempts and waits but those in a pause of the plan; default none. */
   deadline?: Duration
   /** Between asking an attempt to stop (TERM) and making it (KILL); default `10s`. */
   grace?: Duration

@@ -212,7 +212,7 @@ const optional = z
 const anyAttempt = {
   timeout: duration('The longest time one attempt may take; default none.', ['10m'], 1).optional(),
   deadline: duration(
-    'The longest time from release to the end, over all attempts and waits; default none.',
+    'The longest time from release to the end, over all attempts and waits but those in a pause of the plan; default none.',
     ['2h'],
     1,
   ).optional(),
