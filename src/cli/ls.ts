@@ -23,7 +23,9 @@ const chosenStates = (text: string | undefined, known: readonly string[]): reado
   const states = text.split(',')
   const wrong = states.find((state) => !known.includes(state))
   if (wrong !== undefined)
-    throw new TenutoError('USAGE', { what: `--state ${wrong}: it is one or more of ${known.join(', ')}` })
+    throw new TenutoError('USAGE', {
+      what: `--state ${wrong === '' ? JSON.stringify(text) : wrong}: it is one or more of ${known.join(', ')}`,
+    })
   return states
 }
 const limitOf = (text: string | undefined): number => {

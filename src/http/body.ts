@@ -7,11 +7,15 @@ import { describe } from '../plans/problem.ts'
 import { wordsOf } from '../thrown.ts'
 
 /**
- * What a body says; undefined when there is none.
+ * What a body says; undefined when there is none. `encoding` is what `Content-Encoding` says of it.
  * @throws {TenutoError} `USAGE`, with the place.
  */
-export const readBody = (bytes: Buffer): unknown => {
+export const readBody = (bytes: Buffer, encoding = 'identity'): unknown => {
   if (bytes.length === 0) return undefined
+  if (encoding.toLowerCase() !== 'identity')
+    throw new TenutoError('USAGE', {
+      what: `the header Content-Encoding is ${describe(encoding)}; a body is sent as it is`,
+    })
   const text = bytes.toString('utf8')
   if (!isUtf8(bytes))
     throw new TenutoError('USAGE', {

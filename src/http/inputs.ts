@@ -102,6 +102,7 @@ const isWithin = (value: number, least = Number.NEGATIVE_INFINITY, most = Number
 const FORMATS: Readonly<Record<string, string>> = {
   topic: 'plans, plan:ID, daemon',
   'absolute-path': 'an absolute path',
+  'without-nul': 'a text without a NUL character',
 }
 
 /** What a value must be, in words. */
@@ -122,7 +123,8 @@ const wordsOf = (
       : `a whole number from ${minimum} to ${maximum}`
   if (type === 'boolean') return 'true or false'
   if (type === 'object') return 'an object'
-  const known = FORMATS[format]
+  // What is no text is told that.
+  const known = typeof given === 'string' ? FORMATS[format] : undefined
   if (known !== undefined) return known
   if (maxLength === undefined) return 'a text'
   return minLength === undefined

@@ -122,7 +122,7 @@ export const submission = named(
     ),
     env: about(
       "The environment of who submits; of it the jobs get what the list allows. Default the holder's.",
-      record(text()),
+      record(text({ pattern: '^[^\\u0000]*$', format: 'without-nul' })),
     ),
     secrets,
     inputs: about('What the plan asks for; plans of this version ask for nothing.', nothing),

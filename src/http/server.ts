@@ -301,8 +301,10 @@ const application = async (
   })
   // Ours, because it takes an empty body, and leaves every key to the rules of plans.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_: unknown, body: Buffer) =>
-    readBody(body),
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async ({ headers }: FastifyRequest, body: Buffer) => readBody(body, headers['content-encoding']),
   )
 
   operate(app, 'GET /version', () => ({

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { act } from '../../src/cli/act.ts'
 import { gc } from '../../src/cli/gc.ts'
+import { ls } from '../../src/cli/ls.ts'
 import { graph, machines } from '../../src/cli/plan.ts'
 import { logs } from '../../src/cli/read.ts'
 import { resume, run } from '../../src/cli/run.ts'
@@ -49,6 +50,16 @@ test.each<readonly [string, (opened: Opened) => Promise<number>]>([
   await expect(asks(opened)).rejects.toMatchObject({ code: 'USAGE', exit: 2 })
 
   expect(readdirSync(opened.folder)).toEqual(['p.yaml'])
+})
+
+test('a state that is empty is shown with what it stands in', async () => {
+  const { home } = openFolder()
+
+  await expect(ls('plans', { home, state: 'failed,' })).rejects.toThrow(
+    '--state "failed,": it is one or more of ',
+  )
+  await expect(ls('jobs', { home, state: '' })).rejects.toThrow('--state "": it is one or more of ')
+  await expect(ls('jobs', { home, state: 'failed,x' })).rejects.toThrow('--state x: it is one or more of ')
 })
 
 test('resume of a home that is not there finds nothing to do, and does not make it', async () => {

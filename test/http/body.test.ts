@@ -5,6 +5,7 @@
  * where a broken character ends; keys compared as they are spelled; a text that ends at a quote behind a backslash.
  */
 import { TextDecoder } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isTenutoError } from '../../src/errors.ts'
@@ -49,6 +50,26 @@ test('a plan with a byte that is no UTF-8 is refused with its place, as JSON and
   expect(status).toBe(201)
   const definition = await runtime.catalog.definition((json as { id: string }).id)
   expect(JSON.stringify(definition)).toContain('☃ 🦊 \ufffd é')
+})
+
+test('a body in another encoding is refused as that, over TCP and on the socket, and one that says it has none is read', async () => {
+  const { ask: askIn, served } = await holdOutside()
+  const raw = gzipSync('{"reason":"new disk"}')
+
+  for (const asks of [askIn, (...asked: Parameters<typeof askIn>) => ask(served.path, ...asked)]) {
+    const refused = await asks(`POST ${API}/sweep`, { raw, headers: { 'content-encoding': 'gzip' } })
+    const taken = await asks(`POST ${API}/sweep`, {
+      raw: '{"reason":"new disk"}',
+      headers: { 'content-encoding': 'identity' },
+    })
+
+    const message = 'the header Content-Encoding is "gzip"; a body is sent as it is'
+    expect([refused.status, refused.json]).toEqual([
+      400,
+      { error: expect.objectContaining({ code: 'USAGE', message }) },
+    ])
+    expect(taken.status).toBe(200)
+  }
 })
 
 test('whatever is broken, the first place of it is told; whatever is not is read', () => {

@@ -53,7 +53,7 @@ const compiler = async (): Promise<(schema: Schema) => (value: unknown) => strin
         allErrors: true,
         strict: false,
         logger: false,
-        formats: { topic: true, 'absolute-path': true },
+        formats: { topic: true, 'absolute-path': true, 'without-nul': true },
       },
     },
   })

@@ -257,6 +257,11 @@ describe('inputs', () => {
       'env."A B"',
       '1',
     ])
+    expect(refusal('body', 'POST /api/v1/plans', { env: { PATH: '/bin\0' } })).toEqual([
+      'env.PATH is "/bin\\u0000"; it must be a text without a NUL character',
+      'env.PATH',
+      '"/bin\\u0000"',
+    ])
     expect(refusal('body', 'POST /api/v1/gc', { kep: 1 })).toEqual([
       'the body has "kep"; it may have dry_run, older_than_ms, keep, reason, by',
       'kep',
