@@ -162,6 +162,9 @@ export const auditEnds = (
     }
     if (!isSameAttempt(record.key, key)) return say('wrong-key', `its exit record is that of ${record.key}`)
     if (saysTheSame(end, record)) return claim
+    // Who rules that an end is lost says that nobody recorded it, and nothing about what it was.
+    if (record.outcome === 'lost')
+      return say('exit-unseen', `it ended (${inWords(end)}), and its exit record says that nobody saw how`)
     return say('exit-differs', `the journal says ${inWords(end)}, its exit record ${inWords(record)}`)
   })
 }

@@ -84,6 +84,10 @@ export const FINDINGS = {
     'an exit record is gone or cut off, and the machine was booted since, as after a power cut, or a backup restored',
     'nothing to do: the journal had taken the end in, and it stands',
   ),
+  'exit-unseen': note(
+    'the journal took the end of an attempt from a runner that died before a full disk took the record; the next one saw no end',
+    'nothing to do: the end that the journal has is the one that was seen',
+  ),
   'exit-unreadable': fault(
     'an exit record was cut off or written over',
     'nothing reads it any more unless a backup of the journal is restored; keep it for a report',

@@ -363,6 +363,13 @@ const cases: readonly Case[] = [
     { job: 'b', attempt: 2 },
   ],
   [
+    'exit-unseen',
+    'an end that the disk did not take before its runner died',
+    'ended',
+    ({ change }) => change('b', 2, 'exit.json', { outcome: 'lost', code: null }),
+    { job: 'b', attempt: 2, position: expect.any(Number) as number },
+  ],
+  [
     'exit-unreadable',
     'a record that was cut off',
     'ended',
