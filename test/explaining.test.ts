@@ -197,6 +197,18 @@ const CASES: readonly Case[] = [
     },
     says: ['it was paused by ada: lunch'],
   },
+  {
+    name: 'an attempt that may have ended since the journal could last be written',
+    given: (life) => life.submit(planOf({ a: {} })),
+    of: 'a',
+    holding: AWAY,
+    says: [
+      'attempt 1 ran when the journal could last be written',
+      'the journal cannot be written: no room on /disk',
+    ],
+    never: /attempt 1 runs|make room/,
+    command: 'tenuto status',
+  },
   ...(
     [
       ['a home that nobody holds', NOT_HELD, 'nobody runs the plans of this home', `tenuto resume ${PLAN}`],

@@ -58,7 +58,7 @@ const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
       fact(`the journal cannot be written: ${storage.error?.message ?? storage.status}`, {
         since: storage.data.since,
         until: storage.data.next_try_at,
-        change: storage.error?.hint ?? 'it can be written again',
+        change: 'it can be written again',
         command: 'tenuto status',
       }),
     ]
@@ -161,6 +161,17 @@ const ofRunning = (of: Evidence, job: JobShape): readonly FactShape[] => {
         since: attempt?.started_at ?? job.since,
         change: 'somebody takes it up, and finds out whether it still runs',
         command: `tenuto resume ${of.plan.id}`,
+      }),
+      ...ofHome(of),
+    ]
+  const { storage } = of.holding
+  if (storage && storage.status !== 'ok')
+    return [
+      fact(`attempt ${job.attempt} ran${process} when the journal could last be written`, {
+        ref,
+        since: attempt?.started_at ?? job.since,
+        change: 'it can be written again, and takes in an end that may have come since',
+        command: `tenuto logs ${ref} -f`,
       }),
       ...ofHome(of),
     ]
