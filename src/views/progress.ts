@@ -148,9 +148,7 @@ export const advance = (progress: Progress, event: EventShape): readonly Change[
   const before = job.state
   const tookMs =
     before === 'running' || before === 'stopping'
-      ? job.startedAt === null
-        ? null
-        : at - job.startedAt
+      ? (event.took_ms ?? (job.startedAt === null ? null : at - job.startedAt))
       : null
   move(progress, job, event.to)
   job.reason = event.reason ?? null

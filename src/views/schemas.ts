@@ -160,6 +160,7 @@ export const event = named(
         'What a note says besides: events at `note:` addresses are no steps of their plan or job, but what the runtime notes of it. Of `recovered` and an attempt, `found` is what became of it; of `sweep.repaired`, `kind` is what was repaired.',
         jsonObject,
       ),
+      took_ms: about('Of `attempt.ended`, how long the attempt took, where that is known.', count),
       ended: about(
         'Jobs that this step of their plan ended without their ever having begun.',
         list(object({ job: text(), state: word(JOB_STATES), reason: orNull(reason) })),

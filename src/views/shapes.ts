@@ -94,6 +94,7 @@ export const eventShape = (step: StepRow): EventShape => ({
   to: step.to,
   ...(step.reason === null || notedAs(step) !== undefined ? {} : { reason: step.reason }),
   ...(isAsked(step) ? orderOf(step.event) : {}),
+  ...(step.type === 'attempt.ended' ? tookOf(step.event) : {}),
   ...(step.event.includes('"ended":[') ? endedOf(step.event) : {}),
   ...(step.address.startsWith('note:') ? detailOf(step) : {}),
 })
@@ -123,6 +124,12 @@ const detailOf = (step: StepRow): Pick<EventShape, 'detail'> => {
   const noted = as === undefined || step.reason === null ? more : { [as]: step.reason, ...more }
   const detail = step.address === HOME_NOTES ? noted : { ...noted, ...asked }
   return Object.keys(detail).length === 0 ? {} : { detail }
+}
+/** Nobody may have been there when an attempt ended: when its end was taken in says nothing about how long it took. */
+const tookOf = (event: string): Pick<EventShape, 'took_ms'> => {
+  const { startedAt, endedAt } = JSON.parse(event) as Readonly<Record<'startedAt' | 'endedAt', unknown>>
+  if (typeof startedAt !== 'number' || typeof endedAt !== 'number') return {}
+  return { took_ms: Math.max(0, endedAt - startedAt) }
 }
 const endedOf = (event: string): Pick<EventShape, 'ended'> => {
   const { ended } = JSON.parse(event) as Pick<EventShape, 'ended'>

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { jobAddress } from '../../src/address.ts'
 import { seededRandom } from '../../src/ids.ts'
 import { advance, progressOf } from '../../src/views/progress.ts'
-import type { EventShape } from '../../src/views/shapes.ts'
+import { type EventShape, eventShape } from '../../src/views/shapes.ts'
 import { ago, job, plan } from '../cli/shapes.ts'
+import { stepOf } from '../journal/batches.ts'
 
 const STATES = ['held', 'queued', 'running', 'backoff', 'succeeded', 'failed', 'skipped']
 
@@ -39,4 +41,19 @@ test('how many jobs are in each state is what counting them would say, after eve
     advance(progress, event)
     expect(Object.fromEntries(progress.counts), `seed ${seed}, event ${n}`).toEqual(counted())
   }
+})
+
+test('an attempt that ended while nobody was there took as long as its record says, not until its end was taken in', () => {
+  const progress = progressOf(plan(), [job('a', { state: 'running', attempt: 1, since: ago(3_600_000) })])
+  const end = { type: 'attempt.ended', at: Date.parse(ago(0)), startedAt: 1_000, endedAt: 3_000 }
+  const step = stepOf(1, jobAddress('release-3k9d2a', 'a'), 2, {
+    type: end.type,
+    event: JSON.stringify(end),
+    at: end.at,
+    to: 'succeeded',
+  })
+
+  const changes = advance(progress, eventShape(step))
+
+  expect(changes.map(({ tookMs }) => tookMs)).toEqual([2_000])
 })
