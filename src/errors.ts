@@ -157,7 +157,7 @@ export const ERRORS = {
   DAEMON_GIVEN_UP: {
     message:
       'the daemon of {home} ended {times} times within {period}, the last time by {how}; it is not started again',
-    hint: 'nothing is lost, and what runs goes on: see {path}, then `tenuto up`',
+    hint: 'what runs goes on: see {path}, then `tenuto up`',
     exit: 5,
     http: 503,
   },

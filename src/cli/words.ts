@@ -131,7 +131,8 @@ export const reasonInWords = (
 ): string => {
   const { state, reason } = job
   if (reason === null) return ''
-  const ended = last ? outcomeInWords(last) : ''
+  // Rows are read one after the other: by now the next attempt may run, and it has not ended.
+  const ended = last && last.outcome !== null ? outcomeInWords(last) : ''
   if (reason === 'needs') {
     const open = Object.keys(job.needs).filter((name) => !ENDS.has(stateOf(name) ?? 'succeeded'))
     if (open.length > 0) return `needs ${listed(open)}`

@@ -146,6 +146,8 @@ test('a backoff says when it ends and what it follows; one that is due is not in
   expect(reasonInWords(waits, { now: NOW, last })).toBe('retries in 1m 30s (signal SIGSEGV)')
   expect(reasonInWords(waits, { now: NOW + 90_000, last })).toBe('retries now (signal SIGSEGV)')
   expect(reasonInWords({ ...waits, wake_at: null }, {})).toBe('retries')
+  const next = { outcome: null, code: null, signal: null }
+  expect(reasonInWords(waits, { now: NOW + 90_000, last: next })).toBe('retries now')
 })
 
 test('an attempt says how it ended', () => {
