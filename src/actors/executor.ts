@@ -29,6 +29,7 @@ import { OUTPUTS_LIMIT_BYTES, type ParsedOutputs, parseOutputs } from '../output
 import { markedProcesses } from '../process.ts'
 import { type FromRunner, PROTOCOL_VERSION, readFromRunner, type ToRunner } from '../protocol.ts'
 import { lineSender, onLines, socketPath } from '../socket.ts'
+import type { RunnerProgram } from './runner-program.ts'
 import { seldom } from './seldom.ts'
 
 /** The name of the runner's socket in its home. */
@@ -60,8 +61,8 @@ export type Ports = Readonly<{
   clock: Clock
   /** The identity of this build, for the runner's records. */
   build: string
-  /** The path of the runner's program (`runnerProgram`). */
-  program: string
+  /** The runner's program (`runnerProgram`). */
+  program: RunnerProgram
   /** What a job of a plan has written, without the secrets of that plan; as it is where there are none to be told of. */
   masked?: (plan: string, text: string) => string
   /** Called with every end, at least once for each attempt that was ensured or stopped. Must not throw. */
@@ -265,7 +266,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       if (place?.look()) return homeGone()
       errors = openSync(join(ports.home, 'runner.log'), 'a', 0o600)
       const socket = socketPath(ports.home, RUNNER_SOCKET)
-      const child = spawn(process.execPath, [...flags, ports.program, ports.home, socket, ports.build], {
+      const child = spawn(process.execPath, [...flags, ports.program(), ports.home, socket, ports.build], {
         cwd: '/',
         // A job may have started us: whoever stops it tells by the marker that this is nobody's attempt.
         env: { PATH: RUNNER_PATH, [MARKER]: `runner/${ports.homeId}` },

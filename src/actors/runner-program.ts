@@ -15,14 +15,20 @@ const MANIFEST = { path: 'package.json', content: Buffer.from('{"type":"module"}
 const HASH_CHARACTERS = 16
 const HASH = /^[0-9a-f]{16}$/
 
+/** Answers the path of the program of a home, which is there then: it is asked each time that a runner is started. */
+export type RunnerProgram = () => string
+
 /**
- * The path of the runner's program for a home that is held: a copy in it, made or mended if need be, or the built one where no copy
- * can be made. Programs of other builds are removed, for what has been loaded needs no file. Where the source runs directly it is
- * the source.
+ * The runner's program for a home that is held: a copy in it, made or mended if need be, now and whenever it is asked for, or the built
+ * one where no copy can be made. Programs of other builds are removed, for what has been loaded needs no file. Where the source runs
+ * directly it is the source.
  * @throws {TenutoError} `BUILD_INCOMPLETE` when a module of it is missing.
  */
-export const runnerProgram = (home: string, artefact: Artefact | null = readArtefact()): string => {
-  if (artefact === null) return fileURLToPath(import.meta.url).replace('actors/runner-program', 'runner/main')
+export const runnerProgram = (home: string, artefact: Artefact | null = readArtefact()): RunnerProgram => {
+  if (artefact === null) {
+    const source = fileURLToPath(import.meta.url).replace('actors/runner-program', 'runner/main')
+    return () => source
+  }
   const files = artefact.made.runner.map((path) => ({ path, content: contentOf(artefact, path) }))
   const [entry] = files
   if (entry === undefined)
@@ -30,17 +36,21 @@ export const runnerProgram = (home: string, artefact: Artefact | null = readArte
   const hash = hashOf(Object.fromEntries(files.map(({ path, content }) => [path, digestOf(content)])))
   const programs = join(home, PROGRAM_FOLDER)
   const folder = join(programs, hash.slice(0, HASH_CHARACTERS))
-  try {
-    for (const { path, content } of [MANIFEST, ...files]) put(join(folder, path), content)
-    for (const name of readdirSync(programs)) {
-      const other = join(programs, name)
-      if (other !== folder && isProgram(other)) rmSync(other, { recursive: true, force: true })
+  const make = (): string => {
+    try {
+      for (const { path, content } of [MANIFEST, ...files]) put(join(folder, path), content)
+      for (const name of readdirSync(programs)) {
+        const other = join(programs, name)
+        if (other !== folder && isProgram(other)) rmSync(other, { recursive: true, force: true })
+      }
+      return join(folder, entry.path)
+    } catch {
+      // On a full disk attempts are still read and stopped; what cannot be written is the journal's to judge.
+      return join(artefact.dist, entry.path)
     }
-    return join(folder, entry.path)
-  } catch {
-    // On a full disk attempts are still read and stopped; what cannot be written is the journal's to judge.
-    return join(artefact.dist, entry.path)
   }
+  make()
+  return make
 }
 
 /** A copy that was made here, also one that was begun: the manifest comes first, written beside. What else lies there stays. */

@@ -1,7 +1,7 @@
 /**
  * Taking a home: the lock, the log, the runner's program and the journal, in that order, and all of it given back when one fails.
  */
-import { runnerProgram } from '../actors/runner-program.ts'
+import { type RunnerProgram, runnerProgram } from '../actors/runner-program.ts'
 import { systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import type { HolderRecord } from '../holder.ts'
@@ -24,7 +24,7 @@ export type OpenedHome = Readonly<{
   hold: Hold | null
   opened: OpenLog
   /** Of the runner. */
-  program: string
+  program: RunnerProgram
 }>
 
 const ELSEWHERE =
@@ -61,7 +61,7 @@ export const openHome = async (
   if (given) {
     const opened = await openLog({ level: 'silent' })
     // A runtime that is virtual in all leaves nothing on the disk.
-    const program = options.ports?.attempts ? '' : runnerProgram(home)
+    const program = options.ports?.attempts ? () => '' : runnerProgram(home)
     const journal = await given()
     return { journal, reopen: async () => journal, hold: null, opened, program }
   }

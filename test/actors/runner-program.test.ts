@@ -40,7 +40,7 @@ const given = () => {
 test('a copy of the program is whole, holds nothing else, and stays when the build goes away', () => {
   const { root, home, artefact } = given()
 
-  const main = runnerProgram(home, artefact)
+  const main = runnerProgram(home, artefact)()
   rmSync(join(root, 'dist'), { recursive: true })
 
   const folder = dirname(dirname(main))
@@ -49,17 +49,30 @@ test('a copy of the program is whole, holds nothing else, and stays when the bui
   expect(new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }))).toEqual(new Set<string>(files))
 })
 
+test('a copy that is removed under its holder is made again when a runner is to be started, also without the build', () => {
+  const { root, home, artefact } = given()
+  const program = runnerProgram(home, artefact)
+  const first = program()
+  rmSync(join(root, 'dist'), { recursive: true })
+  rmSync(join(home, PROGRAM_FOLDER), { recursive: true })
+
+  const again = program()
+
+  expect(again).toBe(first)
+  expect(readFileSync(again, 'utf8')).toBe(MAIN)
+})
+
 test('a copy that is torn is mended; that of another build takes its place', () => {
   const { root, home, artefact, rebuild } = given()
-  const first = runnerProgram(home, artefact)
+  const first = runnerProgram(home, artefact)()
   writeFileSync(first, MAIN.slice(0, 10))
 
-  const again = runnerProgram(home, artefact)
+  const again = runnerProgram(home, artefact)()
   const mended = readFileSync(again, 'utf8')
   write(root, { 'dist/other.js': 'new' })
-  const same = runnerProgram(home, rebuild())
+  const same = runnerProgram(home, rebuild())()
   write(root, { 'dist/runner/b.js': 'export const b = 2\n' })
-  const next = runnerProgram(home, rebuild())
+  const next = runnerProgram(home, rebuild())()
 
   expect([again, same]).toEqual([first, first])
   expect(mended).toBe(MAIN)
@@ -91,7 +104,7 @@ test('where no copy can be made the built program is used', () => {
   const { root, home, artefact } = given()
   writeFileSync(join(home, PROGRAM_FOLDER), 'in the way')
 
-  expect(runnerProgram(home, artefact)).toBe(join(root, 'dist/runner/main.js'))
+  expect(runnerProgram(home, artefact)()).toBe(join(root, 'dist/runner/main.js'))
 })
 
 test('a build without a module of its runner is refused, and nothing is written', () => {
@@ -104,6 +117,6 @@ test('a build without a module of its runner is refused, and nothing is written'
 })
 
 test('where the source runs directly the program is the source', () => {
-  expect(existsSync(runnerProgram('', null))).toBe(true)
-  expect(runnerProgram('', null)).toMatch(/src[\\/]runner[\\/]main\.ts$/)
+  expect(existsSync(runnerProgram('', null)())).toBe(true)
+  expect(runnerProgram('', null)()).toMatch(/src[\\/]runner[\\/]main\.ts$/)
 })

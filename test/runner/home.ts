@@ -114,7 +114,7 @@ export const openHome = ({ program }: Readonly<{ program?: string }> = {}): Home
       epoch,
       clock,
       build,
-      program: program ?? runnerProgram(home),
+      program: program === undefined ? runnerProgram(home) : () => program,
       fail: (error) => failures.push(error),
       report: (report) => {
         reports.push(report)
