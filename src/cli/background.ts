@@ -26,6 +26,7 @@ import { hasNoRoom } from '../thrown.ts'
 import type { DebuggerFlags } from './debugger.ts'
 import { holderOf } from './home.ts'
 import type { InspectFlags } from './inspect.ts'
+import { tellOfMode } from './mode.ts'
 import { writeTalk } from './output.ts'
 import { complain, type Globals, type Screen } from './screen.ts'
 import { type TcpFlags, tcpArguments, tellOfUrl, urlOf } from './tcp.ts'
@@ -103,6 +104,7 @@ export const startInBackground = async (
           : `serving ${home} as pid ${pid}`,
       )
       tellOfUrl(url, flags, on)
+      tellOfMode(on, flags)
       if (flags.inspect) relay(readFileSync(path, 'utf8'), on, INSPECTING)
       return 0
     }

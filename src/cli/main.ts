@@ -62,7 +62,10 @@ const does =
   async (...all: unknown[]): Promise<void> => {
     const command = all.at(-1) as Command
     const above = command.parent === program ? '' : `${command.parent?.name()} `
-    given = command.optsWithGlobals()
+    const said = command.optsWithGlobals<Globals & { reason?: string }>()
+    // A reason that says nothing is none.
+    if (said.reason?.trim() === '') delete said.reason
+    given = said
     if (given.home === '') throw new TenutoError('USAGE', { what: '--home names no folder: it is empty' })
     checkBuild(`${above}${command.name()}`, given)
     exit = await act(given, ...(all.slice(0, -2) as A))

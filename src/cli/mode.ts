@@ -7,7 +7,7 @@ import { plain } from './cells.ts'
 import { homeFlag, homeOf } from './home.ts'
 import type { Globals, Screen } from './screen.ts'
 
-/** Says that nothing new starts, where the home is paused or drains; nobody stays to see that. */
+/** Says that nothing new starts, where the home is paused or drains. */
 export const tellOfMode = (on: Pick<Screen, 'talk'>, flags: Globals): void => {
   const home = homeOf(flags)
   const mode = readMode(homePaths(home).mode)

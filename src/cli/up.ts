@@ -10,6 +10,7 @@ import { type BackgroundFlags, startInBackground } from './background.ts'
 import { dailyBackup } from './daily-backup.ts'
 import { hold, homeFlag, homeOf } from './home.ts'
 import { inspectPortOf, withInspector } from './inspect.ts'
+import { tellOfMode } from './mode.ts'
 import { type ParentLine, parentLine } from './parent-line.ts'
 import { loadServing, parallelOf } from './run.ts'
 import { screen } from './screen.ts'
@@ -88,6 +89,7 @@ const serving = async (flags: UpFlags, line: ParentLine | undefined): Promise<nu
       )
       if (open.length > 0) on.talk(`${counted(open.length, 'plan')} taken up; ${running(live)}`)
       tellOfUrl(served.url, flags, on)
+      tellOfMode(on, flags)
       on.talk(`run plans in it: tenuto run FILE${homeFlag(flags)}  stop it: tenuto down${homeFlag(flags)}`)
       const failure = await Promise.race([stop, runtime.failed.then((error) => ({ error }))])
       if (failure) throw failure.error

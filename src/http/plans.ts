@@ -213,7 +213,8 @@ export const orderedBy = (
   { reason, by }: Readonly<{ reason?: string | undefined; by?: string | undefined }>,
 ): Readonly<{ by: string; why?: string }> => ({
   by: askerOf(request, by),
-  ...(reason === undefined ? {} : { why: reason }),
+  // A reason that says nothing is none.
+  ...(reason === undefined || reason.trim() === '' ? {} : { why: reason }),
 })
 
 /** A part of a list that was asked for with one more than its limit. */

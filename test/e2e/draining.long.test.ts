@@ -78,13 +78,15 @@ test('a paused home stays paused over a kill, a stop and a start, whoever would 
   expect(existsSync(join(folder, 'ledger'))).toBe(true)
 })
 
-test('an order is in the status of a home that nobody serves, too', async () => {
+test('an order is in the status of a home that nobody serves, and up says it', async () => {
   const { run } = withDaemon()
   await run('daemon', 'drain', '--reason', 'new disk')
 
   const drained = await run('status')
   const said = JSON.parse((await run('status', '--json')).out) as object
+  const up = await run('up', '--detach')
   await run('daemon', 'resume')
+  await run('down')
   const resumed = await run('status')
 
   expect([drained.code, drained.out]).toEqual([
@@ -92,7 +94,19 @@ test('an order is in the status of a home that nobody serves, too', async () => 
     expect.stringMatching(/^mode +draining \(since .*: new disk; go on: tenuto daemon resume/m),
   ])
   expect(said).toMatchObject({ daemon: null, mode: { mode: 'draining', reason: 'new disk' } })
+  expect(up.err).toMatch(/ is draining \(since .*: new disk; nothing starts before: tenuto daemon resume/)
   expect(resumed.out).not.toContain('mode')
+})
+
+test('a reason that says nothing is none, with a holder and without', async () => {
+  const { run } = withDaemon()
+
+  const before = await run('daemon', 'pause', '--reason', '')
+  await run('up', '--detach')
+  const served = await run('daemon', 'drain', '--reason', ' ')
+
+  expect(before.out).toMatch(/ is paused \(since [^:]*:[^:]*:[^:]*, by [^:]*\)\n/)
+  expect(served.out).toMatch(/ is draining \(since [^:]*:[^:]*:[^:]*, by [^:]*\)\n/)
 })
 
 test('what is to start while nothing may is told what keeps it back: the home, its plan, or both', async () => {

@@ -57,6 +57,21 @@ test('an order is an event of the stream with who and why, for those who follow 
   )
 })
 
+test('a reason that says nothing is none, of an order and of what is asked of a plan', async () => {
+  const { ask: asks, runtime } = await holdOutside({ handlers })
+  const submitted = await asks('POST /api/v1/plans', { body: { plan, reason: ' ' } })
+  const { id } = submitted.json as { id: string }
+  await (await runtime.plan(id)).settled()
+
+  await asks('POST /api/v1/daemon/pause', { body: { reason: '' } })
+  await asks(`POST /api/v1/plans/${id}/jobs/a/retry`, { body: { reason: '\n' } })
+
+  expect((await runtime.state()).daemon).toMatchObject({ mode: 'paused', reason: null })
+  const told = (await runtime.catalog.events({ after: 0, limit: 1_000 })).filter(({ by }) => by === 'token')
+  expect(told.map(({ type }) => type)).toEqual(['created', 'mode.changed', 'retry.requested'])
+  for (const event of told) expect(event).not.toHaveProperty('why')
+})
+
 test('a plan says who submitted it, and why; a sweep and a removal say who asked for them', async () => {
   const outside = await holdOutside({ handlers })
   const { client, runtime, home } = outside
