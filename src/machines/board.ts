@@ -326,20 +326,20 @@ const reopened = (
   return chosen
 }
 
-/** The reason of the first job that fails its plan, in the order of the definition; null if none does. */
+/** The reason of the job that failed its plan first; null if none does. */
 const firstFailure = (
   graph: Graph,
   rows: readonly BoardRow[],
   except: ReadonlySet<number>,
 ): Reason | null => {
-  const row = rows.find(
-    ({ index, place, state }) =>
-      place === 'settled' &&
-      !except.has(index) &&
-      !graph.optional[index] &&
-      (state === 'failed' || state === 'cancelled'),
-  )
-  return (row?.reason as Reason | undefined) ?? null
+  let first: BoardRow | undefined
+  for (const row of rows) {
+    const { index, place, state, since } = row
+    if (place !== 'settled' || except.has(index) || graph.optional[index]) continue
+    if (state !== 'failed' && state !== 'cancelled') continue
+    if (first === undefined || since < first.since) first = row
+  }
+  return (first?.reason as Reason | undefined) ?? null
 }
 
 /**

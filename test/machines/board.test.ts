@@ -241,14 +241,16 @@ describe('a retry', () => {
   })
 
   test('says which failure is left', () => {
-    const made = boardOf({ a: {}, b: {}, c: { optional: true } })
+    const made = boardOf({ a: {}, b: {}, c: { optional: true }, d: {} })
     made.finish(RELEASE)
-    for (const name of ['a', 'b', 'c']) {
-      made.rows[made.row(name).index] = { ...made.row(name), reason: `because ${name}` }
+    for (const [at, name] of ['c', 'd', 'a', 'b'].entries()) {
+      made.rows[made.row(name).index] = { ...made.row(name), reason: `because ${name}`, since: AT + at }
       made.end(name, 'failed')
     }
 
-    expect(reopen(made.board, { job: 'a', downstream: false }, [], AT)?.failed).toBe('because b')
+    // The one that came first, and not the one that is first in the plan.
+    expect(reopen(made.board, { job: 'a', downstream: false }, [], AT)?.failed).toBe('because d')
+    expect(reopen(made.board, { job: 'd', downstream: false }, [], AT)?.failed).toBe('because a')
     expect(reopen(made.board, { job: null, downstream: false }, [], AT)?.failed).toBeNull()
   })
 
