@@ -324,6 +324,7 @@ const followPlanLogs = async (
     followed.catch(() => {})
     following.push(followed)
   }
+  let isAlone = false
   for (let [after, isOver] = [0, false]; !isOver; ) {
     try {
       for await (const event of holder.events({ plan, after, signal: readerGone })) {
@@ -333,15 +334,16 @@ const followPlanLogs = async (
       }
       isOver = true
     } catch (error) {
-      if (!hasGone(error)) throw error
+      if (!hasGone(error) || isAlone) throw error
       const over = new AbortController()
       const all = Promise.all(following).finally(() => over.abort())
       const found = await Promise.race([all.then(() => undefined), another(home, over.signal)])
       over.abort()
-      // Whoever it was that told of the last end is there.
+      // Whoever it was that told of the last end is there, or has gone again and left the rest in the home.
       const next = found ?? (await awaitLasting(home))
-      if (next === undefined) throw error
       all.catch(() => {})
+      isAlone = next === undefined
+      if (next === undefined) continue
       if (holder !== first) holder.close()
       holder = next
     }

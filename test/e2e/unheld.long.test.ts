@@ -123,6 +123,31 @@ test('logs -f of a plan whose holder was killed is told of the rest by whoever t
   expect([code, of('a'), of('b')]).toEqual([0, ['a | one', 'a | two'], ['b | three']])
 })
 
+test('logs -f of a plan is told of the rest also where whoever took it up has come and gone unseen', {
+  timeout: 60_000,
+}, async () => {
+  const { file, start } = openFolder()
+  file(
+    'p.yaml',
+    `plan: v1\nname: p\njobs:\n  a: { run: "echo one; ${gated}; echo two" }\n  b: { needs: [a], run: "echo three" }\n`,
+  )
+  const first = start('run', 'p.yaml')
+  await first.heard('/a #1 running')
+  const plan = start('logs', 'p', '-f')
+  await plan.heard('a | one')
+  first.child.kill('SIGKILL')
+  await plan.heard('nobody holds this home')
+
+  plan.child.kill('SIGSTOP')
+  const second = start('resume', 'p')
+  file('go', '')
+  expect((await second.said).code).toBe(0)
+  plan.child.kill('SIGCONT')
+
+  const { code, out } = await plan.said
+  expect([code, out]).toEqual([0, 'a | one\na | two\nb | three\n'])
+})
+
 test('of five that resume at once one goes on with the plan, and the others follow it', {
   timeout: 60_000,
 }, async () => {
