@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { fan, keepsOrderOnProcesses, onDisk, planOf } from '../support/graphs.ts'
+import { endsTogether, fan, keepsOrderOnProcesses, onDisk, planOf } from '../support/graphs.ts'
 
 test.each([1, 2, 3, 4, 5])(
   '300 random jobs on real processes, seed %i, keep their order in a ledger',
@@ -26,3 +26,9 @@ test('a join of 1000 jobs gets 1 KB of outputs from each', { timeout: 60_000 }, 
   expect(Object.keys(needs)).toHaveLength(1001)
   expect(Object.values(needs).every(({ outputs }) => outputs.text.length === 1000)).toBe(true)
 })
+
+test(
+  'bug-c: fifty jobs that end in the same moment are all applied, in 200 interleavings',
+  { timeout: 120_000 },
+  () => endsTogether(50),
+)

@@ -1,31 +1,20 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import type { Call } from '../../src/actors/calls.ts'
+import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/ids.ts'
-import { memoryJournal } from '../../src/journal/memory.ts'
-import { memoryDisk } from '../../src/journal/memory-disk.ts'
-import { createRuntime, type Runtime } from '../../src/runtime.ts'
 import {
   chain,
   diamond,
+  endsTogether,
   expectInOrder,
   fan,
   type Graph,
+  inMemory,
   onDisk,
   planOf,
   randomGraph,
+  together,
 } from '../support/graphs.ts'
-
-const inMemory = async (handler: (call: Call) => unknown): Promise<Runtime> => {
-  const boot = { bootId: 'b', pid: 1, build: 'x', at: 0 }
-  const runtime = await createRuntime({
-    handlers: { work: handler },
-    ports: { journal: () => memoryJournal(memoryDisk(), boot) },
-  })
-  onTestFinished(() => runtime.stop())
-  return runtime
-}
 
 const seeds = Array.from({ length: 20 }, (_, at) => at + 1)
 const graphs: readonly (readonly [string, Graph])[] = [
@@ -55,44 +44,8 @@ test.each(graphs)(
   },
 )
 
-const together = (n: number): Graph => ({
-  ...Object.fromEntries(Array.from({ length: n }, (_, at) => [`j${at}`, []])),
-  ...Object.fromEntries(Array.from({ length: n }, (_, at) => [`after${at}`, [`j${at}`]])),
-  last: Array.from({ length: n }, (_, at) => `j${at}`),
-})
-
-// Fails when the host drops what it is told while a drain is in flight, as a busy flag would.
-test.each([2, 50])(
-  'bug-c: %i jobs that end in the same moment are all applied, in 200 interleavings',
-  async (n) => {
-    for (let seed = 1; seed <= 200; seed += 1) {
-      const random = seededRandom(seed)
-      const ends: (() => void)[] = []
-      const ran: string[] = []
-      const runtime = await inMemory(async ({ job }) => {
-        ran.push(job)
-        if (!job.startsWith('j')) return
-        const ended = new Promise<void>((resolve) => {
-          ends.push(resolve)
-        })
-        // The last to begin ends all: some at once, some a turn of the loop later, while the first are being committed.
-        if (ends.length === n) {
-          for (const end of ends.toSorted(() => random() - 0.5)) {
-            if (random() < 0.5) end()
-            else setImmediate(end)
-          }
-        }
-        await ended
-      })
-
-      const plan = await runtime.submit(planOf(together(n), () => ({ call: 'work' }), 200))
-
-      expect({ seed, state: (await plan.settled()).state }).toEqual({ seed, state: 'succeeded' })
-      expectInOrder(together(n), ran)
-      await runtime.stop()
-    }
-  },
-)
+test('bug-c: two jobs that end in the same moment are both applied, in 200 interleavings', () =>
+  endsTogether(2))
 
 test.each([1, 2, 3, 4, 5])('bug-c on real processes: fifty that wait for one file, round %i', async () => {
   const { runtime, folder } = await onDisk()
