@@ -10,6 +10,7 @@ import { expect, test } from 'vitest'
 import { planAddress } from '../../src/address.ts'
 import type { RetryPolicy } from '../../src/definition.ts'
 import { isTenutoError, TenutoError } from '../../src/errors.ts'
+import { faultInjection } from '../../src/testing/faults.ts'
 import { planOf, rowOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
@@ -615,6 +616,22 @@ test('a message that makes its actor fail three times is a dead letter; the job 
   })
   expect(await life.plan()).toEqual({ state: 'failed', reason: 'fault' })
   expect(life.attempts.started()).toEqual(['a#1', 'b#1', 'c#1'])
+  expect(await life.journal().mail()).toEqual([])
+})
+
+test('a plan that fails as it is made and is given up is quarantined, and somebody can lead it on', async () => {
+  const faults = faultInjection()
+  const life = await openLife({ faults: faults.port, failed: ({ giveUp }) => giveUp('the test says so') })
+  const thrown = faults.throwAt({ actor: planAddress(PLAN), message: 'created' })
+
+  await life.submit(planOf({ a: {} }))
+  await thrown
+  expect(await life.plan()).toEqual({ state: 'quarantined', reason: 'fault' })
+  await life.tell(null, 'continue.requested')
+  await life.quiet()
+  expect(await states(life)).toEqual({ a: 'running' })
+  await end(life, 'a', 'succeeded')
+  expect((await life.plan()).state).toBe('succeeded')
   expect(await life.journal().mail()).toEqual([])
 })
 

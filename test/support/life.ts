@@ -3,7 +3,7 @@
  * moment; the disk, the clock and the attempts go on.
  */
 
-import type { Host } from '../../src/actors/contract.ts'
+import type { Host, HostPorts } from '../../src/actors/contract.ts'
 import { host } from '../../src/actors/host.ts'
 import type { Receipt } from '../../src/actors/mailbox.ts'
 import type { Faults } from '../../src/actors/part.ts'
@@ -65,6 +65,7 @@ export const openLife = async (
     drainSteps?: number
     migrations?: readonly Migration[]
     faults?: Faults
+    failed?: HostPorts['failed']
   }> = {},
 ): Promise<Life> => {
   const disk = memoryDisk('home')
@@ -88,6 +89,7 @@ export const openLife = async (
       ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
       ...(options.drainSteps === undefined ? {} : { drainSteps: options.drainSteps }),
       faults: options.faults,
+      ...(options.failed === undefined ? {} : { failed: options.failed }),
       log: { info: () => {}, warn: note, error: note },
       show: (steps) => shown.push(...steps),
       fail: (error) => failures.push(error),
