@@ -2,24 +2,14 @@
  * Backup and restore of a home. Only the journal is copied: what ended since a backup stands in the attempt folders, and is taken in
  * again from there.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, lstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { lookBeside } from './audit/home.ts'
 import { backupPath, backupsIn, stamp } from './backup-place.ts'
 import { readBuild } from './build.ts'
 import type { Clock } from './clock.ts'
 import { isTenutoError, TenutoError } from './errors.ts'
-import { checkFolders, homePaths } from './home.ts'
+import { checkFolders, homePaths, makeFolder } from './home.ts'
 import { standingOf, writePlace } from './home-folder.ts'
 import { type CopyFacts, copyJournal, putInPlace, readCopy } from './journal/copy.ts'
 import { removeDraft } from './journal/draft.ts'
@@ -29,7 +19,6 @@ import { SCHEMA } from './journal/schema.ts'
 import { refuseGone } from './journal/traces.ts'
 import { bootId } from './process.ts'
 import { keptSecrets } from './secrets.ts'
-import { codeOf } from './thrown.ts'
 
 /** A backup that was made. */
 export type Backup = Pick<CopyFacts, 'plans' | 'position' | 'bytes'> &
@@ -73,7 +62,7 @@ export const backupHome = (home: string, to: string | undefined, clock: Clock): 
   const path = to === undefined ? backupPath(home, clock.now()) : resolve(to)
   if (to === undefined) {
     checkFolders(home)
-    makeFolder(backups)
+    makePlace(backups)
   }
   checkWritable(path)
   if (lstatSync(path, { throwIfNoEntry: false })) throw new TenutoError('FILE_EXISTS', { path })
@@ -83,11 +72,11 @@ export const backupHome = (home: string, to: string | undefined, clock: Clock): 
 }
 
 /** One call: where nothing can be made, what `recursive` says of it is not why. */
-const makeFolder = (path: string): void => {
+const makePlace = (path: string): void => {
   try {
-    mkdirSync(path, { mode: 0o700 })
+    makeFolder(path)
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw unwritable(path, error)
+    throw unwritable(path, error)
   }
 }
 

@@ -173,7 +173,8 @@ const trail = (path: string): readonly string[] => {
   return parts
 }
 
-const makeFolder = (path: string): void => {
+/** Makes a folder for its user alone, in one that is there. Idempotent. */
+export const makeFolder = (path: string): void => {
   if (existsSync(path)) return
   try {
     mkdirSync(path, { mode: 0o700 })

@@ -9,8 +9,7 @@ import { TenutoError } from '../errors.ts'
 import { standingOf } from '../home-folder.ts'
 import type { HomeClient } from '../http/client.ts'
 import { isAlive } from '../process.ts'
-import { readIn } from './home.ts'
-import { awaitLasting, hasGone } from './lasting.ts'
+import { awaitLasting, hasGone, restOfLog } from './lasting.ts'
 
 /** An attempt whose log is followed. */
 export type Followed = Readonly<{ plan: string; job: string; attempt: number }>
@@ -18,11 +17,10 @@ export type Followed = Readonly<{ plan: string; job: string; attempt: number }>
 /** How following is bounded, and what is told of it. */
 export type Growth = Readonly<{
   signal: AbortSignal
-  /** Is told once that nobody holds the home while the attempt writes on. */
+  /** Is told at each look that nobody holds the home while the attempt writes on. */
   unheld: () => void
 }>
 
-const CHUNK = 256 * 1024
 /** How often the log of an attempt that nobody watches is looked at. */
 export const LOOK_MS = 500
 /** Its process is gone before there is a record of its end, and begun before there is one of itself: it is not seen for so many looks. */
@@ -56,7 +54,6 @@ export async function* growingLog(
 ): AsyncGenerator<Uint8Array> {
   const { plan, job, attempt } = of
   let [offset, unseen] = [0, 0]
-  let isTold = false
   for (let by = holder; !signal.aborted; by = await awaitLasting(home)) {
     if (by !== undefined) {
       try {
@@ -73,15 +70,10 @@ export async function* growingLog(
     }
     // Asked before its log is read: what was written by then is all of it.
     const life = lifeOf(home, of)
-    if (life === 'runs' && !isTold) {
-      unheld()
-      isTold = true
-    }
-    for (;;) {
-      const piece = await readIn(home, (catalog) => catalog.log(plan, job, attempt, offset, CHUNK))
-      if (piece.next === offset || signal.aborted) break
-      offset = piece.next
-      yield piece.bytes
+    if (life === 'runs') unheld()
+    for await (const { bytes, next } of restOfLog(home, of, offset, signal)) {
+      offset = next
+      yield bytes
     }
     if (life === 'ended') return
     unseen = life === 'unseen' ? unseen + 1 : 0

@@ -4,6 +4,7 @@
  */
 import { isTenutoError } from '../errors.ts'
 import type { HomeClient } from '../http/client.ts'
+import type { LogChunk } from '../log-file.ts'
 import { awaitHolder, type Catalog, readIn } from './home.ts'
 
 const PAGE = 500
@@ -51,16 +52,26 @@ export const lasting = (home: string, holder: HomeClient): HomeClient => ({
         const attempts = await catalog.attempts(plan, job)
         return attempts.find(({ n }) => n === attempt)?.outcome != null
       })
-      while (!options.signal?.aborted) {
-        const piece = await readIn(home, (catalog) => catalog.log(plan, job, attempt, offset, LOG_CHUNK))
-        if (piece.next === offset) break
-        offset = piece.next
-        yield piece
-      }
+      yield* restOfLog(home, { plan, job, attempt }, offset, options.signal)
       if (!isOver) throw error
     }
   },
 })
+
+/** What the home has of the log of an attempt from an offset on, piece by piece. */
+export async function* restOfLog(
+  home: string,
+  { plan, job, attempt }: Readonly<{ plan: string; job: string; attempt: number }>,
+  from: number,
+  signal?: AbortSignal,
+): AsyncGenerator<LogChunk> {
+  for (let offset = from; !signal?.aborted; ) {
+    const piece = await readIn(home, (catalog) => catalog.log(plan, job, attempt, offset, LOG_CHUNK))
+    if (piece.next === offset) return
+    offset = piece.next
+    yield piece
+  }
+}
 
 /** Whoever holds the home, to be followed; undefined as of `awaitHolder`. */
 export const awaitLasting = async (home: string): Promise<HomeClient | undefined> => {

@@ -1,13 +1,12 @@
 /**
  * The end of a runtime whose journal is no longer where it was opened: what it holds is brought to safety, and said to be there.
  */
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { backupPath } from '../backup-place.ts'
 import { TenutoError } from '../errors.ts'
-import { homePaths, shellWord } from '../home.ts'
+import { homePaths, makeFolder, shellWord } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
-import { codeOf, wordsOf } from '../thrown.ts'
+import { wordsOf } from '../thrown.ts'
 
 const FOLDED =
   'its write-ahead log, or the index of it, was removed while it was held; what was in it is in the journal again, which can be opened anew'
@@ -26,13 +25,5 @@ export const salvaged = (journal: Journal, home: string, at: number): TenutoErro
       : new TenutoError('STORE_DISPLACED', { path, copy: shellWord(copy) })
   } catch (error) {
     return new TenutoError('STORE_BROKEN', { path, why: `${LOST}: ${wordsOf(error)}` }, error)
-  }
-}
-
-const makeFolder = (path: string): void => {
-  try {
-    mkdirSync(path, { mode: 0o700 })
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
   }
 }

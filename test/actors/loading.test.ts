@@ -245,13 +245,8 @@ const startAfterKill = async (life: Life) => {
   return { made, journal, errors, failures }
 }
 const dies = (): Promise<never> => new Promise(() => {})
-const settling = async (): Promise<void> => {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-}
-
-test('a message that ends the process each time it is taken is a dead letter after three deliveries', async () => {
-  const life = await openLife()
-  await life.submit(planOf({ a: {}, b: {} }))
+/** Puts a cancel of the job into the mail, as a host would that ended before it was taken; answers its id. */
+const mailCancel = async (life: Life): Promise<number> => {
   await life.host().stop()
   const id = life.disk.tables.mailId + 1
   const event = JSON.stringify({ type: 'cancel.requested', at: 1 })
@@ -259,6 +254,16 @@ test('a message that ends the process each time it is taken is a dead letter aft
     ...EMPTY_BATCH,
     mail: { added: [{ id, address: A, event, postedBy: null, deliveries: 0, at: 1 }], taken: [], failed: [] },
   })
+  return id
+}
+const settling = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('a message that ends the process each time it is taken is a dead letter after three deliveries', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {}, b: {} }))
+  const id = await mailCancel(life)
   const taking: number[] = []
   life.disk.faults.beforeCommit = (batch: Batch) => {
     if (!batch.mail.taken.includes(id) || batch.dead.length > 0) return
@@ -363,13 +368,7 @@ const writerFails = (): never => {
 
 test('a writer that fails while a loading or a delivery is counted harms neither plan nor host', async () => {
   const life = await twoPlans()
-  await life.host().stop()
-  const id = life.disk.tables.mailId + 1
-  const event = JSON.stringify({ type: 'cancel.requested', at: 1 })
-  await life.journal().commit({
-    ...EMPTY_BATCH,
-    mail: { added: [{ id, address: A, event, postedBy: null, deliveries: 0, at: 1 }], taken: [], failed: [] },
-  })
+  await mailCancel(life)
   const struck = new Set<string>()
   life.disk.faults.beforeCommit = ({ loading, mail }: Batch) => {
     const what = loading.some(({ times }) => times > 0) ? 'loading' : mail.failed.length > 0 ? 'delivery' : ''

@@ -95,10 +95,10 @@ test('logs -f of what outlives its holder goes on with it, and says once that no
   ])
 })
 
-test('logs -f of a plan whose holder was killed is told of the rest by whoever takes it up', {
-  timeout: 60_000,
-}, async () => {
-  const { file, start, home } = openFolder()
+/** `logs -f` of a plan whose holder was killed while its first job waits for the file `go`. */
+const followedPastItsHolder = async () => {
+  const opened = openFolder()
+  const { file, start } = opened
   file(
     'p.yaml',
     `plan: v1\nname: p\njobs:\n  a: { run: "echo one; ${gated}; echo two" }\n  b: { needs: [a], run: "echo three" }\n`,
@@ -107,9 +107,15 @@ test('logs -f of a plan whose holder was killed is told of the rest by whoever t
   await first.heard('/a #1 running')
   const plan = start('logs', 'p', '-f')
   await plan.heard('a | one')
-
   first.child.kill('SIGKILL')
   await plan.heard('nobody holds this home')
+  return { ...opened, plan }
+}
+
+test('logs -f of a plan whose holder was killed is told of the rest by whoever takes it up', {
+  timeout: 60_000,
+}, async () => {
+  const { file, start, home, plan } = await followedPastItsHolder()
   const second = start('resume', 'p')
   await expect
     .poll(() => readHolder(homePaths(home).daemon)?.command, { timeout: 25_000 })
@@ -126,17 +132,7 @@ test('logs -f of a plan whose holder was killed is told of the rest by whoever t
 test('logs -f of a plan is told of the rest also where whoever took it up has come and gone unseen', {
   timeout: 60_000,
 }, async () => {
-  const { file, start } = openFolder()
-  file(
-    'p.yaml',
-    `plan: v1\nname: p\njobs:\n  a: { run: "echo one; ${gated}; echo two" }\n  b: { needs: [a], run: "echo three" }\n`,
-  )
-  const first = start('run', 'p.yaml')
-  await first.heard('/a #1 running')
-  const plan = start('logs', 'p', '-f')
-  await plan.heard('a | one')
-  first.child.kill('SIGKILL')
-  await plan.heard('nobody holds this home')
+  const { file, start, plan } = await followedPastItsHolder()
 
   plan.child.kill('SIGSTOP')
   const second = start('resume', 'p')
