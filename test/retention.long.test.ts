@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { auditHome } from '../src/audit/home.ts'
 import { isTenutoError } from '../src/errors.ts'
 import type { Journal, Pruning } from '../src/journal/journal.ts'
@@ -188,10 +188,8 @@ test('a runtime removes by itself what is older than it keeps', async () => {
   const { home, runtime } = await openHome({ retention: { everyMs: 10, plansMs: 0 } })
   const id = await submitted(runtime)
 
-  await vi.waitFor(async () => {
-    expect(await idsIn(runtime)).toEqual([])
-    expect(foldersIn(home)).not.toContain(id)
-  }, 10_000)
+  await expect.poll(() => idsIn(runtime)).toEqual([])
+  await expect.poll(() => foldersIn(home)).not.toContain(id)
 
   await runtime.stop()
   expect((await auditHome(home)).findings).toEqual([])

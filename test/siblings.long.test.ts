@@ -24,10 +24,10 @@ const throwing =
 /** Analytics is a process of its own: it fails as processes do, and another takes its place. */
 const killAnalytics: Fault = async ({ runtime }) => {
   const section = async () => (await runtime.analytics()).data
-  await expect.poll(async () => (await section())?.pid, { timeout: 30_000 }).toBeTruthy()
+  await expect.poll(async () => (await section())?.pid).toBeTruthy()
   const { pid } = (await section()) ?? {}
   process.kill(pid ?? 0, 'SIGKILL')
-  await expect.poll(async () => (await section())?.restarts, { timeout: 30_000 }).toBe(1)
+  await expect.poll(async () => (await section())?.restarts).toBe(1)
 }
 
 /** What the system says of a process: the attempt it belongs to, whether it leads its group, and when it began. */
@@ -107,7 +107,7 @@ const lifeOf = async (fault: Fault | null) => {
   }
 }
 
-describe('siblings never notice a failure of', { timeout: 300_000 }, () => {
+describe('siblings never notice a failure of', () => {
   let without: Awaited<ReturnType<typeof lifeOf>>
   beforeAll(async () => {
     without = await lifeOf(null)

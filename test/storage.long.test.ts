@@ -280,7 +280,7 @@ test('on a disk that is really full a plan waits, says so, and goes on when ther
   disk.fill()
   go()
 
-  await expect.poll(() => runtime.counts().failedCommits, { timeout: 10_000 }).toBeGreaterThan(2)
+  await expect.poll(() => runtime.counts().failedCommits).toBeGreaterThan(2)
   const during = await runtime.catalog.plan(plan.id)
   await expect(runtime.command(plan.id, null, { do: 'cancel' })).rejects.toMatchObject({ code: 'STORE_FULL' })
   await expect(runtime.submit(definePlan({ name: 'q', jobs }))).rejects.toMatchObject({ code: 'STORE_FULL' })
@@ -326,9 +326,9 @@ test('a full disk keeps nobody from reading a home that was left in order, nor f
   await runtime.idle()
   expect((await runtime.state()).degraded).toBe(true)
   // What is tried while nothing waits really writes: it fails as long as there is no room.
-  await expect.poll(() => runtime.storage().data.tries, { timeout: 10_000 }).toBeGreaterThan(5)
+  await expect.poll(() => runtime.storage().data.tries).toBeGreaterThan(5)
   disk.makeRoom()
-  await expect.poll(() => runtime.storage().status, { timeout: 10_000 }).toBe('ok')
+  await expect.poll(() => runtime.storage().status).toBe('ok')
   const before = (await runtime.catalog.plans()).map(({ id, state }) => [id, state])
   await runtime.stop()
 

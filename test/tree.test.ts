@@ -299,7 +299,7 @@ test.each(['journal', 'slots', 'executor'] as const)(
 test('a sweeper that fails too often is given up, shown with its error, and nothing else is hurt', async () => {
   const { runtime, faults, folder } = await open({ sweepMs: 5 })
   void faults.throwAt({ part: 'sweeper' }, 1000)
-  await expect.poll(() => node(runtime.tree(), 'sweeper').state, { timeout: 25_000 }).toBe('given-up')
+  await expect.poll(() => node(runtime.tree(), 'sweeper').state).toBe('given-up')
 
   const plan = await runtime.submit(processes(3, join(folder, 'ledger')))
 

@@ -59,9 +59,7 @@ test('given up, it is tried again without a new start of the runtime, and goes o
   const before = (await sectionOf(runtime)).data
   rmSync(program)
   process.kill(before?.pid ?? 0, 'SIGKILL')
-  await expect
-    .poll(async () => (await sectionOf(runtime)).error?.message ?? '', { timeout: 25_000 })
-    .toMatch(/Cannot find module/)
+  await expect.poll(async () => (await sectionOf(runtime)).error?.message ?? '').toMatch(/Cannot find module/)
   const ends = await runPlan(runtime)
 
   put('sound')
@@ -76,7 +74,7 @@ test('killed again and again in the middle of its counting, nothing is missing a
   const { home, program } = openHome('is killed while it counts')
   const runtime = await hold(home, program, { failures: 1_000, delayMs: 1, delayMaxMs: 1 })
   await runPlan(runtime)
-  await expect.poll(async () => (await sectionOf(runtime)).data?.behind, { timeout: 25_000 }).toBe(0)
+  await expect.poll(async () => (await sectionOf(runtime)).data?.behind).toBe(0)
   expect((await sectionOf(runtime)).data?.restarts).toBeGreaterThan(2)
   await runtime.stop()
 
@@ -96,9 +94,7 @@ test('a guest that was stopped by a signal is ended and takes up where it was; i
   onTestFinished(() => {
     if (isThere(first)) process.kill(first, 'SIGKILL')
   })
-  await expect
-    .poll(async () => (await sectionOf(runtime)).error?.message ?? '', { timeout: 25_000 })
-    .toMatch(/did not answer/)
+  await expect.poll(async () => (await sectionOf(runtime)).error?.message ?? '').toMatch(/did not answer/)
   await isCounted(runtime)
   const second = (await sectionOf(runtime)).data?.pid ?? 0
 
@@ -153,7 +149,7 @@ test.each([
   hurt(join(home, 'analytics.db'))
   await runPlan(runtime)
 
-  await expect.poll(async () => (await sectionOf(runtime)).data?.restarts, { timeout: 25_000 }).toBe(1)
+  await expect.poll(async () => (await sectionOf(runtime)).data?.restarts).toBe(1)
   await isCounted(runtime)
   expect(failuresIn(home)[0]?.error).toMatch(/analytics.db was removed or replaced/)
   await expectRecount(home, runtime)
@@ -195,9 +191,7 @@ test('numbers whose file is damaged while they are counted are right, also in th
 
   process.kill(pid ?? 0, 'SIGKILL')
 
-  await expect
-    .poll(async () => (await sectionOf(runtime)).data?.restarts, { timeout: 25_000 })
-    .toBe(restarts + 1)
+  await expect.poll(async () => (await sectionOf(runtime)).data?.restarts).toBe(restarts + 1)
   await isCounted(runtime)
   await expectRecount(home, runtime)
 })

@@ -55,21 +55,19 @@ test('what goes wrong in the house while it deals with analytics stays there, to
 
   guest.begin()
   await expect
-    .poll(() => guest.section().error?.message ?? null, { timeout: 25_000 })
+    .poll(() => guest.section().error?.message ?? null)
     .toMatch(/the journal cannot be read: .*the test says so/)
   // An address that is none.
   shown.show([{ position: 1, address: 'nobody:x', event: '{}' } as never])
   // A step that is none: whoever hears of it fails, here as a guest does.
   shown.show([{ position: 2 } as never])
   expect(guest.section().data?.failures).toBe(1)
-  await expect
-    .poll(() => guest.section().data, { timeout: 25_000 })
-    .toMatchObject({ restarts: 1, state: 'up' })
+  await expect.poll(() => guest.section().data).toMatchObject({ restarts: 1, state: 'up' })
   process.kill(guest.section().data?.pid ?? 0, 'SIGKILL')
-  await expect.poll(() => guest.section().data?.restarts, { timeout: 25_000 }).toBe(2)
+  await expect.poll(() => guest.section().data?.restarts).toBe(2)
   isBroken = false
 
-  await expect.poll(() => guest.section().status, { timeout: 25_000 }).toBe('ok')
+  await expect.poll(() => guest.section().status).toBe('ok')
   expect(shown.listeners()).toBe(1)
 })
 

@@ -276,7 +276,7 @@ test('what an attempt was found to be is told once, also when the runner is repl
   const second = await runnerPid()
   process.kill(second, 'SIGKILL')
   await processGone(second)
-  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1, { timeout: 20_000 }).toBe(2)
+  await expect.poll(() => logOf(home).split(`${spec.key}: adopted`).length - 1).toBe(2)
   writeFileSync(join(home, 'go'), '')
 
   expect((await after.ended(spec.key)).record.outcome).toBe('lost')
@@ -322,9 +322,7 @@ test('several executors that start at once are served by one runner', async () =
   expect(record.outcome).toBe('succeeded')
   // One that was started beside it, and has not seen yet that another serves, is about to leave.
   await expect
-    .poll(() => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home)).length, {
-      timeout: 20_000,
-    })
+    .poll(() => pidsOf((line) => line.includes('runner/main.ts') && line.includes(home)).length)
     .toBe(1)
 })
 
@@ -358,7 +356,7 @@ test('a daemon whose home is removed is told nothing of its attempts, makes noth
 
   removeFolder(home)
   await processGone(pid)
-  await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => failures.length).toBe(1)
 
   expect(reports).toEqual([])
   expect(failures[0]).toMatchObject({ code: 'HOME_GONE', exit: 12 })
@@ -381,7 +379,7 @@ test('a home that is moved takes its attempts along: the runner leaves them, and
   renameSync(home, `${home}-moved`)
   onTestFinished(() => removeFolder(`${home}-moved`))
   await processGone(first)
-  await expect.poll(() => before.failures.length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => before.failures.length).toBe(1)
 
   expect(before.failures[0]?.message).toBe(`the home ${home} has been moved to ${home}-moved`)
   expect(existsSync(home)).toBe(false)
@@ -551,7 +549,7 @@ test('a runner that ends again and again is told once, and once that one serves'
   }
 
   ensure(spec)
-  await expect.poll(tries, { timeout: 20_000 }).toBeGreaterThan(3)
+  await expect.poll(tries).toBeGreaterThan(3)
   rmdirSync(socket)
 
   expect((await ended(spec.key)).record.outcome).toBe('succeeded')

@@ -170,7 +170,7 @@ test('approve raced with cancel a thousand times: approved and then cancelled, o
   }
   // Each way it can go was gone.
   expect([...ends.keys()].sort(), `seed ${seed}`).toEqual(['cancelled', 'running', 'skipped', 'stopping'])
-}, 60_000)
+})
 
 test('`now` starts the next attempt of a job that waits for it, spends no retry of its own, and is refused elsewhere', async () => {
   const retry = { max: 1, delayMs: 3_600_000, factor: 1, maxDelayMs: 3_600_000, jitter: 0, on: ['exit'] }

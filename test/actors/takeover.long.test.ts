@@ -172,16 +172,12 @@ test('an attempt of a runner of an older protocol goes on to its end; a newer da
 
   const early = executor(2)
   early.ensure({ ...spec, recovered: true })
-  await expect
-    .poll(() => early.failures.map(({ code }) => code), { timeout: 20_000 })
-    .toEqual(['RUNNER_MISMATCH'])
+  await expect.poll(() => early.failures.map(({ code }) => code)).toEqual(['RUNNER_MISMATCH'])
   writeFileSync(join(home, 'go'), '')
   await fileThere(join(spec.dir, FILES.exit))
   const { ensure, ended, found, finds, logs, failures } = executor(3)
   ensure({ ...spec, recovered: true })
-  await expect
-    .poll(() => logs.some((line) => line.includes('"why":"protocol"')), { timeout: 20_000 })
-    .toBe(true)
+  await expect.poll(() => logs.some((line) => line.includes('"why":"protocol"'))).toBe(true)
   // Not to wait until it leaves by itself.
   older.kill('SIGTERM')
   await processGone(older.pid as number)

@@ -63,9 +63,7 @@ export const sectionOf = async (runtime: Runtime) => (await runtime.state()).sec
 
 /** Waits until everything is counted. */
 export const isCounted = async (runtime: Runtime): Promise<void> => {
-  await expect
-    .poll(async () => (await sectionOf(runtime)).data, { timeout: 25_000 })
-    .toMatchObject({ state: 'up', behind: 0 })
+  await expect.poll(async () => (await sectionOf(runtime)).data).toMatchObject({ state: 'up', behind: 0 })
 }
 
 /** Runs the plan to its end; the ends of its jobs. */
@@ -134,7 +132,7 @@ export const expectHarmless = async (
 
   const runtime = await hold(home, program, limits)
   expect(await runPlan(runtime)).toEqual(ends)
-  await expect.poll(async () => (await sectionOf(runtime)).data?.state, { timeout: 25_000 }).toBe('given-up')
+  await expect.poll(async () => (await sectionOf(runtime)).data?.state).toBe('given-up')
   // It goes on without it as before.
   expect(await runPlan(runtime)).toEqual(ends)
   const section = await sectionOf(runtime)

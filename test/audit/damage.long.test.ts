@@ -9,9 +9,7 @@ import { crafted, holdHome, openFolder, shellPlan } from './home.ts'
 const SEED = 20_261_121
 const MUTATIONS = 300
 
-test(`${MUTATIONS} random bytes of a journal (seed ${SEED}): each is refused, found, or changes nothing that is read`, {
-  timeout: 120_000,
-}, async () => {
+test(`${MUTATIONS} random bytes of a journal (seed ${SEED}): each is refused, found, or changes nothing that is read`, async () => {
   const home = join(openFolder(), 'home')
   const runtime = await holdHome(home)
   const jobs = { a: { run: 'true' }, b: { run: 'exit 1', needs: ['a'] }, c: { run: 'true', needs: ['b'] } }

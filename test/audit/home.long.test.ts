@@ -47,7 +47,7 @@ beforeAll(async () => {
   const begun = await createRuntime({ home: homes.begun, starts: false })
   await begun.submit(PLAN)
   await begun.stop()
-}, 60_000)
+})
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
 
 const found = async (home: string): Promise<readonly Finding[]> => (await auditHome(home)).findings
@@ -533,19 +533,17 @@ describe('processes with the marker of a home', () => {
   })
 })
 
-test('an attempt that runs on, has ended, or is gone while nobody holds the home is noted as such', {
-  timeout: 30_000,
-}, async () => {
+test('an attempt that runs on, has ended, or is gone while nobody holds the home is noted as such', async () => {
   const home = join(openFolder(), 'home')
   const first = await holdHome(home)
   await first.submit(shellPlan({ a: { run: 'while ! test -e "$TENUTO_ARTIFACTS/go"; do sleep 0.02; done' } }))
-  await expect.poll(async () => (await first.live()).length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(async () => (await first.live()).length).toBe(1)
   await first.stop()
   const { dir, plan } = crafted(home)
 
   const running = await found(home)
   writeFileSync(join(dir('a', 1), 'artifacts', 'go'), '')
-  await expect.poll(() => existsSync(join(dir('a', 1), 'exit.json')), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(dir('a', 1), 'exit.json'))).toBe(true)
   const ended = await found(home)
   rmSync(join(dir('a', 1), 'exit.json'))
   const gone = await found(home)
@@ -556,9 +554,7 @@ test('an attempt that runs on, has ended, or is gone while nobody holds the home
   expect(gone).toMatchObject([{ kind: 'end-unseen', grade: 'note', place }])
 })
 
-test('the folder of an attempt that had begun is missed, whether its process lives or not; that it never started is a lie', {
-  timeout: 30_000,
-}, async () => {
+test('the folder of an attempt that had begun is missed, whether its process lives or not; that it never started is a lie', async () => {
   const home = join(openFolder(), 'home')
   const first = await holdHome(home)
   const { id } = await first.submit(
@@ -575,7 +571,7 @@ test('the folder of an attempt that had begun is missed, whether its process liv
 
   const living = await found(home)
   writeFileSync(join(home, 'go'), '')
-  await expect.poll(() => existsSync(join(dir('a', 1), 'exit.json')), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(dir('a', 1), 'exit.json'))).toBe(true)
   rmSync(dir('a', 1), { recursive: true })
   const dead = await found(home)
   renameSync(kept, dir('a', 1))

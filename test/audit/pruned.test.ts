@@ -26,7 +26,7 @@ beforeAll(async () => {
   await runtime.command(kept.id, 'b', { do: 'retry' })
   await kept.settled()
   await runtime.stop()
-}, 60_000)
+})
 afterAll(() => removeFolder(folder))
 
 const kindsIn = async (home: string): Promise<readonly string[]> =>

@@ -220,9 +220,7 @@ test('logs are measured, and one that has grown large is named', () => {
   })
 })
 
-test('a runner says its protocol to a stranger, and goes on serving whoever was in command', {
-  timeout: 30_000,
-}, async () => {
+test('a runner says its protocol to a stranger, and goes on serving whoever was in command', async () => {
   const home = join(folder(), 'home')
   const runtime = await holdHome(home)
   expect(await askRunner(home)).toEqual({ serves: false })
@@ -232,7 +230,7 @@ test('a runner says its protocol to a stranger, and goes on serving whoever was 
       b: { run: 'echo b', needs: ['a'] },
     }),
   )
-  await expect.poll(async () => (await runtime.live()).length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(async () => (await runtime.live()).length).toBe(1)
 
   const answers = [await askRunner(home), await askRunner(home), await askRunner(home)]
   writeFileSync(join(home, 'attempts', plan.id, 'go'), '')

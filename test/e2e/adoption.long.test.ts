@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { attemptDir, FILES, readClaim, readExitRecord } from '../../src/attempt.ts'
 import { fileThere, processGone } from '../runner/home.ts'
-import { openFolder, type Running } from './tenuto.ts'
+import { openFolder } from './tenuto.ts'
 
 type Job = Readonly<{ state: string; attempts: readonly Record<string, unknown>[] }>
 
@@ -21,22 +21,16 @@ const openPlan = (jobs: readonly string[]) => {
       .filter(({ address, type, job }) => address.startsWith('note:') && type === 'recovered' && job)
       .map(({ job, attempt, detail }) => `${job}#${attempt} ${detail?.['found'] as string}`)
       .toSorted()
-  const kill = async ({ child }: Running): Promise<void> => {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
   const dirOf = async (job: string, n = 1) => attemptDir(home, (await show<{ id: string }>('p')).id, job, n)
   const runnerOf = async (job: string): Promise<number> => {
     const claim = readClaim(readFileSync(join(await dirOf(job), FILES.claim), 'utf8'))
     return claim?.holder.pid as number
   }
-  return { ...folder, start, show, found, kill, dirOf, runnerOf }
+  return { ...folder, start, show, found, dirOf, runnerOf }
 }
 
-test('a job survives ten kill -9 of tenuto: one attempt, one process, each line once, its end from its record', {
-  timeout: 90_000,
-}, async () => {
-  const { folder, start, run, show, found, kill, dirOf } = openPlan([
+test('a job survives ten kill -9 of tenuto: one attempt, one process, each line once, its end from its record', async () => {
+  const { folder, start, run, show, found, dirOf } = openPlan([
     'a: { run: "echo $$ > up; i=0; until test -e go; do i=$((i+1)); echo line $i; sleep 0.05; done" }',
   ])
   let tenuto = start('run', 'p.yaml')
@@ -44,10 +38,10 @@ test('a job survives ten kill -9 of tenuto: one attempt, one process, each line 
   await tenuto.heard('running')
 
   for (let kills = 1; kills <= 10; kills += 1) {
-    await kill(tenuto)
+    await tenuto.killed()
     if (kills === 10) break
     tenuto = start('resume')
-    await expect.poll(async () => (await found()).length, { timeout: 20_000 }).toBe(kills)
+    await expect.poll(async () => (await found()).length).toBe(kills)
   }
   writeFileSync(join(folder, 'go'), '')
   const exit = join(await dirOf('a'), FILES.exit)
@@ -75,19 +69,19 @@ test('a job survives ten kill -9 of tenuto: one attempt, one process, each line 
 })
 
 test('after kill -9 the runner that went on is found again: what lives is adopted, what ended is read', async () => {
-  const { folder, start, run, found, kill, dirOf } = openPlan([
+  const { folder, start, run, found, dirOf } = openPlan([
     'a: { run: ": > a; until test -e go; do sleep 0.05; done" }',
     'b: { run: ": > b; until test -e now; do sleep 0.05; done; exit 0" }',
     'c: { needs: [a, b], run: "true" }',
   ])
   const first = start('run', 'p.yaml')
   await Promise.all([fileThere(join(folder, 'a')), fileThere(join(folder, 'b'))])
-  await kill(first)
+  await first.killed()
   writeFileSync(join(folder, 'now'), '')
   await fileThere(join(await dirOf('b'), FILES.exit))
 
   const second = start('resume')
-  await expect.poll(found, { timeout: 20_000 }).toEqual(['a#1 adopted', 'b#1 ended-meanwhile'])
+  await expect.poll(found).toEqual(['a#1 adopted', 'b#1 ended-meanwhile'])
   writeFileSync(join(folder, 'go'), '')
 
   expect((await second.said).code).toBe(0)
@@ -95,10 +89,8 @@ test('after kill -9 the runner that went on is found again: what lives is adopte
   expect((await run('doctor', '--audit', '-q')).code).toBe(0)
 })
 
-test('after kill -9 of tenuto and its runner: adopted, lost, or started now because nothing had begun', {
-  timeout: 60_000,
-}, async () => {
-  const { folder, start, run, read, show, found, kill, runnerOf } = openPlan([
+test('after kill -9 of tenuto and its runner: adopted, lost, or started now because nothing had begun', async () => {
+  const { folder, start, run, read, show, found, runnerOf } = openPlan([
     'a: { run: "echo x >> ledger-a; : > a; until test -e go; do sleep 0.05; done" }',
     'b: { run: "echo x >> ledger-b; echo $$ > pid; mv pid b; exec sleep 1000" }',
     'c: { run: "echo x >> ledger-c; test -e failed || { : > failed; exit 1; }", retry: { max: 1, delay: 1h, maxDelay: 1h, jitter: 0 } }',
@@ -106,21 +98,21 @@ test('after kill -9 of tenuto and its runner: adopted, lost, or started now beca
   const first = start('run', 'p.yaml')
   await Promise.all(['a', 'b', 'failed'].map((sign) => fileThere(join(folder, sign))))
   await first.heard('/c #1 ')
-  await expect.poll(async () => (await show<Job>('p/c')).state, { timeout: 20_000 }).toBe('backoff')
+  await expect.poll(async () => (await show<Job>('p/c')).state).toBe('backoff')
   const runner = await runnerOf('a')
   process.kill(runner, 'SIGSTOP')
   // Its time comes when the runner can start nothing.
   expect((await run('now', 'p/c')).code).toBe(0)
-  await expect.poll(async () => (await show<Job>('p/c')).state, { timeout: 20_000 }).toBe('running')
+  await expect.poll(async () => (await show<Job>('p/c')).state).toBe('running')
   const main = Number(read('b'))
-  await kill(first)
+  await first.killed()
   process.kill(runner, 'SIGKILL')
   process.kill(-main, 'SIGKILL')
   await Promise.all([processGone(runner), processGone(main)])
 
   const second = start('resume')
   const all = ['a#1 adopted', 'b#1 lost', 'c#2 requeued']
-  await expect.poll(found, { timeout: 20_000 }).toEqual(all)
+  await expect.poll(found).toEqual(all)
   writeFileSync(join(folder, 'go'), '')
 
   expect((await second.said).code).toBe(10)

@@ -27,9 +27,7 @@ test('a daemon has analytics, which it serves, and which is gone when the daemon
   await daemon.heard('serving')
   expect((await run('run', 'p.yaml')).code).toBe(1)
 
-  await expect
-    .poll(async () => (await analyticsOf(home)).data, { timeout: 25_000 })
-    .toMatchObject({ behind: 0 })
+  await expect.poll(async () => (await analyticsOf(home)).data).toMatchObject({ behind: 0 })
   const { status, error, data, numbers } = await analyticsOf(home, '?plan=nightly&limit=1')
   expect({ status, error }).toEqual({ status: 'ok', error: null })
   expect(numbers?.plans).toMatchObject([
@@ -40,7 +38,7 @@ test('a daemon has analytics, which it serves, and which is gone when the daemon
 
   daemon.child.kill('SIGKILL')
   await daemon.said
-  await expect.poll(() => isThere(data?.pid ?? 0), { timeout: 25_000 }).toBe(false)
+  await expect.poll(() => isThere(data?.pid ?? 0)).toBe(false)
 })
 
 test('analytics that is not there refuses no start: the daemon says why, and its plans end as they do', async () => {
@@ -52,7 +50,7 @@ test('analytics that is not there refuses no start: the daemon says why, and its
   const daemon = start('up')
   await daemon.heard('serving')
   expect((await run('run', 'p.yaml')).out).toMatch(/^nightly-[a-z2-7]{6} failed\n$/)
-  await expect.poll(async () => (await analyticsOf(home)).status, { timeout: 25_000 }).toBe('unavailable')
+  await expect.poll(async () => (await analyticsOf(home)).status).toBe('unavailable')
 
   expect((await analyticsOf(home)).error?.message).toMatch(/Cannot find module .*count\.js/)
   expect((await run('status')).out).toMatch(/^analytics is not there: .*Cannot find module .*count\.js/m)

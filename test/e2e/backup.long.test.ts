@@ -13,9 +13,7 @@ jobs:
   c: { needs: [b], run: echo c >> ledger }
 `
 
-test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', {
-  timeout: 90_000,
-}, async () => {
+test('backup beside a run, restore after it: resume takes in what ended since, and runs nothing again', async () => {
   const { file, start, run, read, folder, home } = openFolder()
   file('p.yaml', PLAN)
   const running = start('run', 'p.yaml')
@@ -49,9 +47,7 @@ test('backup beside a run, restore after it: resume takes in what ended since, a
   expect(read('ledger')).toBe('a\nb\nc\na\nb\nc\n')
 })
 
-test('a backup of a run, restored where its folders are not, says so; its attempt is lost and runs again when it is asked for', {
-  timeout: 60_000,
-}, async () => {
+test('a backup of a run, restored where its folders are not, says so; its attempt is lost and runs again when it is asked for', async () => {
   const { file, start, run, read, folder } = openFolder()
   const elsewhere = openFolder()
   file('p.yaml', PLAN)
@@ -79,7 +75,7 @@ test('a backup of a run, restored where its folders are not, says so; its attemp
   expect(await elsewhere.unsound()).toMatchObject([{ kind: 'exit-lost', grade: 'note', place: { job: 'a' } }])
 })
 
-test('backup and restore say what they cannot do, and what to do', { timeout: 90_000 }, async () => {
+test('backup and restore say what they cannot do, and what to do', async () => {
   const { file, run, home } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
   const nothing = await run('backup')
@@ -112,9 +108,7 @@ test('backup and restore say what they cannot do, and what to do', { timeout: 90
   expect((await run('show', 'p')).code).toBe(0)
 })
 
-test('12: a journal that is gone with all that is its own is not made anew beside its attempts', {
-  timeout: 90_000,
-}, async () => {
+test('12: a journal that is gone with all that is its own is not made anew beside its attempts', async () => {
   const { file, run, home, read } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: echo ran >> ledger }\n')
   await run('run', 'p.yaml', '-q', '--key', 'k')
@@ -150,15 +144,13 @@ test('12: a journal that is gone with all that is its own is not made anew besid
   expect(readdirSync(home)).toContain('journal.db')
 })
 
-test('a journal whose write-ahead log is lost names the command that goes on from it; that works, and nothing runs again', {
-  timeout: 90_000,
-}, async () => {
+test('a journal whose write-ahead log is lost names the command that goes on from it; that works, and nothing runs again', async () => {
   const { file, run, read, folder, home } = openFolder()
   file('p.yaml', PLAN)
   await run('up', '--detach')
   const id = (await run('run', 'p.yaml', '--detach')).out.trim()
   const ledger = () => (existsSync(join(folder, 'ledger')) ? read('ledger') : '')
-  await expect.poll(ledger, { timeout: 20_000 }).toBe('a\nb\n')
+  await expect.poll(ledger).toBe('a\nb\n')
   await run('down')
   const { pid } = JSON.parse((await run('up', '--detach', '--no-parent', '--json')).out) as { pid: number }
   writeFileSync(join(folder, 'go'), '')
@@ -211,9 +203,7 @@ const watching = (folder: string, passes: (name: string) => boolean): Promise<st
     })
   })
 
-test('a backup of another home is refused, and restored when it is asked for by force', {
-  timeout: 60_000,
-}, async () => {
+test('a backup of another home is refused, and restored when it is asked for by force', async () => {
   const [first, other] = [openFolder(), openFolder()]
   for (const { file, run } of [first, other]) {
     file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -6,9 +5,7 @@ import { markedProcesses } from '../../src/process.ts'
 import { pidsOf, processGone } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
-test('everything of a running job is killed and its folder removed: it is lost, not run again, until somebody says so', {
-  timeout: 60_000,
-}, async () => {
+test('everything of a running job is killed and its folder removed: it is lost, not run again, until somebody says so', async () => {
   const { file, start, run, read, home, unsound } = openFolder()
   file(
     'p.yaml',
@@ -21,8 +18,7 @@ test('everything of a running job is killed and its folder removed: it is lost, 
   }
   const jobs = markedProcesses('').filter(({ key }) => key.endsWith(`/${plan}/a/1`))
   const runners = pidsOf((line) => line.includes('runner') && line.includes(home))
-  running.child.kill('SIGKILL')
-  await once(running.child, 'exit')
+  await running.killed()
   for (const pid of [...runners, ...jobs.map((job) => job.pid)]) {
     process.kill(pid, 'SIGKILL')
     await processGone(pid)

@@ -28,13 +28,13 @@ test('a run whose build is removed under it says that it is stale, serves, start
   const id = plan?.id ?? ''
   // A job is running before its runner is there.
   const logged = async () => Buffer.from((await client.catalog.log(id, 'a', 1, 0, 100)).bytes).toString()
-  await expect.poll(logged, { timeout: 25_000 }).toBe('once\n')
+  await expect.poll(logged).toBe('once\n')
 
   rmSync(join(copy.root, 'dist'), { recursive: true })
   rmSync(join(copy.root, 'src', 'ids.ts'))
   const [runner] = pidsOf((line) => line.includes('runner/main.js') && line.includes(home))
   process.kill(runner as number, 'SIGKILL')
-  await expect.poll(async () => (await client.version()).stale, { timeout: 25_000 }).toBe(true)
+  await expect.poll(async () => (await client.version()).stale).toBe(true)
   const version = await client.version()
   // Each of these is a request of its own kind; the last one compiles.
   const log = await logged()

@@ -33,7 +33,7 @@ const opened = async () => {
   const plan = (await first.run('run', 'g.yaml', '--detach')).out.trim()
   const path = join(first.folder, 'up')
   const said = () => (existsSync(path) ? readFileSync(path, 'utf8').trim() : '')
-  await expect.poll(said, { timeout: 20_000, interval: 20 }).not.toBe('')
+  await expect.poll(said, { interval: 20 }).not.toBe('')
   const job = identityOf(Number(said()))
   if (job === undefined) throw new Error('the job does not run')
   const lives = () => isAlive(job)
@@ -57,9 +57,7 @@ const foundOf = async (run: (...args: string[]) => Promise<Readonly<{ out: strin
     .map((line) => JSON.parse(line) as Event)
     .find(({ job, detail }) => job === 'gate' && detail?.found !== undefined)?.detail?.found
 
-test('7: a copy of a home that is there is refused, and nothing of the first is asked, stopped or taken for its own', {
-  timeout: 90_000,
-}, async () => {
+test('7: a copy of a home that is there is refused, and nothing of the first is asked, stopped or taken for its own', async () => {
   const { first, other, holder, plan, lives, copy } = await opened()
   copy()
 
@@ -92,9 +90,7 @@ test('7: a copy of a home that is there is refused, and nothing of the first is 
   expect(await first.unsound()).toEqual([])
 })
 
-test('a copy that is made a home of its own goes on beside the first: what ran is lost in it, and runs on there', {
-  timeout: 90_000,
-}, async () => {
+test('a copy that is made a home of its own goes on beside the first: what ran is lost in it, and runs on there', async () => {
   const { first, other, plan, lives, copy } = await opened()
   copy()
 
@@ -116,9 +112,7 @@ test('a copy that is made a home of its own goes on beside the first: what ran i
   expect(await first.unsound()).toEqual([])
 })
 
-test('a copy whose first was moved away is a home of its own; the first is adopted where it is', {
-  timeout: 90_000,
-}, async () => {
+test('a copy whose first was moved away is a home of its own; the first is adopted where it is', async () => {
   const { first, other, holder, lives, copy } = await opened()
   copy()
   renameSync(first.home, `${first.home}-moved`)
@@ -133,15 +127,13 @@ test('a copy whose first was moved away is a home of its own; the first is adopt
 
   renameSync(`${first.home}-moved`, first.home)
   const again = first.start('resume', '--no-input')
-  await expect.poll(() => foundOf(first.run), { timeout: 20_000 }).toBe('adopted')
+  await expect.poll(() => foundOf(first.run)).toBe('adopted')
   first.file('open', '')
   await again.said
   expect(first.read('ledger')).toBe('quick\nbegun\nended\n')
 })
 
-test('a backup that is restored in a new home beside the first leaves alone what runs there', {
-  timeout: 90_000,
-}, async () => {
+test('a backup that is restored in a new home beside the first leaves alone what runs there', async () => {
   const { first, other, plan, lives } = await opened()
   const made = (await first.run('backup', join(first.folder, 'backup.db'))).out.trim()
 

@@ -2,7 +2,6 @@
  * The daemon as a user meets it. Broken on purpose once, and seen: `run` that starts beside a daemon instead of submitting to it;
  * `down` that stops a foreground run; `up` that cancels what runs when it is told to stop.
  */
-import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -24,7 +23,7 @@ jobs:
 `
 const QUICK = "plan: v1\nname: quick\njobs:\n  a: { run: 'true' }\n"
 const there = async (path: string): Promise<void> => {
-  await expect.poll(() => existsSync(path), { timeout: 20_000, interval: 20 }).toBe(true)
+  await expect.poll(() => existsSync(path), { interval: 20 }).toBe(true)
 }
 
 test('without a daemon: status says so with 5, down has nothing to do, run --detach is refused', async () => {
@@ -40,9 +39,7 @@ test('without a daemon: status says so with 5, down has nothing to do, run --det
   expect(existsSync(home)).toBe(false)
 })
 
-test('up in the background answers when it serves; run submits to it and follows; down stops it', {
-  timeout: 60_000,
-}, async () => {
+test('up in the background answers when it serves; run submits to it and follows; down stops it', async () => {
   const { run, file, home, unsound } = withDaemon()
   file('q.yaml', QUICK)
 
@@ -83,9 +80,7 @@ test('up in the background answers when it serves; run submits to it and follows
   expect(await unsound()).toEqual([])
 })
 
-test('attempts survive their daemon, told to stop or killed, and the next one adopts them', {
-  timeout: 60_000,
-}, async () => {
+test('attempts survive their daemon, told to stop or killed, and the next one adopts them', async () => {
   const { run, start, file, folder, home, read, unsound } = withDaemon()
   file('g.yaml', GATED)
   const first = start('up', '--no-parent')
@@ -99,8 +94,7 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
   expect(stopped.err).toContain('1 attempt runs on')
   const second = start('up', '--no-parent')
   await second.heard('1 attempt still runs')
-  second.child.kill('SIGKILL')
-  await once(second.child, 'close')
+  await second.killed()
   const unserved = await run('status')
   const killed = `its last holder was killed: pid ${second.child.pid} (tenuto up), started `
   expect([unserved.code, unserved.out]).toEqual([
@@ -126,9 +120,7 @@ test('attempts survive their daemon, told to stop or killed, and the next one ad
 })
 
 /** Broken on purpose once, and seen: a Ctrl-C after which nothing is said on stdout; one that ends with 0. */
-test('Ctrl-C lets go of a plan of the daemon: its line is printed, the exit code says that it goes on', {
-  timeout: 60_000,
-}, async () => {
+test('Ctrl-C lets go of a plan of the daemon: its line is printed, the exit code says that it goes on', async () => {
   const { run, start, file, home } = withDaemon()
   file('g.yaml', GATED)
   await run('up', '--detach')
@@ -166,9 +158,7 @@ test('Ctrl-C lets go of a plan of the daemon: its line is printed, the exit code
   expect((await run('resume', other.out.trim())).out).toBe(`${other.out.trim()} succeeded\n`)
 })
 
-test('a home whose socket is gone is held all the same: commands wait until it is there again', {
-  timeout: 60_000,
-}, async () => {
+test('a home whose socket is gone is held all the same: commands wait until it is there again', async () => {
   const { run, home } = withDaemon()
   const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
   rmSync(join(home, 'sock'))
@@ -180,9 +170,7 @@ test('a home whose socket is gone is held all the same: commands wait until it i
   expect(JSON.parse(said.out)).toMatchObject({ daemon: { pid } })
 })
 
-test('a home whose socket cannot be made again is held all the same: status and down say by whom, and what can be done', {
-  timeout: 60_000,
-}, async () => {
+test('a home whose socket cannot be made again is held all the same: status and down say by whom, and what can be done', async () => {
   const { run, home } = withDaemon()
   const { pid } = JSON.parse((await run('up', '--detach', '--json')).out) as { pid: number }
   rmSync(join(home, 'sock'))
@@ -195,12 +183,10 @@ test('a home whose socket cannot be made again is held all the same: status and 
     expect(said.err).toContain(`\`kill ${pid}\`, then \`tenuto up --home`)
   }
   process.kill(pid, 'SIGTERM')
-  await expect.poll(async () => (await run('down')).code, { timeout: 20_000 }).toBe(0)
+  await expect.poll(async () => (await run('down')).code).toBe(0)
 })
 
-test('whoever meets a foreground run is told who it is and what leads on, and not back to where it came from', {
-  timeout: 60_000,
-}, async () => {
+test('whoever meets a foreground run is told who it is and what leads on, and not back to where it came from', async () => {
   const { start, run, file, folder } = openFolder()
   file('g.yaml', GATED)
   file('q.yaml', QUICK)
@@ -218,7 +204,7 @@ test('whoever meets a foreground run is told who it is and what leads on, and no
   expect((await holder.said).code).toBe(0)
 })
 
-test('ten daemons started at once: one serves, and the others say who', { timeout: 60_000 }, async () => {
+test('ten daemons started at once: one serves, and the others say who', async () => {
   const { start, home } = withDaemon()
   const all = Array.from({ length: 10 }, () => start('up'))
 

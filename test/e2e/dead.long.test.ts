@@ -26,9 +26,7 @@ const mailed = async (home: string, ...messages: readonly (readonly [Address, ob
   await journal.stop(true)
 }
 
-test('dead letters are listed, shown whole, delivered again and discarded, with a holder and without one', {
-  timeout: 60_000,
-}, async () => {
+test('dead letters are listed, shown whole, delivered again and discarded, with a holder and without one', async () => {
   const { home, file, run, start, unsound } = openFolder()
   file('p.yaml', PLAN)
   const plan = (await run('run', 'p.yaml')).out.split(' ')[0] ?? ''

@@ -81,7 +81,7 @@ test('a daemon that was allowed one gives none to its runner, to analytics and t
   await run('run', 'p.yaml', '--detach')
   const isOf = (program: string) => (line: string) => line.includes(program) && line.includes(home)
   const present = () => [...pidsOf(isOf('runner/main')), ...pidsOf(isOf('analytics/main'))]
-  await expect.poll(() => present().length, { timeout: 25_000 }).toBe(2)
+  await expect.poll(() => present().length).toBe(2)
   const children = present()
   const environments = children.map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'))
   const lines = children.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))

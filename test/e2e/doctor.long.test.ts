@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
@@ -89,12 +88,11 @@ test('0: a holder is named and not disturbed; one that was killed is told, with 
   const holder = start('run', 'p.yaml')
   await holder.heard('/a #1 running')
   await expect
-    .poll(async () => checkOf(await run('doctor', '--json'), 'processes')?.what, { timeout: 15_000 })
+    .poll(async () => checkOf(await run('doctor', '--json'), 'processes')?.what)
     .toContain('each of an')
 
   const beside = await run('doctor', '--audit', '--json')
-  holder.child.kill('SIGKILL')
-  await once(holder.child, 'exit')
+  await holder.killed()
   const alone = await run('doctor', '--audit', '--json')
   writeFileSync(join(folder, 'go'), '')
   const resumed = await run('resume')
@@ -176,9 +174,7 @@ test('12: a journal that is damaged, in its structure or in a row, is never take
   expect(again.code).toBe(0)
 })
 
-test('a journal of another schema is called so by whoever meets it, and a number that is wrong is damage', {
-  timeout: 60_000,
-}, async () => {
+test('a journal of another schema is called so by whoever meets it, and a number that is wrong is damage', async () => {
   const { file, run, home } = openFolder()
   file('p.yaml', PLAN)
   await run('run', 'p.yaml', '-q')
@@ -208,8 +204,7 @@ test('a daemon.json that lacks what a holder writes is called so, and nothing is
 
   const beside = await run('doctor', '--json')
   const refused = await run('up')
-  holder.child.kill('SIGKILL')
-  await once(holder.child, 'close')
+  await holder.killed()
   const after = await run('doctor', '--json')
 
   expect(checkOf(beside, 'holder')).toMatchObject({
@@ -222,7 +217,7 @@ test('a daemon.json that lacks what a holder writes is called so, and nothing is
   expect(beside.out + refused.err + after.out).not.toContain('undefined')
 })
 
-test('an audit beside a holder that works finds nothing, however often', { timeout: 60_000 }, async () => {
+test('an audit beside a holder that works finds nothing, however often', async () => {
   const { file, start, home } = openFolder()
   const jobs = Array.from({ length: 150 }, (_, at) => {
     const needs = at < 8 ? '' : `needs: [j${at - 8}], `

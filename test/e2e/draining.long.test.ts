@@ -26,7 +26,7 @@ jobs:
 `
 const QUICK = "plan: v1\nname: quick\njobs:\n  a: { run: 'true' }\n"
 const there = async (path: string): Promise<void> => {
-  await expect.poll(() => existsSync(path), { timeout: 20_000, interval: 20 }).toBe(true)
+  await expect.poll(() => existsSync(path), { interval: 20 }).toBe(true)
 }
 
 test('a paused home stays paused over a kill, a stop and a start, whoever would run in it, until it is resumed', async () => {
@@ -54,7 +54,7 @@ test('a paused home stays paused over a kill, a stop and a start, whoever would 
   ])
     expect((await run(...args)).out).toMatch(/queued .*the home is paused$/m)
   process.kill(pid, 'SIGKILL')
-  await expect.poll(async () => (await run('status')).out, { timeout: 20_000 }).toMatch(/: pid \d+ .*, up /)
+  await expect.poll(async () => (await run('status')).out).toMatch(/: pid \d+ .*, up /)
   expect((await run('status')).out).not.toContain(`pid ${pid} `)
   expect(await mode()).toMatchObject({ mode: 'paused', reason: 'new disk' })
   expect((await run('status')).out).toMatch(/^mode +paused .*: new disk; go on: tenuto daemon resume/m)
@@ -196,7 +196,7 @@ test('a daemon that dies while it drains is started again and drains on, and the
   await down.heard('draining: 1 attempt left')
 
   process.kill(pid, 'SIGKILL')
-  await expect.poll(async () => (await run('status')).out, { timeout: 20_000 }).toMatch(/^mode +draining/m)
+  await expect.poll(async () => (await run('status')).out).toMatch(/^mode +draining/m)
   expect((await run('status')).out).not.toContain(`pid ${pid} `)
   expect(down.child.exitCode).toBe(null)
   file('open', '')

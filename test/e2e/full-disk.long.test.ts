@@ -15,7 +15,7 @@ jobs:
 `
 const MB = 4
 const there = async (path: string): Promise<void> => {
-  await expect.poll(() => existsSync(path), { timeout: 30_000, interval: 20 }).toBe(true)
+  await expect.poll(() => existsSync(path), { interval: 20 }).toBe(true)
 }
 /** A folder whose home lies on a small disk, with a plan in it; null where this user may not make one. */
 const withDisk = (): (ReturnType<typeof openFolder> & Readonly<{ disk: SmallDisk }>) | null => {
@@ -31,9 +31,9 @@ const withDisk = (): (ReturnType<typeof openFolder> & Readonly<{ disk: SmallDisk
 }
 const NO_DISK = 'this user may not mount a file system'
 
-test('beside a daemon: a request is refused with 12, nothing of it happens, status says why; with room all goes on', {
-  timeout: 120_000,
-}, async ({ skip }) => {
+test('beside a daemon: a request is refused with 12, nothing of it happens, status says why; with room all goes on', async ({
+  skip,
+}) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
   const { run, start, file, folder, disk, unsound } = made
@@ -60,9 +60,7 @@ test('beside a daemon: a request is refused with 12, nothing of it happens, stat
 
   disk.makeRoom()
   await expect
-    .poll(async () => (JSON.parse((await run('status', '--json')).out) as { degraded: boolean }).degraded, {
-      timeout: 30_000,
-    })
+    .poll(async () => (JSON.parse((await run('status', '--json')).out) as { degraded: boolean }).degraded)
     .toBe(false)
   expect((await run('status')).out).not.toContain('journal')
   file('open', '')
@@ -82,9 +80,6 @@ test.each([
   ['write-protected', (disk: SmallDisk) => disk.protect(true), (disk: SmallDisk) => disk.protect(false)],
 ] as const)(
   'a daemon that cannot start in the background on a %s disk says why, and with which code',
-  {
-    timeout: 120_000,
-  },
   async (_, begin, end) => {
     const made = withDisk()
     if (made === null) return
@@ -108,9 +103,9 @@ test.each([
   },
 )
 
-test('a job whose own log finds no room is warned of once, with the byte from which it may be missing; one that lost nothing is not', {
-  timeout: 120_000,
-}, async ({ skip }) => {
+test('a job whose own log finds no room is warned of once, with the byte from which it may be missing; one that lost nothing is not', async ({
+  skip,
+}) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
   const { run, start, file, folder, disk } = made
@@ -132,7 +127,7 @@ jobs:
   const live = async (): Promise<unknown> =>
     (JSON.parse((await run('status', '--json')).out) as { counts: { attempts_live: number } }).counts
       .attempts_live
-  await expect.poll(live, { timeout: 30_000 }).toBe(0)
+  await expect.poll(live).toBe(0)
   disk.makeRoom()
   const { code, out } = await running.said
 
@@ -148,9 +143,7 @@ jobs:
   expect((await run('show', `${id}/calm`)).out).not.toContain('warning')
 })
 
-test('a foreground run says what it waits for, and goes on by itself', { timeout: 120_000 }, async ({
-  skip,
-}) => {
+test('a foreground run says what it waits for, and goes on by itself', async ({ skip }) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
   const { start, file, folder, disk } = made
@@ -169,9 +162,9 @@ test('a foreground run says what it waits for, and goes on by itself', { timeout
   expect(err.split('the journal can be written again')).toHaveLength(2)
 })
 
-test('a signal that comes while the disk is full cancels the run once there is room, before anything new starts', {
-  timeout: 120_000,
-}, async ({ skip }) => {
+test('a signal that comes while the disk is full cancels the run once there is room, before anything new starts', async ({
+  skip,
+}) => {
   const made = withDisk()
   if (made === null) return skip(NO_DISK)
   const { start, file, folder, disk } = made

@@ -21,7 +21,7 @@ const opened = () => {
   const job = async (): Promise<number> => {
     const path = join(made.folder, 'up')
     const said = () => (existsSync(path) ? readFileSync(path, 'utf8').trim() : '')
-    await expect.poll(said, { timeout: 20_000, interval: 20 }).not.toBe('')
+    await expect.poll(said, { interval: 20 }).not.toBe('')
     return Number(said())
   }
   const remove = (): void => rmSync(made.home, { recursive: true, force: true, maxRetries: 10 })
@@ -33,34 +33,26 @@ const opened = () => {
 test.each([
   ['a daemon', 'up'],
   ['a foreground run', 'run'],
-] as const)(
-  '12: the home of %s is removed: it says so and ends, and what runs is ended',
-  {
-    timeout: 60_000,
-  },
-  async (_, what) => {
-    const { start, run, job, remove, home } = opened()
-    const holder = what === 'up' ? start('up') : start('run', 'g.yaml')
-    if (what === 'up') {
-      await holder.heard('serving')
-      await run('run', 'g.yaml', '--detach')
-    }
-    const pid = await job()
+] as const)('12: the home of %s is removed: it says so and ends, and what runs is ended', async (_, what) => {
+  const { start, run, job, remove, home } = opened()
+  const holder = what === 'up' ? start('up') : start('run', 'g.yaml')
+  if (what === 'up') {
+    await holder.heard('serving')
+    await run('run', 'g.yaml', '--detach')
+  }
+  const pid = await job()
 
-    remove()
-    const { code, out, err } = await holder.said
-    await processGone(pid)
+  remove()
+  const { code, out, err } = await holder.said
+  await processGone(pid)
 
-    expect(code).toBe(12)
-    expect(err).toContain(`the home ${home} has been removed`)
-    expect(out + err).not.toContain('cancelled')
-    expect(existsSync(home)).toBe(false)
-  },
-)
+  expect(code).toBe(12)
+  expect(err).toContain(`the home ${home} has been removed`)
+  expect(out + err).not.toContain('cancelled')
+  expect(existsSync(home)).toBe(false)
+})
 
-test('a home that is moved away and back goes on where it was: nothing was cancelled, what ran is adopted', {
-  timeout: 60_000,
-}, async () => {
+test('a home that is moved away and back goes on where it was: nothing was cancelled, what ran is adopted', async () => {
   const { start, run, job, home, file, read, runner, unsound } = opened()
   const holder = start('up', '--json')
   await holder.heard('pid')
@@ -75,7 +67,7 @@ test('a home that is moved away and back goes on where it was: nothing was cance
   renameSync(`${home}-moved`, home)
   const resumed = start('resume', '--no-input')
   const events = async () => (await run('events', '--json')).out
-  await expect.poll(events, { timeout: 20_000 }).toContain('"found":"adopted"')
+  await expect.poll(events).toContain('"found":"adopted"')
   file('open', '')
   const end = await resumed.said
 
@@ -92,9 +84,7 @@ test('a home that is moved away and back goes on where it was: nothing was cance
 })
 
 /** Broken on purpose once, and seen: followers that are told that no daemon serves where the home was, and to start one there. */
-test('who follows in a home that is moved is told where it is now, and is not sent to where it was', {
-  timeout: 60_000,
-}, async () => {
+test('who follows in a home that is moved is told where it is now, and is not sent to where it was', async () => {
   const { start, run, home, file } = opened()
   file(
     'm.yaml',
@@ -125,9 +115,7 @@ test('who follows in a home that is moved is told where it is now, and is not se
   }
 })
 
-test('who takes the place of a removed home at once is not disturbed by the holder before', {
-  timeout: 60_000,
-}, async () => {
+test('who takes the place of a removed home at once is not disturbed by the holder before', async () => {
   const { start, run, remove, home } = opened()
   onTestFinished(async () => {
     await run('down')
@@ -158,9 +146,7 @@ test('12: a home whose lock is removed is given up before somebody else can hold
   expect(err).toContain('has lost its lock')
 })
 
-test('12: a journal that is removed while it is held is saved whole; restored it goes on, and nothing runs again', {
-  timeout: 60_000,
-}, async () => {
+test('12: a journal that is removed while it is held is saved whole; restored it goes on, and nothing runs again', async () => {
   const { start, run, job, home, file, read, unsound } = opened()
   const holder = start('up', '--no-parent')
   await holder.heard('serving')
@@ -184,9 +170,7 @@ test('12: a journal that is removed while it is held is saved whole; restored it
   expect(await unsound()).toEqual([])
 })
 
-test('a write-ahead log that is removed while it is held is folded back: the daemon is started again, and nothing is lost', {
-  timeout: 60_000,
-}, async () => {
+test('a write-ahead log that is removed while it is held is folded back: the daemon is started again, and nothing is lost', async () => {
   const { start, run, job, home, file, read, unsound } = opened()
   const parent = start('up')
   await parent.heard('serving')

@@ -14,9 +14,7 @@ jobs:
 `
 const URL = /inspect: (http:\/\/127\.0\.0\.1:\d+\/\w+\/)/
 
-test('run --inspect says where to look, shows what lives, and the plan ends; without the flag nothing is said', {
-  timeout: 60_000,
-}, async () => {
+test('run --inspect says where to look, shows what lives, and the plan ends; without the flag nothing is said', async () => {
   const { file, start, run } = openFolder()
   file('p.yaml', PLAN)
 
@@ -48,9 +46,7 @@ test('run --inspect says where to look, shows what lives, and the plan ends; wit
   expect([plain.code, plain.err.includes('inspect')]).toEqual([0, false])
 })
 
-test('up --inspect says where to look, also in the background; a run that the daemon takes is not inspected here', {
-  timeout: 60_000,
-}, async () => {
+test('up --inspect says where to look, also in the background; a run that the daemon takes is not inspected here', async () => {
   const { file, run } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  a: { run: "true" }\n')
 

@@ -24,12 +24,10 @@ const foundIn = (events: readonly EventShape[]): readonly string[] =>
 const linesOf = (path: string): readonly string[] =>
   existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
 const manyLines = async (path: string, count: number): Promise<void> => {
-  await expect.poll(() => linesOf(path).length, { timeout: 60_000, interval: 5 }).toBeGreaterThan(count)
+  await expect.poll(() => linesOf(path).length, { interval: 5 }).toBeGreaterThan(count)
 }
 
-test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran exactly once, none is lost', {
-  timeout: 120_000,
-}, async () => {
+test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran exactly once, none is lost', async () => {
   const { file, folder, start, run, events: told, unsound } = openFolder()
   const jobs = Object.fromEntries(
     Array.from({ length: 1000 }, (_, at) => [`j${at}`, { run: 'echo $TENUTO_JOB >> ledger; sleep 0.02' }]),
@@ -38,8 +36,7 @@ test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran ex
   const ledger = join(folder, 'ledger')
   const first = start('run', 'p.yaml')
   await manyLines(ledger, 300)
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
+  await first.killed()
   expect(linesOf(ledger).length).toBeLessThan(1000)
 
   const { code, out } = await run('resume')
@@ -54,9 +51,7 @@ test('kill -9 of a run while 50 of 1000 short jobs run, then resume: each ran ex
   expect(await unsound()).toEqual([])
 })
 
-test('kill -9 of a program with handlers: only what was in flight is called again, and each is announced', {
-  timeout: 60_000,
-}, async () => {
+test('kill -9 of a program with handlers: only what was in flight is called again, and each is announced', async () => {
   const { folder, home, events, unsound } = openFolder()
   const ledger = join(folder, 'ledger')
   const program = [join(import.meta.dirname, 'caller-main.ts'), home, ledger]
@@ -86,9 +81,7 @@ test('kill -9 of a program with handlers: only what was in flight is called agai
   expect(await unsound()).toEqual([])
 })
 
-test('a job survives ten kill -9 of its daemon: one attempt, one process, each line once, its end from its record', {
-  timeout: 90_000,
-}, async () => {
+test('a job survives ten kill -9 of its daemon: one attempt, one process, each line once, its end from its record', async () => {
   const { folder, home, file, start, run, events, unsound } = openFolder()
   onTestFinished(async () => {
     await run('down')
@@ -104,8 +97,7 @@ test('a job survives ten kill -9 of its daemon: one attempt, one process, each l
   const exit = join(attemptDir(home, plan, 'a', 1), FILES.exit)
   const found = async () => foundIn(await events())
   for (let kills = 1; kills <= 10; kills += 1) {
-    daemon.child.kill('SIGKILL')
-    await once(daemon.child, 'close')
+    await daemon.killed()
     if (kills === 10) {
       writeFileSync(join(folder, 'go'), '')
       await fileThere(exit)
@@ -114,7 +106,7 @@ test('a job survives ten kill -9 of its daemon: one attempt, one process, each l
     await daemon.heard('serving')
     // The first are killed as soon as they serve, the others when they have said what they found.
     const told = Math.max(0, kills - 5)
-    await expect.poll(async () => (await found()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(told)
+    await expect.poll(async () => (await found()).length).toBeGreaterThanOrEqual(told)
   }
   const { code } = await run('resume', 'p')
 

@@ -43,8 +43,7 @@ test('what a home holds is for its user alone, whatever the umask and after all 
   const { home, file, run } = openFolder()
   onTestFinished(async () => void (await run('down')))
   file('lived.plan.yaml', PLAN)
-  const there = (name: string) =>
-    expect.poll(() => existsSync(join(home, name)), { timeout: 20_000, interval: 20 }).toBe(true)
+  const there = (name: string) => expect.poll(() => existsSync(join(home, name)), { interval: 20 }).toBe(true)
   const works = async (): Promise<void> => {
     const { url } = JSON.parse(readFileSync(join(home, 'daemon.json'), 'utf8')) as HolderRecord
     const authorization = `Bearer ${readFileSync(join(home, 'token'), 'utf8').trim()}`
@@ -70,7 +69,7 @@ test('what a home holds is for its user alone, whatever the umask and after all 
   await run('down')
   const left = openTo(home)
   // The next start is another runner's.
-  await expect.poll(() => existsSync(join(home, 'runner.sock')), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => existsSync(join(home, 'runner.sock'))).toBe(false)
   // As an earlier build, or somebody else, has left them.
   for (const name of ['analytics.db', 'runner.lock', 'lock.db']) chmodSync(join(home, name), 0o666)
   const restored = await run('restore', backup)

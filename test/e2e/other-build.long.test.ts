@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -65,8 +64,7 @@ test('a runner of another protocol ends a resume with 5 and both names; its own 
   file('p.yaml', LONG)
   const running = start('run', 'p.yaml')
   await fileThere(join(folder, 'ledger'))
-  running.child.kill('SIGKILL')
-  await once(running.child, 'exit')
+  await running.killed()
 
   const { code, err } = await as(copy.launcher).run('resume', '--allow-stale-build')
   file('go', '')

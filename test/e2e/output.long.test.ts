@@ -47,16 +47,16 @@ test.skipIf(!hasScript)(
     })
     let drawn = ''
     terminal.stdout.on('data', (bytes: Buffer) => (drawn += bytes.toString()))
-    await expect.poll(() => existsSync(join(folder, 'up')), { timeout: 20_000 }).toBe(true)
-    await expect.poll(() => drawn, { timeout: 20_000 }).toContain('running')
+    await expect.poll(() => existsSync(join(folder, 'up'))).toBe(true)
+    await expect.poll(() => drawn).toContain('running')
 
     terminal.kill('SIGKILL')
 
     const shown = async (): Promise<unknown> => JSON.parse((await run('show', 'p', '--json')).out)
     await expect
-      .poll(shown, { timeout: 20_000 })
+      .poll(shown)
       .toMatchObject({ state: 'cancelled', reason: 'operator', counts: { cancelled: 1 } })
-    await expect.poll(() => existsSync(join(home, 'daemon.json')), { timeout: 20_000 }).toBe(false)
+    await expect.poll(() => existsSync(join(home, 'daemon.json'))).toBe(false)
     expect((await run('doctor', '--audit', '-q')).out).toBe('Nothing is wrong.\n')
   },
 )
@@ -101,7 +101,7 @@ test.each(['logs p/a -f', 'logs p -f', 'events -f', 'events p -f'])(
     )
     const running = start('run', 'p.yaml')
     await running.heard('/a #1 running')
-    await expect.poll(async () => (await run('logs', 'p/a')).out, { timeout: 10_000 }).toContain('more')
+    await expect.poll(async () => (await run('logs', 'p/a')).out).toContain('more')
 
     const { code, out } = await said(shell(home, folder, `T ${command} | head -n 1`))
     const then = await run('show', 'p', '--json')

@@ -2,7 +2,6 @@
  * The parent of a daemon, as a user meets it. What it decides is tested in test/cli/restarts.test.ts and heartbeat.test.ts.
  */
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,14 +38,10 @@ const withParent = (launcher?: string) => {
     ...made,
     says,
     there: (name: string) =>
-      expect.poll(() => existsSync(join(made.folder, name)), { timeout: 20_000, interval: 20 }).toBe(true),
+      expect.poll(() => existsSync(join(made.folder, name)), { interval: 20 }).toBe(true),
     /** Another than this serves. */
     another: (pid: number | undefined) =>
-      expect
-        .poll(() => says()?.sock !== null && says()?.pid !== undefined && says()?.pid !== pid, {
-          timeout: 30_000,
-        })
-        .toBe(true),
+      expect.poll(() => says()?.sock !== null && says()?.pid !== undefined && says()?.pid !== pid).toBe(true),
   }
 }
 
@@ -74,9 +69,7 @@ test('a daemon that is killed is started again, what runs is adopted, and down e
   expect(await unsound()).toEqual([])
 })
 
-test('a run that comes while a daemon is being started again does not take its place, but waits for it', {
-  timeout: 60_000,
-}, async () => {
+test('a run that comes while a daemon is being started again does not take its place, but waits for it', async () => {
   const { run, start, file, says, there, read, unsound } = withParent()
   file('g.yaml', GATED)
   file('q.yaml', "plan: v1\nname: quick\njobs:\n  a: { run: 'echo ran >> ledger' }\n")
@@ -104,9 +97,7 @@ test('a run that comes while a daemon is being started again does not take its p
   expect(await unsound()).toEqual([])
 })
 
-test('while no daemon comes back, nobody else takes its home, and who asks is told what starts it', {
-  timeout: 60_000,
-}, async () => {
+test('while no daemon comes back, nobody else takes its home, and who asks is told what starts it', async () => {
   const { run, start, file, home, says } = withParent()
   file('g.yaml', GATED)
   const up = start('up')
@@ -152,9 +143,8 @@ test('a daemon whose parent is killed ends in order, and leaves what runs to the
   await there('up')
   const { pid } = says() as HolderRecord
 
-  up.child.kill('SIGKILL')
-  await once(up.child, 'exit')
-  await expect.poll(() => isThere(pid), { timeout: 20_000 }).toBe(false)
+  await up.killed()
+  await expect.poll(() => isThere(pid)).toBe(false)
   expect(says()).toBeUndefined()
   file('open', '')
   expect((await run('resume')).code).toBe(0)
@@ -222,9 +212,7 @@ test('down between the death of a daemon and its next start ends its parent', as
   expect((await run('status')).code).toBe(5)
 })
 
-test('a loop that is stuck is ended with what can be seen of it, and started again', {
-  timeout: 90_000,
-}, async () => {
+test('a loop that is stuck is ended with what can be seen of it, and started again', async () => {
   const { start, says, another, home } = withParent()
   const up = start('up')
   await up.heard('serving')
@@ -238,7 +226,7 @@ test('a loop that is stuck is ended with what can be seen of it, and started aga
   await up.heard('has been stuck for 1')
   // The next one must not meet it: it is made only after a pause, and then looks at this file first.
   rmSync(path)
-  await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile(), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile()).toBe(true)
   await another(pid)
   const [where, note] = watchdogNotes(home)
   // It waits for the system there, which no debugger can interrupt.
@@ -250,9 +238,7 @@ test('a loop that is stuck is ended with what can be seen of it, and started aga
   expect(note?.['silent_ms']).toBeGreaterThanOrEqual(10_000)
 })
 
-test('of a loop that turns in one function for ever, watchdog.log names the function', {
-  timeout: 90_000,
-}, async () => {
+test('of a loop that turns in one function for ever, watchdog.log names the function', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-launcher-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const launcher = join(folder, 'launcher.cjs')
@@ -266,9 +252,7 @@ test('of a loop that turns in one function for ever, watchdog.log names the func
   await up.heard('serving')
   const { pid } = says() as HolderRecord
   // One that turns is looked at for longer than a stuck one may take, and nothing is said of it.
-  await expect
-    .poll(async () => (await run('status')).out, { timeout: 30_000 })
-    .toMatch(/, up (1\d|[2-9]\d)s$/m)
+  await expect.poll(async () => (await run('status')).out).toMatch(/, up (1\d|[2-9]\d)s$/m)
   expect(existsSync(join(home, 'watchdog.log'))).toBe(false)
   process.kill(pid, 'SIGUSR2')
 

@@ -57,9 +57,7 @@ const getText = (socketPath: string, path: string): Promise<string> =>
       .end()
   })
 
-test('a canary is in no answer of any command or route, and in no file but the one that keeps it', {
-  timeout: 120_000,
-}, async () => {
+test('a canary is in no answer of any command or route, and in no file but the one that keeps it', async () => {
   const { file, folder, home, start, run, unsound } = openFolder()
   file('p.plan.yaml', PLAN)
   const up = start('up')
@@ -78,7 +76,7 @@ test('a canary is in no answer of any command or route, and in no file but the o
   const { pid } = holder()
   process.kill(pid, 'SIGKILL')
   await up.heard('started again')
-  await expect.poll(() => holder().pid !== pid && holder().sock !== null, { timeout: 60_000 }).toBe(true)
+  await expect.poll(() => holder().pid !== pid && holder().sock !== null).toBe(true)
   writeFileSync(join(folder, 'go'), '')
   const ended = await run('resume', id)
   const failed = await run('show', `${id}/after`)
@@ -143,9 +141,7 @@ test('a canary is in no answer of any command or route, and in no file but the o
   expect(readdirSync(homePaths(home).secrets)).toEqual([])
 })
 
-test('a name without a value is refused before a home is made; a value that is gone is given again', {
-  timeout: 60_000,
-}, async () => {
+test('a name without a value is refused before a home is made; a value that is gone is given again', async () => {
   const { file, home, run, unsound } = openFolder()
   file(
     'p.plan.yaml',
@@ -194,9 +190,7 @@ test('a name without a value is refused before a home is made; a value that is g
   expect(await unsound()).toEqual([])
 })
 
-test('of a plan that names no secrets nothing is said of attempts that get them', {
-  timeout: 60_000,
-}, async () => {
+test('of a plan that names no secrets nothing is said of attempts that get them', async () => {
   const { file, run } = openFolder()
   file('p.plan.yaml', "plan: v1\nname: p\njobs:\n  a: { run: 'true' }\n")
   await run('run', 'p.plan.yaml')

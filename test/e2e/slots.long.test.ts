@@ -18,7 +18,7 @@ for (const [named, flags, limit] of [
   ['that nobody gave a number has two slots for each core, four at least', [], null],
   ['that was given a number has so many', ['--max-parallel', '3'], 3],
 ] as const)
-  test(`a daemon ${named}; what waits for one is told so`, { timeout: 60_000 }, async () => {
+  test(`a daemon ${named}; what waits for one is told so`, async () => {
     const { run, file, folder, unsound } = openFolder()
     onTestFinished(async () => {
       await run('down')
@@ -30,7 +30,7 @@ for (const [named, flags, limit] of [
     expect((await run('up', '--detach', ...flags)).code).toBe(0)
     const plan = (await run('run', 'wide.yaml', '--detach')).out.trim()
     const begun = (): number => readdirSync(folder).filter((name) => name.startsWith('begun-')).length
-    await expect.poll(begun, { timeout: 30_000, interval: 20 }).toBe(slots)
+    await expect.poll(begun, { interval: 20 }).toBe(slots)
 
     const { sections } = JSON.parse((await run('status', '--json')).out) as Status
     expect(sections.slots.data).toMatchObject({ limit: slots, held: slots, queued: 2 })

@@ -1,7 +1,6 @@
 /**
  * Whoever follows a plan leaves when only a person can lead on, and not a moment before.
  */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -10,9 +9,7 @@ import { markedProcesses } from '../../src/process.ts'
 import { fileThere, pidsOf, processGone } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
-test('a paused plan whose last job ends has ended: the run says so, and not that it is paused', {
-  timeout: 60_000,
-}, async () => {
+test('a paused plan whose last job ends has ended: the run says so, and not that it is paused', async () => {
   const { file, folder, run, start } = openFolder()
   file('p.yaml', 'plan: v1\nname: p\njobs:\n  s: { run: "until test -e go; do sleep 0.02; done" }\n')
   const running = start('run', 'p.yaml')
@@ -24,9 +21,7 @@ test('a paused plan whose last job ends has ended: the run says so, and not that
   expect(await running.said).toMatchObject({ code: 0 })
 })
 
-test('a lost job keeps nothing waiting that does not need it: resume drives the rest to its end, then leaves', {
-  timeout: 60_000,
-}, async () => {
+test('a lost job keeps nothing waiting that does not need it: resume drives the rest to its end, then leaves', async () => {
   const { file, folder, home, read, run, start } = openFolder()
   file(
     'p.yaml',
@@ -45,8 +40,7 @@ jobs:
   await fileThere(join(folder, 'ledger'))
   const { id: plan } = JSON.parse((await run('show', 'p', '--json')).out) as { id: string }
   const jobs = markedProcesses('').filter(({ key }) => key.endsWith('/a/1') && key.includes(`/${plan}/`))
-  running.child.kill('SIGKILL')
-  await once(running.child, 'exit')
+  await running.killed()
   const runners = pidsOf((line) => line.includes('runner') && line.includes(home))
   for (const pid of [...runners, ...jobs.map((job) => job.pid)]) {
     process.kill(pid, 'SIGKILL')
@@ -59,9 +53,7 @@ jobs:
   expect(read('ledger')).toBe('a\nb\nc\nd\n')
 })
 
-test('a run leaves with 10 at a question nobody is there to answer, says what was asked and how to answer; the answer is given to the jobs after it', {
-  timeout: 60_000,
-}, async () => {
+test('a run leaves with 10 at a question nobody is there to answer, says what was asked and how to answer; the answer is given to the jobs after it', async () => {
   const { file, read, run } = openFolder()
   file(
     'p.yaml',

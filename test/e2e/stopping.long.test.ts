@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { openFolder } from './tenuto.ts'
 
@@ -11,8 +10,7 @@ test('a job in the grace of its timeout is shown as stopping, with and without t
   await first.heard('stopping')
   const shown = await run('show', 'p/a', '--json')
   const inWords = await run('show', 'p/a')
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
+  await first.killed()
   const alone = await run('show', 'p/a', '--json')
   file('go', '')
   const { code } = await run('resume')

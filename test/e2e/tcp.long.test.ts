@@ -17,9 +17,7 @@ const withDaemon = () => {
 
 const upOf = (out: string) => JSON.parse(out) as { pid: number; url: string }
 
-test('a daemon in the background is reached by its token and by a browser that was let in; no job and no argument has the token', {
-  timeout: 60_000,
-}, async () => {
+test('a daemon in the background is reached by its token and by a browser that was let in; no job and no argument has the token', async () => {
   const { run, home, file } = withDaemon()
   file('p.yaml', PRINTS)
   const { pid, url } = upOf((await run('up', '--detach', '--json')).out)
@@ -52,9 +50,6 @@ test('a daemon in the background is reached by its token and by a browser that w
 
 test.skipIf(process.platform !== 'linux')(
   'open --browser gives the link to the browser of the system, and says where it could not',
-  {
-    timeout: 60_000,
-  },
   async () => {
     const { run, file, folder, read } = withDaemon()
     await run('up', '--detach')
@@ -77,9 +72,7 @@ test.skipIf(process.platform !== 'linux')(
   },
 )
 
-test('a port that is taken is told before anything is made, in the foreground and behind; a held home is told first', {
-  timeout: 60_000,
-}, async () => {
+test('a port that is taken is told before anything is made, in the foreground and behind; a held home is told first', async () => {
   const first = withDaemon()
   const second = openFolder()
   const { pid, url } = upOf((await first.run('up', '--detach', '--json')).out)
@@ -96,9 +89,7 @@ test('a port that is taken is told before anything is made, in the foreground an
   expect(existsSync(second.home)).toBe(false)
 })
 
-test('what would let other machines in needs a word, and says so; a token that others may know is refused', {
-  timeout: 60_000,
-}, async () => {
+test('what would let other machines in needs a word, and says so; a token that others may know is refused', async () => {
   const { run, home } = withDaemon()
 
   const wide = await run('up', '--detach', '--host', '0.0.0.0')

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { readHome } from '../../src/unserved.ts'
 import type { EventShape } from '../../src/views/shapes.ts'
+import { readOr } from '../runner/home.ts'
 import { removeFolder } from '../support/folders.ts'
 
 export const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
@@ -14,11 +15,15 @@ export const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
 /** What a command said, and how it ended. */
 export type Said = Readonly<{ code: number | null; out: string; err: string }>
 
-/** A command that runs. `said` resolves with its end; `heard` when its stderr or stdout has a text. */
+/**
+ * A command that runs. `said` resolves with its end; `heard` when its stderr or stdout has a text; `killed` when a SIGKILL has ended
+ * it, and rejects for one that had ended by itself.
+ */
 export type Running = Readonly<{
   child: ChildProcess
   said: Promise<Said>
   heard: (text: string) => Promise<void>
+  killed: () => Promise<void>
 }>
 
 /** A folder with a home; what still runs in it is killed when the test ends. */
@@ -26,7 +31,15 @@ export const openFolder = (launcher = bin) => {
   const folder = mkdtempSync(join(tmpdir(), 'tenuto-e2e-'))
   const home = join(folder, 'home')
   const children: ChildProcess[] = []
-  onTestFinished(async () => {
+  const stories: (() => string)[] = []
+  onTestFinished(async ({ task }) => {
+    // A test that waited too long names what it waited for in no other way.
+    if (task.result?.state === 'fail') {
+      const logs = ['daemon.log', 'runner.log', 'watchdog.log'].map(
+        (name) => `${name}: ${readOr(join(home, name), '').slice(-4000)}`,
+      )
+      process.stderr.write(`${[task.name, ...stories.map((story) => story()), ...logs].join('\n')}\n`)
+    }
     for (const child of children) {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGKILL')
@@ -56,6 +69,12 @@ export const openFolder = (launcher = bin) => {
       err += text
       hear()
     })
+    const begun = performance.now()
+    stories.push(() => {
+      const how = child.signalCode ?? child.exitCode ?? 'still running'
+      const since = Math.round(performance.now() - begun)
+      return `${args.join(' ')} (began ${since} ms ago): ${how}\n${out.slice(-2000)}${err.slice(-2000)}`
+    })
     const said = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }))
     const heard = (text: string): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -71,7 +90,14 @@ export const openFolder = (launcher = bin) => {
           () => {},
         )
       })
-    return { child, said, heard }
+    const killed = async (): Promise<void> => {
+      if (child.exitCode !== null)
+        throw new Error(`ended before it was killed, with ${child.exitCode}: ${out}${err}`)
+      const gone = once(child, 'exit')
+      child.kill('SIGKILL')
+      await gone
+    }
+    return { child, said, heard, killed }
   }
   const commands = (program: string) => ({
     start: (...args: string[]): Running => startAs(program, args),

@@ -94,9 +94,7 @@ const shell = (
     type: (text: string) => child.stdin.write(text),
     /** All that was written, once this was, so many times. */
     shows: async (text: string, times = 1) => {
-      await expect
-        .poll(() => written.split(text).length - 1, { timeout: 20_000 })
-        .toBeGreaterThanOrEqual(times)
+      await expect.poll(() => written.split(text).length - 1).toBeGreaterThanOrEqual(times)
       return written
     },
   }

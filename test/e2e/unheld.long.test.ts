@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -18,8 +17,7 @@ test('after kill -9 of a run, reading says that nobody drives it, how many attem
   const first = start('run', 'p.yaml')
   await first.heard('/b #1 running')
   const held = await run('ls')
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
+  await first.killed()
 
   const told: string[] = []
   for (const words of [['ls', '--json'], ['show', 'p'], ['logs', 'p/a'], ['events']]) {
@@ -46,9 +44,7 @@ test('after kill -9 of a run, reading says that nobody drives it, how many attem
 })
 
 /** Broken on purpose once, and seen: a log that is given up when its holder is gone; what is lost of the rest when nobody else is waited for. */
-test('logs -f of what outlives its holder goes on with it, and says once that nobody holds the home', {
-  timeout: 60_000,
-}, async () => {
+test('logs -f of what outlives its holder goes on with it, and says once that nobody holds the home', async () => {
   const { file, start, run, folder } = openFolder()
   const writes =
     'echo one; until test -e go; do sleep 0.05; done; echo two; until test -e on; do sleep 0.05; done'
@@ -112,14 +108,10 @@ const followedPastItsHolder = async () => {
   return { ...opened, plan }
 }
 
-test('logs -f of a plan whose holder was killed is told of the rest by whoever takes it up', {
-  timeout: 60_000,
-}, async () => {
+test('logs -f of a plan whose holder was killed is told of the rest by whoever takes it up', async () => {
   const { file, start, home, plan } = await followedPastItsHolder()
   const second = start('resume', 'p')
-  await expect
-    .poll(() => readHolder(homePaths(home).daemon)?.command, { timeout: 25_000 })
-    .toBe('tenuto resume')
+  await expect.poll(() => readHolder(homePaths(home).daemon)?.command).toBe('tenuto resume')
   file('go', '')
 
   expect((await second.said).code).toBe(0)
@@ -129,9 +121,7 @@ test('logs -f of a plan whose holder was killed is told of the rest by whoever t
   expect([code, of('a'), of('b')]).toEqual([0, ['a | one', 'a | two'], ['b | three']])
 })
 
-test('logs -f of a plan is told of the rest also where whoever took it up has come and gone unseen', {
-  timeout: 60_000,
-}, async () => {
+test('logs -f of a plan is told of the rest also where whoever took it up has come and gone unseen', async () => {
   const { file, start, plan } = await followedPastItsHolder()
 
   plan.child.kill('SIGSTOP')
@@ -144,9 +134,7 @@ test('logs -f of a plan is told of the rest also where whoever took it up has co
   expect([code, out]).toEqual([0, 'a | one\na | two\nb | three\n'])
 })
 
-test('of five that resume at once one goes on with the plan, and the others follow it', {
-  timeout: 60_000,
-}, async () => {
+test('of five that resume at once one goes on with the plan, and the others follow it', async () => {
   const { file, run, start, folder, home } = openFolder()
   file(
     'p.yaml',
@@ -159,9 +147,7 @@ test('of five that resume at once one goes on with the plan, and the others foll
 
   const all = [[], ['p'], [], ['p'], []].map((ref) => start('resume', ...ref))
   const said = all.map(({ said: end }) => end)
-  await expect
-    .poll(() => readHolder(homePaths(home).daemon)?.command, { timeout: 25_000 })
-    .toBe('tenuto resume')
+  await expect.poll(() => readHolder(homePaths(home).daemon)?.command).toBe('tenuto resume')
   file('go', '')
 
   for (const { code, err } of await Promise.all(said))
@@ -215,7 +201,7 @@ test('logs -f of a run that is just starting waits for its holder and for the lo
   )
   const running = start('run', 'p.yaml')
   // The journal has the plan before the socket is there.
-  await expect.poll(() => existsSync(join(home, 'journal.db')), { timeout: 10_000, interval: 1 }).toBe(true)
+  await expect.poll(() => existsSync(join(home, 'journal.db')), { interval: 1 }).toBe(true)
   await running.heard('/a #1 running')
   const first = start('logs', 'p/a', '-f')
   const second = start('logs', 'p/b', '-f')

@@ -14,9 +14,7 @@ jobs:
 `
 const OTHER = "plan: v1\nname: q\njobs:\n  a: { run: 'while ! test -e go; do sleep 0.05; done' }\n"
 
-test('what a dead daemon leaves is told as it is: a late question, what ran, who followed, what goes on', {
-  timeout: 60_000,
-}, async () => {
+test('what a dead daemon leaves is told as it is: a late question, what ran, who followed, what goes on', async () => {
   const { file, home, start, run, unsound } = openFolder()
   file('p.plan.yaml', PLAN)
   file('q.plan.yaml', OTHER)
@@ -33,9 +31,7 @@ test('what a dead daemon leaves is told as it is: a late question, what ran, who
   const lost = await follower.said
 
   // Its time is up while nobody is there.
-  await expect
-    .poll(async () => (await run('explain', `${id}/b`)).out, { timeout: 20_000 })
-    .toContain('its time was up at')
+  await expect.poll(async () => (await run('explain', `${id}/b`)).out).toContain('its time was up at')
   const explained = await run('explain', `${id}/b`)
   const refused = await run('approve', `${id}/gate`)
   const ran = await run('explain', `${id}/a`)

@@ -84,7 +84,7 @@ test('each request that changes something is in the log with who, what, why and 
   const session = expect.stringMatching(/^session [0-9a-f]{8}$/) as string
   const plain = { request_id: expect.any(String) as string, why: null }
   await expect
-    .poll(() => asked(outside), { timeout: 20_000 })
+    .poll(() => asked(outside))
     .toMatchObject([
       {
         ...plain,

@@ -15,7 +15,7 @@ import { createRuntime } from '../../src/runtime.ts'
 import { socketPath } from '../../src/socket.ts'
 import { connect, folder, gates, hold } from './served.ts'
 
-const soon = { timeout: 20_000, interval: 20 }
+const soon = { interval: 20 }
 const isSocket = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isSocket() === true && (statSync(path).mode & 0o777) === 0o600
 

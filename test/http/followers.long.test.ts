@@ -76,9 +76,7 @@ const heard = async (child: ChildProcess): Promise<unknown> =>
 const upTo = (last: number, first = 1) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
-test('of a thousand clients one reads nothing: each other one gets every event once and in order, and it is sent away', {
-  timeout: 240_000,
-}, async () => {
+test('of a thousand clients one reads nothing: each other one gets every event once and in order, and it is sent away', async () => {
   const clock = virtualClock()
   const outside = await holdOutside({ handlers }, { clock })
   // More than the buffers between two processes hold.
@@ -120,9 +118,7 @@ test('of a thousand clients one reads nothing: each other one gets every event o
   expect([...first, ...(await again.read(last))]).toEqual(upTo(last))
 })
 
-test('what a client that reads nothing costs has a bound, however much happens', {
-  timeout: 240_000,
-}, async () => {
+test('what a client that reads nothing costs has a bound, however much happens', async () => {
   const outside = await holdOutside({ handlers })
   await unreading(outside)
   await streams(outside, 1)

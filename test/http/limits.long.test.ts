@@ -169,9 +169,7 @@ test('one connection too many is turned away, and room that was made is given', 
   await expect(askIn('GET /version')).rejects.toThrow()
   all[0]?.socket.destroy()
 
-  await expect
-    .poll(async () => (await askIn('GET /version').catch(() => undefined))?.status, { timeout: 20_000 })
-    .toBe(200)
+  await expect.poll(async () => (await askIn('GET /version').catch(() => undefined))?.status).toBe(200)
 })
 
 test('a session has so many streams and no more; another session has its own, and a stream that ends makes room', async () => {
@@ -180,7 +178,7 @@ test('a session has so many streams and no more; another session has its own, an
   const follow = async (cookie: string) => {
     const each = await dial()
     each.socket.write(`GET ${API}/events HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`)
-    await expect.poll(each.said, { timeout: 20_000 }).toContain('\r\n\r\n')
+    await expect.poll(each.said).toContain('\r\n\r\n')
     return each
   }
   const open = await Promise.all(Array.from({ length: SESSION_STREAMS_MAX }, () => follow(mine)))
@@ -192,7 +190,7 @@ test('a session has so many streams and no more; another session has its own, an
   expect(statusOf((await follow(other)).said())).toBe(200)
 
   open[0]?.socket.destroy()
-  await expect.poll(async () => statusOf((await follow(mine)).said()), { timeout: 20_000 }).toBe(200)
+  await expect.poll(async () => statusOf((await follow(mine)).said())).toBe(200)
 })
 
 test('of all streams together there are so many and no more', () => {

@@ -144,7 +144,7 @@ const TABLES =
 test.each([
   [2, 'one page to a table'],
   [60, 'many pages to a table'],
-])('no page of any table is lost unseen: %i jobs to a plan, %s', { timeout: 120_000 }, async (jobs) => {
+])('no page of any table is lost unseen: %i jobs to a plan, %s', async (jobs) => {
   const file = await full(jobs, 10)
   const pages = pagesOf(file)
   const names = new Set(pages.map(({ name }) => name))
@@ -157,9 +157,6 @@ test.each([
 
 test.each([2, 60])(
   'nor is one of what recovery reads of a file too large to be looked over whole: %i jobs',
-  {
-    timeout: 120_000,
-  },
   async (jobs) => {
     const file = await full(jobs, 33 * 2 ** 20)
     const pages = pagesOf(file).filter(({ name }) => name !== 'step' && name !== 'step_fence')

@@ -81,9 +81,7 @@ test('the identity of a process that the disk does not take is written when it c
 
   empty()
   await expect
-    .poll(() => readProcessRecord(readFileSync(join(spec.dir, FILES.process), 'utf8'))?.pid, {
-      timeout: 20_000,
-    })
+    .poll(() => readProcessRecord(readFileSync(join(spec.dir, FILES.process), 'utf8'))?.pid)
     .toBe(pid)
   writeFileSync(join(home, 'go'), '')
 

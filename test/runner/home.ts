@@ -262,7 +262,8 @@ export const pidsOf = (fits: (commandLine: string) => boolean): readonly number[
 
 const statusOf = (pid: number): string => readOr(`/proc/${pid}/status`, 'State: Z')
 
-const readOr = (path: string, otherwise: string): string => {
+/** The text of a file, or something else where there is none. */
+export const readOr = (path: string, otherwise: string): string => {
   try {
     return readFileSync(path, 'utf8')
   } catch {

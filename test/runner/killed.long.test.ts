@@ -112,9 +112,6 @@ test.each([
   ['the runner and its daemon', true],
 ])(
   'kill -9 of %s before, in and after each write: the end is what the files prove, the job ran at most once',
-  {
-    timeout: 120_000,
-  },
   async (_, isDaemonKilled) => {
     const ends = await all(
       POINTS.map(
@@ -129,9 +126,7 @@ test.each([
   },
 )
 
-test('kill -9 of the runner again while it takes up what the first has left: the same end, and no second run', {
-  timeout: 120_000,
-}, async () => {
+test('kill -9 of the runner again while it takes up what the first has left: the same end, and no second run', async () => {
   const firsts = POINTS.filter(([point]) =>
     [
       'torn writeFileSync claim',
@@ -165,7 +160,7 @@ test('a descendant that leads a group of its own is not taken for the main proce
   await first.close()
   await fileThere(join(home, 'over'))
   // The shell ends a moment after its last command; what it has left stays.
-  await expect.poll(() => marked().length, { timeout: 25_000 }).toBe(1)
+  await expect.poll(() => marked().length).toBe(1)
 
   const second = executor(2)
   second.ensure({ ...spec, recovered: true })

@@ -1,8 +1,8 @@
 /** A canary: the value of a secret that jobs give away in every way they have, and that nobody is shown. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Handler } from '../../src/actors/calls.ts'
 import { attemptDir, FILES } from '../../src/attempt.ts'
 import type { Definition } from '../../src/definition.ts'
@@ -313,7 +313,7 @@ test('an attempt that lives is adopted also where its values are gone, and nothi
   })
   const { id } = await first.submit(plan, { CANARY: 'canary-7f3a' })
   const claim = join(attemptDir(first.home, id, 'a', 1), FILES.claim)
-  await vi.waitFor(() => statSync(claim), { timeout: 20_000 })
+  await expect.poll(() => existsSync(claim)).toBe(true)
   await first.runtime.stop()
   rmSync(secretsFile(first.home, id))
 
@@ -360,10 +360,8 @@ test.each(['removed', 'damaged'])(
       },
     })
     const { id, settled } = await submit(plan, { CANARY: 'canary-7f3a' })
-    await vi.waitFor(async () => expect(await log(id, 'a')).toContain('had ***'), { timeout: 20_000 })
-    await vi.waitFor(async () => expect((await runtime.catalog.job(id, 'early')).state).toBe('succeeded'), {
-      timeout: 20_000,
-    })
+    await expect.poll(() => log(id, 'a')).toContain('had ***')
+    await expect.poll(async () => (await runtime.catalog.job(id, 'early')).state).toBe('succeeded')
 
     if (how === 'removed') rmSync(secretsFile(home, id))
     else writeFileSync(secretsFile(home, id), '{"v":1,"values"')

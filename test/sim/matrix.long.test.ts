@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest'
 import { crashMatrix, KILLS } from './matrix.ts'
 
-test('twenty jobs, killed at every point: each end is that of the undisturbed run', {
-  timeout: 120_000,
-}, async () => {
+test('twenty jobs, killed at every point: each end is that of the undisturbed run', async () => {
   const { points, singles, wrong } = await crashMatrix('twenty', 0, 2)
 
   expect(wrong).toEqual([])
@@ -12,7 +10,7 @@ test('twenty jobs, killed at every point: each end is that of the undisturbed ru
   expect(singles).toBeGreaterThan(700)
 })
 
-test('killed again while it recovers: the same end', { timeout: 120_000 }, async () => {
+test('killed again while it recovers: the same end', async () => {
   const { singles, pairs, wrong } = await crashMatrix('small', 29, 2)
 
   expect(wrong).toEqual([])

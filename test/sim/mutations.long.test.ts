@@ -157,7 +157,7 @@ const plant = ({ name, file, from, to, more = [] }: Mutation): string => {
   return folder
 }
 
-test.each(mutations)(`${SEEDS} seeds find $name`, { timeout: 120_000 }, async (mutation) => {
+test.each(mutations)(`${SEEDS} seeds find $name`, async (mutation) => {
   const folder = plant(mutation)
   const child = spawn(
     process.execPath,

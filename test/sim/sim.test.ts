@@ -25,9 +25,7 @@ test('what went wrong once does not go wrong again', async () => {
   await livesOf(corpus)
 })
 
-test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or fails, nothing is lost and nothing starts twice`, {
-  timeout: 120_000,
-}, async () => {
+test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or fails, nothing is lost and nothing starts twice`, async () => {
   const { crashes, failedCommits, repairs, refused, faults } = await livesOf(seeds(false))
 
   // A world in which nothing goes wrong proves nothing.
@@ -38,9 +36,7 @@ test(`seeds ${FROM} to ${FROM + SEEDS - 1}, messages alone: whatever crashes or 
   expect(repairs).toBe(0)
 })
 
-test(`seeds ${FROM} to ${FROM + SEEDS - 1}, with the sweep: it repairs what is lost, and nothing where nothing is`, {
-  timeout: 120_000,
-}, async () => {
+test(`seeds ${FROM} to ${FROM + SEEDS - 1}, with the sweep: it repairs what is lost, and nothing where nothing is`, async () => {
   const { repairs, faults } = await livesOf(seeds(true))
 
   expect(repairs).toBeGreaterThan(0)

@@ -25,7 +25,6 @@ export const runFile = async (build: Build, file: string, ...argv: readonly stri
   try {
     const { stdout, stderr } = await run(process.execPath, [...conditions[build], path, ...argv], {
       env: { PATH: process.env['PATH'] ?? '' },
-      timeout: 25_000,
     })
     return { code: 0, stdout, stderr }
   } catch (error) {
