@@ -2,7 +2,7 @@
  * Deciding: one message at a time, what an actor becomes by it, and what it posts and asks for. Everything lands in the open
  * transaction; nothing leaves. A machine that throws leaves no trace of its step.
  */
-import { type Address, jobAddress, parseAddress, planAddress } from '../address.ts'
+import { type Address, jobAddress, type Place, parseAddress, planAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { Asker } from '../command.ts'
 import type { Definition } from '../definition.ts'
@@ -181,13 +181,15 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
   ): Entry | null => {
     const known = of.actors.get(address)
     if (known) return known
-    if (job === null)
+    if (job === null) {
+      faults?.({ actor: address, message: event.type })
       return enter(
         of,
         address,
         -1,
         createPlan(system, of, now, event.type === 'created' ? (event as Asker) : {}),
       )
+    }
     const index = of.graph.index.get(job)
     const row = index === undefined ? undefined : of.rows[index]
     if (!row || index === undefined) return null
@@ -197,7 +199,15 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       return null
     }
     if (isJobEnd(row.state)) return null
+    faults?.({ actor: address, message: event.type })
     return enter(of, address, index, createJob(system, of, row, address, now))
+  }
+
+  /** Whether it went to a job that ended before it had an actor: that refuses what one that had an actor would. */
+  const isKnownTo = (of: Resident, place: Place, type: string): boolean => {
+    const index = place.kind === 'job' ? of.graph.index.get(place.job) : undefined
+    const row = index === undefined ? undefined : of.rows[index]
+    return row !== undefined && isJobEnd(row.state) && KNOWN.job.has(type)
   }
 
   /** Its messages wait until what they need has been read. */
@@ -216,11 +226,11 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
     if (message.id !== null && memory.careful.delete(message.id) && message.deliveries > DELIVERIES_MAX)
       return poison(of, address, message, DEADLY)
     try {
-      faults?.({ actor: address, message: message.event.type })
       const entry = actorFor(of, address, place.kind === 'job' ? place.job : null, now, message)
       if (entry) take(entry, message, now)
       else if (absent.has(address)) boxes.putFirst(address, message)
-      else if (isUnheard(message)) bury(address, message, `there is no actor at ${address}`)
+      else if (isUnheard(message) && !isKnownTo(of, place, message.event.type))
+        bury(address, message, `there is no actor at ${address}`)
       else refuse(address, message, null)
     } catch (error) {
       fault(of, address, message, error)
@@ -238,6 +248,7 @@ export const deciding = (memory: Memory, { clock, random, log, faults }: Decidin
       return
     }
     if (type !== 'created') {
+      faults?.({ actor: address, message: type })
       const from = message.from === null ? undefined : of.actors.get(message.from)
       const step = takeStep(system, entry, message, from?.actor ?? null, now, random)
       if (!step || (!step.decision.changed && step.decision.actions.length === 0)) {

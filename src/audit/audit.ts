@@ -289,9 +289,12 @@ const auditRows = (
       null,
       `the plan is ${state} and ${open.length} of its jobs ${open.length === 1 ? 'is' : 'are'} not settled`,
     )
-  // What it told itself to go on, and what it told its jobs, may be overtaken by its end; whoever holds the home next takes them.
+  // What it told itself to go on, and what it told its jobs, may be overtaken by its end; what an operator asks waits there when it met
+  // a fault, and so does word that its actor is given up. Whoever holds the home next takes them.
   const told = mail.filter(
-    ({ address, event }) => address === `plan:${id}` && (JSON.parse(event) as Event)['type'] !== 'more',
+    ({ address, event }) =>
+      address === `plan:${id}` &&
+      !/^(?:more|faulted|.*\.requested)$/.test(String((JSON.parse(event) as Event)['type'])),
   )
   if (state !== undefined && PLAN_ENDS.has(state) && told.length > 0)
     say(

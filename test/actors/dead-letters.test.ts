@@ -10,6 +10,7 @@ import type { RetryPolicy } from '../../src/definition.ts'
 import { TenutoError } from '../../src/errors.ts'
 import { EMPTY_BATCH, type StepRow } from '../../src/journal/journal.ts'
 import { mailOf } from '../journal/batches.ts'
+import { journalWrong } from '../sim/invariants.ts'
 import { planOf } from '../support/definitions.ts'
 import { type Life, openLife, PLAN } from '../support/life.ts'
 
@@ -65,6 +66,55 @@ test('a message nobody can take is kept with the reason: an unknown event, an un
   await life.quiet()
   expect(await life.plan()).toMatchObject({ state: 'succeeded' })
 })
+
+test('what a job that ended before it began would refuse as any ended one is no dead letter', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {}, b: { needs: ['a'] } }))
+  life.attempts.end('a', 'exit')
+  await life.quiet()
+  expect(await life.job('b')).toMatchObject({ state: 'skipped', embodied: false })
+
+  await mailed(life, [jobAddress(PLAN, 'b'), { type: 'cancel.requested', at: 1 }])
+  await life.host().takeUp(PLAN)
+  await life.quiet()
+
+  expect(await letters(life)).toEqual([])
+  expect(await life.journal().mail()).toEqual([])
+  expect(life.host().counts()).toMatchObject({ dead: 0, duplicates: 1 })
+})
+
+test.each([
+  ['pause.requested', 'a clean stop', true],
+  ['pause.requested', 'a crash', false],
+  ['faulted', 'a crash', false],
+])(
+  'what asks an ended plan, or ends its actor, and is in its mail (%s) is no finding, and is taken after %s',
+  async (type, _, isClean) => {
+    const life = await openLife()
+    const definition = planOf({ a: {} })
+    await life.submit(definition)
+    life.attempts.end('a', 'exit')
+    await life.quiet()
+    const { mail } = await life.journal().head()
+    const asked = mailOf(mail + 1, planAddress(PLAN), {
+      event: JSON.stringify({ type, at: 1 }),
+      deliveries: 1,
+    })
+    await life.host().stop()
+    await life.journal().commit({ ...EMPTY_BATCH, mail: { ...EMPTY_BATCH.mail, added: [asked] } })
+
+    const wrong = await journalWrong(life.journal(), [{ id: PLAN, definition }], {
+      complete: true,
+      last: false,
+    })
+    expect(wrong).toEqual([])
+
+    await (isClean ? life.reload() : life.restart())
+
+    expect(await life.journal().mail()).toEqual([])
+    expect(await letters(life)).toEqual([])
+  },
+)
 
 test('what is said twice, or too late, is counted as a duplicate and is no dead letter', async () => {
   const life = await openLife()

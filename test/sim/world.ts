@@ -196,8 +196,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const struckOnce = new Set<string>()
   const faults: Faults = (at) => {
     const where = Object.values(at).join(' ')
-    // What somebody asks of what has ended, and the actor could not take, is kept for nobody.
-    if ('actor' in at && (struckOnce.has(where) || at.message.endsWith('.requested'))) return
+    if ('actor' in at && struckOnce.has(where)) return
     if (choices.strike('part' in at ? 'fail a part' : 'fail an actor', where) === undefined) return
     struckOnce.add(where)
     tell(`${where} fails`)
