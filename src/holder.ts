@@ -1,7 +1,7 @@
 /**
  * Who holds a home, as `daemon.json` says: a hint, since the lock is the truth. And what is said to whoever meets a holder.
  */
-import { lstatSync, readFileSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import type { Identity } from './attempt.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
@@ -9,6 +9,7 @@ import { type FolderNumber, isOfFolder } from './home-folder.ts'
 import { isString, type JsonRecord, readObject } from './json.ts'
 import { isAlive, sendSignal } from './process.ts'
 import { socketPath } from './socket.ts'
+import { readWhole } from './whole-file.ts'
 
 /** What a holder writes to `daemon.json`. */
 export type HolderRecord = Readonly<{
@@ -46,7 +47,7 @@ export const DAEMON = 'tenuto up'
 /** What the holder of a home says of itself; undefined when nobody has written it. Whether it still lives is not known. */
 export const readHolder = (daemonFile: string): HolderHint | undefined => {
   try {
-    return readObject(readFileSync(daemonFile, 'utf8'), (record) =>
+    return readObject(readWhole(daemonFile), (record) =>
       isHint(record) && isOfFolder(daemonFile, record.folder, record.boot_id) ? record : undefined,
     )
   } catch {

@@ -2,20 +2,13 @@
  * The folder that a home was last held in, as `place.json` in it says. A folder that is moved stays the same folder, wherever it is
  * called; a copy is another, and what the files in it say of processes is said of those of the first.
  */
-import {
-  existsSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  type Stats,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, realpathSync, renameSync, type Stats, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { numbersFolders } from './file-system.ts'
 import { homePaths } from './home.ts'
 import { isNumber, isObject, isString, readObject } from './json.ts'
 import { bootId } from './process.ts'
+import { readWhole } from './whole-file.ts'
 
 /** What tells a folder from every other of one boot of a machine. */
 export type FolderNumber = Readonly<{ dev: number; ino: number }>
@@ -92,7 +85,7 @@ const readPlace = (file: string): Place | undefined =>
 
 const textOf = (path: string): string | undefined => {
   try {
-    return readFileSync(path, 'utf8')
+    return readWhole(path)
   } catch {
     // Without it nothing is known of another folder.
     return undefined

@@ -2,13 +2,13 @@
  * The mode of a home: whether anything new may start in it, and whether plans are taken in. It is an order of a person, so that it
  * outlives whoever carried it out: a file of the home, forced to disk before the order is acknowledged. No file means that all runs.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 import { isObject, isString } from './json.ts'
 import { about, both, flag, moment, named, type Of, object, oneOf, orNull, text } from './json-schema.ts'
 import { codeOf } from './thrown.ts'
-import { syncPath, unwritten, writeWhole } from './whole-file.ts'
+import { readWhole, syncPath, unwritten, writeWhole } from './whole-file.ts'
 
 /** `paused`: attempts run on, and nothing new starts. `draining`: as paused, and no plan is taken in. */
 export type ModeName = (typeof MODES)[number]
@@ -108,7 +108,7 @@ const modeOf = ({ mode, reason, since, by }: Stored): Mode => ({ mode, reason, s
 const readStored = (file: string): Stored => {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readWhole(file)
   } catch (error) {
     // A home that can be none is refused by whoever takes it, in its own words.
     if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(String(codeOf(error)))) return RUNNING

@@ -2,7 +2,7 @@
  * The values of secrets that plans name. They are in no journal: each plan has a file of its own in `secrets/` of the home, for its user
  * alone, as long as its logs are kept, since logs are masked by these values.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
@@ -10,7 +10,7 @@ import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
 import { joined, MASK, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
-import { unwritten, writeWhole } from './whole-file.ts'
+import { readWhole, unwritten, writeWhole } from './whole-file.ts'
 
 /** Values by the names of their secrets. */
 export type SecretValues = Readonly<Record<string, string>>
@@ -189,7 +189,7 @@ export const tokenMasking = (home: string): (() => Masking) => {
 /** What cannot be read here lets nobody in, either. */
 const tokenIn = (path: string): string => {
   try {
-    return readFileSync(path, 'utf8').trim()
+    return readWhole(path).trim()
   } catch {
     return ''
   }
@@ -313,7 +313,7 @@ export const keptSecrets = (
 /** A crash may have cut it off anywhere. */
 const isUnfinished = (path: string): boolean => {
   if (!path.endsWith('.json.new')) return false
-  const text = readFileSync(path, 'utf8')
+  const text = readWhole(path)
   return text.startsWith(BEGINNING) || BEGINNING.startsWith(text)
 }
 const BEGINNING = JSON.stringify({ v: VERSION }).replace(/}$/, ',')
@@ -343,7 +343,7 @@ const statsOf = (path: string): Stats | undefined => {
 
 const readKept = (path: string): Kept | undefined => {
   try {
-    return readObject(readFileSync(path, 'utf8'), ({ v, values, former, withheld = {} }) => {
+    return readObject(readWhole(path), ({ v, values, former, withheld = {} }) => {
       if (v !== VERSION || !isObject(values) || !Array.isArray(former) || !isObject(withheld))
         return undefined
       if (![...Object.values(values), ...former].every(isString)) return undefined

@@ -1,7 +1,16 @@
 /**
  * A file that is there whole or not at all, also after a power cut: written beside its place and put there when it is on the medium.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { TenutoError } from './errors.ts'
 import { hasNoRoom, wordsOf } from './thrown.ts'
@@ -14,6 +23,12 @@ export const writeWhole = (path: string, text: string): void => {
   renameSync(beside, path)
   syncPath(dirname(path))
 }
+
+/** Windows knows no such flag, and no such pipes. */
+const AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+/** Reads a file of text. A pipe that somebody put in its place reads as empty: a loop that waited for a writer would stand for ever. */
+export const readWhole = (path: string): string => readFileSync(path, { encoding: 'utf8', flag: AT_ONCE })
 
 /** Forces onto the medium what is at a path: of a folder, which names are in it. */
 export const syncPath = (path: string): void => {

@@ -4,11 +4,12 @@
  * an orderly end of the log and cannot know of the other, so that both would go on as if nothing had happened, and run again what
  * has ended.
  */
-import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { homeRoot } from '../attempt.ts'
 import { TenutoError } from '../errors.ts'
 import { goOnFrom } from '../home.ts'
+import { readWhole } from '../whole-file.ts'
 import type { Head } from './batch.ts'
 
 /** How far a journal has come. */
@@ -73,7 +74,7 @@ export const openMark = (file: string, stamp: Stamp): MarkWriter => {
 /** The mark of a journal's file; undefined when there is none, or none that can be read. */
 export const readMark = (file: string): Mark | undefined => {
   try {
-    const text = readFileSync(markPath(file), 'utf8').trim()
+    const text = readWhole(markPath(file)).trim()
     const at = text.indexOf(' ')
     if (Number(text.slice(0, at)) !== crc32(text.slice(at + 1))) return undefined
     return JSON.parse(text.slice(at + 1)) as Mark

@@ -212,21 +212,30 @@ test('down between the death of a daemon and its next start ends its parent', as
   expect((await run('status')).code).toBe(5)
 })
 
+/** A launcher whose daemon does this when it gets a SIGUSR2. */
+const launcherThat = (does: string): Readonly<{ launcher: string; folder: string }> => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-launcher-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const launcher = join(folder, 'launcher.cjs')
+  writeFileSync(
+    launcher,
+    `if (process.argv.includes('--worker')) process.on('SIGUSR2', ${does})
+     require(${JSON.stringify(bin)})`,
+  )
+  return { launcher, folder }
+}
+
 test('a loop that is stuck is ended with what can be seen of it, and started again', async () => {
-  const { start, says, another, home } = withParent()
+  // Of a pipe without a writer nothing can be read, and the read never ends.
+  const { launcher, folder } = launcherThat("() => require('node:fs').readFileSync(__dirname + '/pipe')")
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  const { start, says, another, home } = withParent(launcher)
   const up = start('up')
   await up.heard('serving')
   const { pid } = says() as HolderRecord
-  // Whoever holds a home looks at this file every second; of a pipe without a writer nothing can be read, and the look never ends.
-  const path = join(home, 'daemon.json')
-  // In its place in one moment: a file that is missing is written again.
-  execFileSync('mkfifo', [`${path}.pipe`])
-  renameSync(`${path}.pipe`, path)
+  process.kill(pid, 'SIGUSR2')
 
   await up.heard('has been stuck for 1')
-  // The next one must not meet it: it is made only after a pause, and then looks at this file first.
-  rmSync(path)
-  await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile()).toBe(true)
   await another(pid)
   const [where, note] = watchdogNotes(home)
   // It waits for the system there, which no debugger can interrupt.
@@ -238,15 +247,22 @@ test('a loop that is stuck is ended with what can be seen of it, and started aga
   expect(note?.['silent_ms']).toBeGreaterThanOrEqual(10_000)
 })
 
+test("a pipe in the place of daemon.json is nobody's word: nothing waits for its writer, and the daemon writes it again", async () => {
+  const { start, says, home, run } = withParent()
+  await start('up').heard('serving')
+  const { pid } = says() as HolderRecord
+  const path = join(home, 'daemon.json')
+  execFileSync('mkfifo', [`${path}.pipe`])
+  // In its place in one moment: a file that is missing is written again.
+  renameSync(`${path}.pipe`, path)
+
+  await expect.poll(() => statSync(path, { throwIfNoEntry: false })?.isFile()).toBe(true)
+  expect(says()?.pid).toBe(pid)
+  expect((await run('status')).out).toContain(`pid ${pid}`)
+})
+
 test('of a loop that turns in one function for ever, watchdog.log names the function', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tenuto-launcher-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const launcher = join(folder, 'launcher.cjs')
-  writeFileSync(
-    launcher,
-    `if (process.argv.includes('--worker')) process.on('SIGUSR2', function turnsForEver() { for (;;); })
-     require(${JSON.stringify(bin)})`,
-  )
+  const { launcher } = launcherThat('function turnsForEver() { for (;;); }')
   const { run, start, says, another, home } = withParent(launcher)
   const up = start('up')
   await up.heard('serving')
