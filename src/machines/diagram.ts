@@ -52,13 +52,14 @@ const drawn = (machine: AnyStateMachine, version: string): DrawnMachine => ({
   })),
 })
 
-const mermaid = ({ initial, states }: DrawnMachine): string => {
+const mermaid = ({ name: machine, version, initial, states }: DrawnMachine): string => {
   const lines = states.flatMap(({ name, arrows }) =>
     arrows.map(
       ({ event, to, guard }) => `  ${name} --> ${to}: ${event}${guard === null ? '' : ` [${guard}]`}`,
     ),
   )
-  return ['stateDiagram-v2', `  [*] --> ${initial}`, ...lines].join('\n')
+  // As a comment: several are printed one after another, and each is drawn by itself.
+  return [`%% ${machine}, ${version}`, 'stateDiagram-v2', `  [*] --> ${initial}`, ...lines].join('\n')
 }
 
 const diagram = (machine: AnyStateMachine, version: string): Diagram => ({

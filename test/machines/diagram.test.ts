@@ -84,19 +84,22 @@ test('what a state asks for on entry is in its drawing', () => {
   expect(entry('plan', 'paused')).toEqual(['because(paused)', 'tellJobs'])
 })
 
-test.each(machines)('the Mermaid of a %s is a state diagram of the same ways', (name) => {
-  const { json, mermaid } = diagramOf(name)
-  const [head, initial, ...lines] = mermaid().split('\n')
+test.each(machines)(
+  'the Mermaid of a %s says whose it is, and is a state diagram of the same ways',
+  (name, _, version) => {
+    const { json, mermaid } = diagramOf(name)
+    const [title, head, initial, ...lines] = mermaid().split('\n')
 
-  expect([head, initial]).toEqual(['stateDiagram-v2', '  [*] --> created'])
-  const ways = lines.map((line) => {
-    const found = /^ {2}(\w+) --> (\w+): ([a-z.]+)(?: \[([A-Za-z()-]+)\])?$/.exec(line)
-    if (!found) throw new Error(`not a way: ${line}`)
-    const [, from, to, event, guard] = found
-    return `${from} ${event} ${guard ?? null} ${to}`
-  })
-  expect(ways).toEqual(drawn(json()))
-})
+    expect([title, head, initial]).toEqual([`%% ${name}, ${version}`, 'stateDiagram-v2', '  [*] --> created'])
+    const ways = lines.map((line) => {
+      const found = /^ {2}(\w+) --> (\w+): ([a-z.]+)(?: \[([A-Za-z()-]+)\])?$/.exec(line)
+      if (!found) throw new Error(`not a way: ${line}`)
+      const [, from, to, event, guard] = found
+      return `${from} ${event} ${guard ?? null} ${to}`
+    })
+    expect(ways).toEqual(drawn(json()))
+  },
+)
 
 test('the manual has the drawings as they are now: npm run docs', () => {
   const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
