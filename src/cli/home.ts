@@ -8,6 +8,7 @@ import { readJournalFile } from '../audit/journal-file.ts'
 import { pause } from '../clock.ts'
 import type { Asker } from '../command.ts'
 import { homeDir } from '../config.ts'
+import { type Definition, definitionHash } from '../definition.ts'
 import { TenutoError } from '../errors.ts'
 import { DAEMON, noAnswer, parentOf, readHolder, restarting } from '../holder.ts'
 import { checkHome, homePaths } from '../home.ts'
@@ -38,6 +39,8 @@ const PATIENCE_MS = 5_000
 /** A daemon that died is back within this, but when it dies again and again. */
 const RESTARTED_WITHIN_MS = 15_000
 const LOOK_MS = 50
+/** A run that answers has its plan in the journal within this. */
+const SUBMITS_WITHIN_MS = 1_000
 
 /** The folder of the home that the flags and the environment name. */
 export const homeOf = (globals: Globals): string => homeDir(globals.home)
@@ -305,6 +308,28 @@ export const refusePaused = async (home: string, nothing: () => Promise<boolean>
 export const hasKeyEnded = async (home: string, key: string): Promise<boolean> => {
   const found = await (await import('../unserved.ts')).planOfKey(home, key)
   return found !== undefined && isPlanEnd(found.state)
+}
+
+/**
+ * The plan that a foreground run has, or is just submitting, under a key; undefined where there is none.
+ * @throws {TenutoError} `KEY_CONFLICT` when it is another than this.
+ */
+export const submittedAs = async (
+  home: string,
+  key: string | undefined,
+  definition: Definition,
+): Promise<string | undefined> => {
+  if (key === undefined) return undefined
+  const { planOfKey } = await import('../unserved.ts')
+  let found = await planOfKey(home, key)
+  for (let waitedMs = 0; found === undefined && waitedMs < SUBMITS_WITHIN_MS; waitedMs += LOOK_MS) {
+    await pause(LOOK_MS)
+    found = await planOfKey(home, key)
+  }
+  const { checkDefinition } = await import('../plans/define-plan.ts')
+  if (found && found.hash !== definitionHash(checkDefinition(definition)))
+    throw new TenutoError('KEY_CONFLICT', { key, plan: found.id })
+  return found?.id
 }
 
 /** Sweeps a home: asks its holder, or takes it for as long as that takes, and starts nothing. */

@@ -25,6 +25,7 @@ import {
   readIn,
   refusePaused,
   sourceOf,
+  submittedAs,
 } from './home.ts'
 import { type InspectFlags, inspectPortOf, withInspector } from './inspect.ts'
 import { awaitLasting } from './lasting.ts'
@@ -46,7 +47,10 @@ export type RunFlags = Globals &
 const WORST_FIRST = [12, 1, 9, 10, 11, 8, 5, 0] as const
 
 /** Runs a plan file; answers the exit code. */
-export const run = async (file: string, flags: RunFlags): Promise<number> => {
+export const run = (file: string, flags: RunFlags): Promise<number> => runBeside(file, flags, undefined)
+
+/** Runs a plan file, where `quicker` has just taken the home that nobody held. */
+const runBeside = async (file: string, flags: RunFlags, quicker: unknown): Promise<number> => {
   const on = screen(flags)
   // Whatever can be wrong with what was asked is told before anything is read or made.
   const timeoutMs = durationOf(flags.timeout)
@@ -58,7 +62,8 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   const read = await readPlanFile(file)
   const definition = maxParallel === undefined ? read.definition : { ...read.definition, maxParallel }
   const { formatPlanError } = await import('../plans/problem.ts')
-  for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
+  if (quicker === undefined)
+    for (const warning of read.warnings) on.talk(`warning: ${formatPlanError(warning)}`)
   const home = homeOf(flags)
   const { secrets, lacking } = givenSecrets(definition, file)
   // Under a key the plan may be there, with the values it was given then; in a home that is not, there is none.
@@ -70,7 +75,10 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
         if (flags.inspect) on.talk('the daemon runs it: to inspect it, start that with tenuto up --inspect')
         return await runThere(holder, { definition, base: read.base, secrets, lacking }, on, flags, timeoutMs)
       }
-      if (flags.detach) throw homeHeld(home, holder.holder)
+      // A foreground run takes no plan besides its own; one that is in the home already can be followed there.
+      const known = await submittedAs(home, flags.key, definition)
+      if (known === undefined) throw homeHeld(home, holder.holder)
+      return await goOnThere(holder, known, true, on, flags, timeoutMs)
     } finally {
       holder.close()
     }
@@ -81,7 +89,15 @@ export const run = async (file: string, flags: RunFlags): Promise<number> => {
   await refusePaused(home, async () => key !== undefined && hasJournal(home) && hasKeyEnded(home, key))
   const serve = await withInspector(await loadServing(on), flags, on)
   const signals = listenToSignals(on)
-  const runtime = await hold(home, { resume: false, command: 'tenuto run' })
+  let runtime: Runtime
+  try {
+    runtime = await hold(home, { resume: false, command: 'tenuto run' })
+  } catch (error) {
+    signals.leave()
+    // Whoever was quicker is asked, as one that was there before; one that is there still when it was waited for serves nobody.
+    if (!isTenutoError(error, 'HOME_HELD') || error.fields['holder'] === quicker) throw error
+    return runBeside(file, flags, error.fields['holder'])
+  }
   return holding(runtime, serve, on, signals, async () => {
     if (signals.asked.aborted) return [{ exit: 9, state: 'cancelled' }]
     const options = {
@@ -114,6 +130,18 @@ const runThere = async (
     ...(flags.key === undefined ? {} : { key: flags.key }),
   })
   const { id, replayed } = await lackingTold(submitted, lacking)
+  return goOnThere(holder, id, replayed, on, flags, timeoutMs)
+}
+
+/** Follows a plan that its holder has, or, to leave it there, says where it is. */
+const goOnThere = async (
+  holder: HomeClient,
+  id: string,
+  replayed: boolean,
+  on: Screen,
+  flags: RunFlags,
+  timeoutMs: number | undefined,
+): Promise<number> => {
   if (replayed) on.talk(`${id} has this key already`)
   if (!flags.detach) return (await followThere(holder, id, on, flags, timeoutMs, !replayed)).exit
   const { state } = await holder.catalog.plan(id)

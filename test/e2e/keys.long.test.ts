@@ -1,6 +1,8 @@
 /** Submissions under a key, as programs that know nothing of each other type them. */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { fileThere } from '../runner/home.ts'
 import { openFolder } from './tenuto.ts'
 
 test('ten commands that submit one plan under one key at once are one plan; another plan under it is a conflict', async () => {
@@ -100,4 +102,49 @@ test('a plan that a daemon has under its key needs its secrets no more: it is fo
   expect((await run('run', 's.yaml')).code).toBe(3)
   expect(JSON.parse((await run('ls', '--json')).out)).toHaveLength(1)
   expect(await unsound()).toEqual([])
+})
+
+test('under the key of what a foreground run drives it is followed, to its end; another plan is a conflict, and no key none of its business', async () => {
+  const { run, start, file, folder } = openFolder()
+  file(
+    'p.yaml',
+    'plan: v1\nname: p\njobs: { a: { run: ": > up; until test -e go; do sleep 0.05; done; exit 3" } }\n',
+  )
+  file('q.yaml', 'plan: v1\nname: q\njobs: { a: { run: "true" } }\n')
+  const first = start('run', 'p.yaml', '--key', 'k')
+  await fileThere(join(folder, 'up'))
+  const [{ id } = {}] = JSON.parse((await run('ls', '--json')).out) as { id: string }[]
+
+  const second = start('run', 'p.yaml', '--key', 'k')
+  await second.heard(`${id} has this key already`)
+  const left = await run('run', 'p.yaml', '--key', 'k', '--detach')
+  expect(left).toMatchObject({ code: 0, out: `${id}\n` })
+  expect(await run('run', 'q.yaml', '--key', 'k')).toMatchObject({ code: 7 })
+  expect(await run('run', 'p.yaml', '--key', 'other')).toMatchObject({ code: 5 })
+  expect(await run('run', 'p.yaml')).toMatchObject({ code: 5 })
+  file('go', '')
+
+  for (const each of [first, second]) {
+    const { code, out } = await each.said
+    expect(code).toBe(1)
+    expect(out).toContain(`${id} failed`)
+  }
+})
+
+test('of five that run one plan under one key at once, without a daemon, one drives it and the others follow', async () => {
+  const { run, start, file, folder, read } = openFolder()
+  file(
+    'p.yaml',
+    'plan: v1\nname: p\njobs: { a: { run: "echo x >> ledger; until test -e go; do sleep 0.05; done" } }\n',
+  )
+  const all = Array.from({ length: 5 }, () => start('run', 'p.yaml', '--key', 'k'))
+  await Promise.all([
+    fileThere(join(folder, 'ledger')),
+    ...all.map((each) => Promise.race([each.heard('has this key already'), each.heard('#1 running')])),
+  ])
+  file('go', '')
+
+  expect((await Promise.all(all.map(({ said }) => said))).map(({ code }) => code)).toEqual([0, 0, 0, 0, 0])
+  expect(read('ledger')).toBe('x\n')
+  expect(JSON.parse((await run('ls', '--json')).out)).toHaveLength(1)
 })
