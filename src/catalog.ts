@@ -3,10 +3,9 @@
  * process holds the home or only looks at it, and never touches an actor.
  */
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Address, jobAddress, planAddress } from './address.ts'
-import { attemptDir, FILES, readProcessRecord } from './attempt.ts'
+import { attemptDir, FILES } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import type { JobRow, JournalReader, PlanHead, StepRow } from './journal/journal.ts'
@@ -14,6 +13,7 @@ import type { Json } from './json.ts'
 import type { Of } from './json-schema.ts'
 import { type LogChunk, readLog } from './log-file.ts'
 import type { ModeName } from './mode.ts'
+import { processAt } from './record-file.ts'
 import { secretPlaces, vault } from './secrets.ts'
 import { JOB_STATES } from './states.ts'
 import type { target } from './views/schemas.ts'
@@ -221,10 +221,7 @@ export const catalog = (
       const told = attemptShapes(await steps({ after: 0, limit: Number.MAX_SAFE_INTEGER, plan, job }))
       const last = told.at(-1)
       if (!last || last.outcome !== null) return told
-      const record = await readFile(join(attemptDir(home, plan, job, last.n), FILES.process), 'utf8').then(
-        readProcessRecord,
-        () => undefined,
-      )
+      const record = processAt(join(attemptDir(home, plan, job, last.n), FILES.process))
       return record ? [...told.slice(0, -1), { ...last, pid: record.pid }] : told
     },
     notes: async (plan) => (await reader.notes(plan, NOTES_MAX)).map(eventShape),

@@ -3,10 +3,11 @@
  * was punched out to bound the disk, a reader gets one line that says how much is missing.
  */
 import { constants } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { FILES, type Range, readHole } from './attempt.ts'
 import { joined, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
+import { readRecord } from './record-file.ts'
 import { codeOf } from './thrown.ts'
 
 /** A piece of a log. */
@@ -45,7 +46,7 @@ export const readLog = async (
     const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(offset - first + limit + reach, size - first)))
     const { bytesRead } = await file.read(buffer, 0, buffer.length, first)
     // After the bytes: the hole is recorded before it is punched, so bytes it does not name are as they were written.
-    const hole = await readHoleOf(path)
+    const hole = readHoleOf(path)
     if (hole !== undefined && offset >= hole.from && offset < hole.to) {
       return { bytes: Buffer.from(holeLine(hole.to - offset)), next: hole.to, size }
     }
@@ -103,14 +104,8 @@ const openIfThere = async (path: string) => {
   }
 }
 
-const readHoleOf = async (path: string): Promise<Range | undefined> => {
-  try {
-    return readHole(await readFile(join(dirname(path), FILES.hole), 'utf8'))
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
+const readHoleOf = (path: string): Range | undefined =>
+  readHole(readRecord(join(dirname(path), FILES.hole)) ?? '')
 
 const humanBytes = (bytes: number): string => {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB']

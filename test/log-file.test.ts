@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FILES } from '../src/attempt.ts'
 import { holeLine, readLog } from '../src/log-file.ts'
@@ -65,6 +65,13 @@ test('a log that does not exist is empty; one that is a pipe is not waited for',
 
   execFileSync('mkfifo', [path])
   expect((await readLog(path, 0, 10)).bytes).toHaveLength(0)
+})
+
+test('a pipe in the place of what says which bytes were left out is not waited for', async () => {
+  const path = logOf('abc')
+  execFileSync('mkfifo', [join(dirname(path), FILES.hole)])
+
+  expect(Buffer.from((await readLog(path, 0, 10)).bytes).toString()).toBe('abc')
 })
 
 const SECRET = 'hunter22-the-second'

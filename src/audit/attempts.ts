@@ -5,7 +5,7 @@
  * attempt: folders and processes are listed before the journal is read, so that what the journal does not know then, it never knew.
  * An exit record is written before the commit that takes the end in: records are read after the journal.
  */
-import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { type Dirent, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   attemptDir,
@@ -21,6 +21,7 @@ import {
 } from '../attempt.ts'
 import { homePaths } from '../home.ts'
 import { type Marked, markedProcesses } from '../process.ts'
+import { readRecord } from '../record-file.ts'
 import type { AuditEnd } from './audit.ts'
 import { type Finding, type FindingKind, finding } from './finding.ts'
 
@@ -152,7 +153,7 @@ export const auditEnds = (
       ...claim,
       finding(kind, place, what),
     ]
-    const text = textOf(join(dir, FILES.exit))
+    const text = readRecord(join(dir, FILES.exit))
     if (text === undefined && UNRECORDED.has(outcome)) return claim
     const record = readExitRecord(text ?? '')
     if (record === undefined) {
@@ -176,7 +177,7 @@ const auditClaim = (
   key: string,
   outcome: string,
 ): readonly Finding[] => {
-  const claim = readClaim(textOf(join(dir, FILES.claim)) ?? '')
+  const claim = readClaim(readRecord(join(dir, FILES.claim)) ?? '')
   if (claim === undefined) return []
   if (!isSameAttempt(claim.key, key))
     return [finding('wrong-key', place, `its claim is that of ${claim.key}`)]
@@ -222,7 +223,7 @@ export const openAttempts = (
         const { name, attempt } = job
         const place = { plan: plan.id, job: name, attempt }
         const record = readExitRecord(
-          textOf(join(attemptDir(home, plan.id, name, attempt), FILES.exit)) ?? '',
+          readRecord(join(attemptDir(home, plan.id, name, attempt), FILES.exit)) ?? '',
         )
         if (record !== undefined)
           return finding(
@@ -282,15 +283,6 @@ const entriesOf = (folder: string): readonly Dirent[] => {
     return readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith('.'))
   } catch (error) {
     if (isGone(error)) return []
-    throw error
-  }
-}
-
-const textOf = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isGone(error)) return undefined
     throw error
   }
 }

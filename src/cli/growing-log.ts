@@ -1,14 +1,15 @@
 /**
  * A log as it grows, also where whoever held the home is gone: an attempt has a process of its own, which writes on.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { attemptDir, FILES, readProcessRecord } from '../attempt.ts'
+import { attemptDir, FILES } from '../attempt.ts'
 import { pause } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
 import { standingOf } from '../home-folder.ts'
 import type { HomeClient } from '../http/client.ts'
 import { isAlive } from '../process.ts'
+import { processAt } from '../record-file.ts'
 import { awaitLasting, hasGone, restOfLog } from './lasting.ts'
 
 /** An attempt whose log is followed. */
@@ -29,17 +30,9 @@ const UNSEEN_LOOKS = 4
 /** Whether the process of an attempt lives, or its end is on record; what is on record elsewhere says nothing of this home. */
 export const lifeOf = (home: string, { plan, job, attempt }: Followed): 'runs' | 'ended' | 'unseen' => {
   const dir = attemptDir(home, plan, job, attempt)
-  const record = processOf(join(dir, FILES.process))
+  const record = processAt(join(dir, FILES.process))
   if (record !== undefined && isAlive(record) && standingOf(home).how === 'own') return 'runs'
   return existsSync(join(dir, FILES.exit)) ? 'ended' : 'unseen'
-}
-
-const processOf = (path: string): ReturnType<typeof readProcessRecord> => {
-  try {
-    return readProcessRecord(readFileSync(path, 'utf8'))
-  } catch {
-    return undefined
-  }
 }
 
 /**

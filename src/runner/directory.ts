@@ -8,8 +8,8 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
+  rmSync,
   statfsSync,
   statSync,
   writeFileSync,
@@ -32,6 +32,7 @@ import {
   readStopRecord,
   type StopRecord,
 } from '../attempt.ts'
+import { readRecord } from '../record-file.ts'
 import { codeOf } from '../thrown.ts'
 
 const PRIVATE = 0o600
@@ -113,9 +114,7 @@ const namesIn = (dir: string): readonly string[] => {
 
 /** Records that the main process was asked to end, and until when it may take. */
 export const writeStop = (dir: string, stop: Omit<StopRecord, 'v'>): void =>
-  writeFileSync(join(dir, FILES.stop), JSON.stringify({ v: RECORD_VERSION, ...stop } satisfies StopRecord), {
-    mode: PRIVATE,
-  })
+  writeNew(join(dir, FILES.stop), JSON.stringify({ v: RECORD_VERSION, ...stop } satisfies StopRecord))
 
 /** How the attempt began to be stopped; undefined when nobody has begun, or that is not known. */
 export const stopOf = (dir: string): StopRecord | undefined => read(dir, FILES.stop, readStopRecord)
@@ -180,16 +179,29 @@ const makeFolder = (path: string): void => {
 
 const replace = (dir: string, name: string, text: string): void => {
   const beside = join(dir, `${name}.tmp`)
-  writeFileSync(beside, text, { mode: PRIVATE })
-  renameSync(beside, join(dir, name))
+  writeNew(beside, text)
+  try {
+    renameSync(beside, join(dir, name))
+  } catch (error) {
+    // A job has made a folder of its own there.
+    if (codeOf(error) !== 'EISDIR') throw error
+    renameSync(join(dir, name), join(dir, `${name}.aside`))
+    renameSync(beside, join(dir, name))
+  }
+}
+
+/** Never into what is there: that may be a pipe that nobody reads. */
+const writeNew = (path: string, text: string): void => {
+  try {
+    writeFileSync(path, text, { flag: 'wx', mode: PRIVATE })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    rmSync(path, { recursive: true, force: true })
+    writeFileSync(path, text, { flag: 'wx', mode: PRIVATE })
+  }
 }
 
 const read = <T>(dir: string, name: string, parse: (text: string) => T | undefined): T | undefined => {
-  try {
-    return parse(readFileSync(join(dir, name), 'utf8'))
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw error
-  }
+  const text = readRecord(join(dir, name))
+  return text === undefined ? undefined : parse(text)
 }

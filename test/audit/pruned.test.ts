@@ -3,6 +3,7 @@
  *
  * Mutations that were planted once, and each found: the sum left out, the number left out, `cleared` believed for every attempt.
  */
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,6 +69,15 @@ test('a step that is lost beside those that were removed is found, with its plac
 test('of what ended after the folders were removed, folders are missed', async () => {
   const { home, dir } = copyOf(made)
   rmSync(dir('b', 2), { recursive: true })
+
+  expect(await kindsIn(home)).toEqual(['exit-missing'])
+})
+
+test('what a job has put in the place of a record is no record, and nobody waits for it', async () => {
+  const { home, dir } = copyOf(made)
+  const record = join(dir('b', 2), 'exit.json')
+  rmSync(record)
+  execFileSync('mkfifo', [record])
 
   expect(await kindsIn(home)).toEqual(['exit-missing'])
 })

@@ -546,3 +546,27 @@ test('a directory that is removed while its attempt runs costs the log, not the 
   expect(record).toMatchObject({ outcome: 'exit', code: 4 })
   expect(exitOf(spec.dir)).toEqual(record)
 })
+
+test.each([
+  ['a pipe', 'mkfifo'],
+  ['a folder', 'mkdir'],
+  ['a device', 'ln -s /dev/zero'],
+  ['a link to itself', 'ln -s exit.json'],
+])(
+  'a job that puts %s in the place of its records ends as it did, and holds no other up',
+  async (_, make) => {
+    const { shell, executor } = openHome()
+    const { run } = executor()
+    const records = [FILES.exit, `${FILES.exit}.tmp`, FILES.stop, FILES.hole]
+    const text = `cd "$(dirname "$TENUTO_OUTPUT")"; for at in ${records.join(' ')}; do ${make} "$at"; done`
+    const spec = shell(`${text}; exit 4`)
+    const stopped = shell(`${text}; sleep 60`, { timeoutMs: 300 })
+
+    const ends = await Promise.all([run(spec), run(stopped)])
+    const after = await run(shell('exit 5'))
+
+    expect(ends.map(({ record }) => record.outcome)).toEqual(['exit', 'timeout'])
+    expect(after.record).toMatchObject({ outcome: 'exit', code: 5 })
+    expect([exitOf(spec.dir), exitOf(stopped.dir)]).toEqual(ends.map(({ record }) => record))
+  },
+)
