@@ -38,6 +38,9 @@ export const RECORD_VERSION = 1
 /** The environment variable every process of an attempt carries; its value is the attempt key. */
 export const MARKER = 'TENUTO_ATTEMPT_KEY'
 
+/** What the runner of a home bears in the place of an attempt. */
+export const runnerMark = (homeId: string): string => `runner/${homeId}`
+
 /** What an attempt directory holds. Everything but `log`, `outputs` and `artifacts` is written by the runner alone. */
 export const FILES = {
   /** Who may act on the attempt; made exclusively, never changed. */

@@ -50,7 +50,7 @@ import { wordsOf } from './thrown.ts'
 import { runtimeTree, treeShape } from './tree.ts'
 import { modeFacts } from './unserved.ts'
 import { type Holding, NOT_HELD } from './views/evidence.ts'
-import { buildShape, type GcShape, type SweepShape } from './views/shapes.ts'
+import { buildShape, type GcShape, iso, type SweepShape } from './views/shapes.ts'
 import type { SectionData } from './views/state.ts'
 
 export { scanAttempts } from './actors/executor.ts'
@@ -429,16 +429,19 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       const found = await look(plan, job)
       return { ...found, live: nodeAt(runtime.tree(), found.path) }
     },
-    explain: (plan, job) =>
-      explain(plan, job, {
+    explain: (plan, job) => {
+      const silentSince = execution.silentSince()
+      return explain(plan, job, {
         ...NOT_HELD,
         holder: 'running',
         pid: process.pid,
         slots: Number.isFinite(maxParallel) ? maxParallel : null,
         held: heldSlots(),
         storage: stored.now(),
+        runnerSilentSince: silentSince === undefined ? null : iso(silentSince),
         ...modeFacts(mode.now()),
-      }),
+      })
+    },
     state,
     metrics: async () => ({
       history: await count(),

@@ -22,6 +22,7 @@ import { planOf } from './support/definitions.ts'
 import { type Life, openLife, PLAN } from './support/life.ts'
 
 const HELD: Holding = { ...NOT_HELD, holder: 'running', pid: 7 }
+const SILENT: Holding = { ...HELD, runnerSilentSince: '2026-01-01T00:00:00.000Z' }
 const RETRY: RetryPolicy = { max: 2, delayMs: 60_000, factor: 1, maxDelayMs: 60_000, jitter: 0, on: ['exit'] }
 /** A policy that makes the machine throw when an attempt ends. */
 const POISON = { max: 1, delayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 } as unknown as RetryPolicy
@@ -90,6 +91,43 @@ const CASES: readonly Case[] = [
     of: 'b',
     says: ['it needs a', 'a is running: attempt 1 runs'],
     command: `tenuto logs ${job('a')} -f`,
+  },
+  {
+    name: 'a job whose runner does not answer: its attempt may have ended since',
+    given: (life) => life.submit(planOf({ a: {} })),
+    of: 'a',
+    holding: SILENT,
+    says: [
+      'attempt 1 ran when the runner last answered',
+      'the runner, which starts and ends attempts, does not answer',
+    ],
+    never: /runs/,
+    command: 'tenuto doctor',
+  },
+  {
+    name: 'a job that is to be stopped by a runner that does not answer',
+    given: async (life) => {
+      await life.submit(planOf({ a: {} }))
+      await tell(life, 'a', 'cancel.requested')
+    },
+    of: 'a',
+    holding: SILENT,
+    says: [
+      'it was cancelled; its attempt is to be ended by the runner',
+      'it was cancelled by ada: lunch',
+      'the runner, which starts and ends attempts, does not answer',
+    ],
+    never: /killed/,
+    command: 'tenuto doctor',
+  },
+  {
+    name: 'a plan whose runner does not answer',
+    given: (life) => life.submit(planOf({ a: {} })),
+    holding: SILENT,
+    says: [
+      'the runner, which starts and ends attempts, does not answer',
+      'a is running: attempt 1 ran when the runner last answered',
+    ],
   },
   {
     name: 'a need of a need of a need, which waits to be tried again',

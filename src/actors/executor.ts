@@ -19,6 +19,7 @@ import {
   parseAttemptKey,
   planKeyPrefix,
   type RunnerLimit,
+  runnerMark,
   type Spec,
   type StopOrder,
 } from '../attempt.ts'
@@ -95,6 +96,8 @@ export type ProcessExecutor = Readonly<{
   live: () => Promise<readonly LiveAttempt[]>
   /** The keys of the attempts that the runner watches; undefined when there is none, or it does not answer. */
   watched: () => Promise<ReadonlySet<string> | undefined>
+  /** Since when the runner has not answered what it was asked, epoch ms; undefined while it does, and where there is none. */
+  silentSince: () => number | undefined
   /** Lets go of the runner; attempts go on. Nothing is reported afterwards. Idempotent. */
   close: () => Promise<void>
 }>
@@ -116,8 +119,8 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   let againMs: number = AGAIN_MS.min
   let cancelAgain: (() => void) | undefined
   let cancelSilence: (() => void) | undefined
-  /** It was asked and has not answered; it may have been stopped. */
-  let silent = false
+  /** When it was asked what it has not answered; it may have been stopped. */
+  let silentSince: number | undefined
   /** Keeps this process alive while something is asked, with a connection and without. */
   const hold = new MessageChannel().port1
   /** Since when a runner of another protocol has refused us. */
@@ -162,12 +165,13 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   /** What the runner says; undefined when it says nothing. */
   const askLive = async (): Promise<readonly LiveAttempt[] | undefined> => {
     const ask = connection
-    if (ask === undefined || silent) return undefined
+    if (ask === undefined || silentSince !== undefined) return undefined
+    const askedAt = ports.clock.now()
     return await new Promise((resolve) => {
       lastQuestion += 1
       const id = lastQuestion
       const cancel = ports.clock.setTimeout(() => {
-        silent = true
+        fellSilent(askedAt)
         answer(id, undefined)
       }, ANSWERS_WITHIN_MS)
       questions.set(id, (attempts) => {
@@ -177,6 +181,12 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       ask.send({ type: 'live', id })
       holdOpen()
     })
+  }
+
+  const fellSilent = (askedAt: number): void => {
+    if (silentSince !== undefined) return
+    silentSince = askedAt
+    ports.log('warn', { attempts: asked.size }, 'the runner does not answer; is it stopped?')
   }
 
   const answer = (id: number, attempts: readonly LiveAttempt[] | undefined): void => {
@@ -215,13 +225,11 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = false
     if (closed) return void socket.destroy()
     connection = { socket, send: lineSender(socket) }
-    silent = false
+    silentSince = undefined
     socket.unref()
     onLines(socket, (line) => heard(line))
-    cancelSilence = ports.clock.setTimeout(
-      () => ports.log('warn', { attempts: asked.size }, 'the runner does not answer; is it stopped?'),
-      ANSWERS_WITHIN_MS,
-    )
+    const greetedAt = ports.clock.now()
+    cancelSilence = ports.clock.setTimeout(() => fellSilent(greetedAt), ANSWERS_WITHIN_MS)
     connection.send({ type: 'hello', v: PROTOCOL_VERSION, epoch: ports.epoch, build: ports.build })
     for (const each of asked.values()) ask(connection, each)
     for (const prefix of sweeps) connection.send({ type: 'sweep', prefix })
@@ -236,8 +244,11 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   const disconnected = (socket: Socket): void => {
     const served = connection?.socket === socket
     connecting = false
-    if (served) connection = undefined
-    if (served) cancelSilence?.()
+    if (served) {
+      connection = undefined
+      silentSince = undefined
+      cancelSilence?.()
+    }
     for (const id of [...questions.keys()]) answer(id, undefined)
     if (closed || (asked.size === 0 && sweeps.size === 0)) return
     if (!served) startRunner()
@@ -269,7 +280,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
       const child = spawn(process.execPath, [...flags, ports.program(), ports.home, socket, ports.build], {
         cwd: '/',
         // A job may have started us: whoever stops it tells by the marker that this is nobody's attempt.
-        env: { PATH: RUNNER_PATH, [MARKER]: `runner/${ports.homeId}` },
+        env: { PATH: RUNNER_PATH, [MARKER]: runnerMark(ports.homeId) },
         detached: true,
         stdio: ['ignore', 'ignore', errors],
       })
@@ -299,7 +310,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     if (message === undefined)
       return ports.log('warn', { line: line.slice(0, 200) }, 'the runner was not understood')
     cancelSilence?.()
-    silent = false
+    silentSince = undefined
     if (message.type === 'welcome') welcomed(message)
     else if (message.type === 'refused') refused(message)
     else if (message.type === 'stopping') stopping(message)
@@ -411,7 +422,7 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
 
   const awaits = (key: string): boolean => asked.has(key)
 
-  return { ensure, stop, awaits, sweepPlan, live, watched, close }
+  return { ensure, stop, awaits, sweepPlan, live, watched, silentSince: () => silentSince, close }
 }
 
 /** The attempts of a home whose processes live, found by their marker: also where no runner serves. */

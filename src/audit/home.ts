@@ -3,11 +3,11 @@
  * nothing is started or ended, and a holder may go on meanwhile.
  */
 
-import { folderName } from '../attempt.ts'
+import { folderName, runnerMark } from '../attempt.ts'
 import { pause } from '../clock.ts'
 import { homePaths } from '../home.ts'
 import { standingOf } from '../home-folder.ts'
-import type { Marked } from '../process.ts'
+import { type Marked, markedProcesses } from '../process.ts'
 import {
   auditEnds,
   countWithoutFolder,
@@ -84,6 +84,12 @@ export const lookBeside = async (home: string): Promise<HomeLook & Readonly<{ wi
   const findings = await beside(home, value.homeId, value.plans, folders, processes)
   const counts = { plans: value.plans.size, steps: 0, folders: folders.length, processes: processes.length }
   return { findings, counts, withoutFolder: countWithoutFolder(home, value.plans) }
+}
+
+/** The process that watches the attempts of a home, also where it does not answer; undefined when there is none. */
+export const runnerOf = (home: string): number | undefined => {
+  const homeId = readJournalFile(homePaths(home).journal, ({ head }) => head.homeId)
+  return homeId === undefined ? undefined : markedProcesses(runnerMark(homeId))[0]?.pid
 }
 
 /** Folders and processes come first: what they are about is in the journal by then. */

@@ -2,7 +2,7 @@
  * `tenuto doctor`: looks at this machine and at one home, and says of each thing whether it is well and what to do where it is not.
  */
 import { type Finding, placeInWords } from '../audit/finding.ts'
-import { auditHome, type HomeLook, lookBeside } from '../audit/home.ts'
+import { auditHome, type HomeLook, lookBeside, runnerOf } from '../audit/home.ts'
 import { systemClock } from '../clock.ts'
 import { isTenutoError, type TenutoError } from '../errors.ts'
 import { wordsOf } from '../thrown.ts'
@@ -106,7 +106,7 @@ const homeChecks = async (home: string, audit: boolean): Promise<readonly Check[
   if ('broken' in look) return [...checks, look.broken]
   const beside = look.value.findings.filter(({ kind }) => BESIDE.has(kind))
   const live = look.value.counts.processes - beside.filter(({ place }) => place.pid !== undefined).length
-  await add('runner', async () => runnerCheck(await askRunner(home), live))
+  await add('runner', async () => runnerCheck(await askRunner(home), live, runnerOf(home)))
   checks.push(...besideChecks({ ...look.value, findings: beside }))
   if (audit) checks.push(auditCheck(look.value))
   return checks

@@ -366,7 +366,7 @@ export const askRunner = (home: string): Promise<RunnerAnswer> =>
   })
 
 /** Whether the attempts that run have somebody who watches them. */
-export const runnerCheck = (answer: RunnerAnswer, live: number): Check => {
+export const runnerCheck = (answer: RunnerAnswer, live: number, pid: number | undefined): Check => {
   if (!answer.serves) {
     return live === 0
       ? ok('runner', 'none, and none is needed')
@@ -377,7 +377,11 @@ export const runnerCheck = (answer: RunnerAnswer, live: number): Check => {
         )
   }
   if (answer.protocol === null)
-    return warn('runner', 'it takes connections and does not answer', 'look at the end of runner.log')
+    return warn(
+      'runner',
+      `${pid === undefined ? 'it' : `pid ${pid}`} takes connections and does not answer`,
+      `${pid === undefined ? '' : `\`kill -CONT ${pid}\` lets it go on if it was stopped; `}look at the end of runner.log`,
+    )
   return answer.protocol === PROTOCOL_VERSION
     ? ok('runner', `it answers, protocol ${answer.protocol}`)
     : warn(

@@ -44,6 +44,8 @@ export type Execution = Readonly<{
   part: Readonly<{ start: (exit: (error: unknown) => void) => void | Promise<void> }>
   /** The processes that live. */
   live: () => Promise<readonly LiveAttempt[]>
+  /** Since when the runner has not answered, epoch ms; undefined while it does. */
+  silentSince: () => number | undefined
 }>
 
 /** Attempts as a part that is replaced when it fails. One that has yet to be told of an attempt has not missed it. */
@@ -69,6 +71,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
   const homeId = opening.home
   let executor: Part<Attempts> | undefined
   let live: Execution['live'] = async () => []
+  let silentSince: Execution['silentSince'] = () => undefined
 
   const replaceable = (make: () => Attempts): Attempts => {
     executor = executorPart({ make, tell: ports.again, faults: ports.faults })
@@ -98,6 +101,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
         log: (level, fields, message) => log[level](fields, message),
       })
       live = made.live
+      silentSince = made.silentSince
       return made
     }
     const { bootedSince } = opening
@@ -114,5 +118,6 @@ export const executing = (ports: ExecutingPorts): Execution => {
     },
     part: { start: (exit) => executor?.start(exit) },
     live: () => live(),
+    silentSince: () => silentSince(),
   }
 }

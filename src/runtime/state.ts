@@ -81,7 +81,9 @@ export const stateDocument = (core: Core, looks: Looks): (() => Promise<StateSha
       counts: {
         plans: plans?.by_state ?? {},
         jobs: plans?.jobs_by_state ?? {},
-        attempts_live: sections.attempts.data?.live ?? live.running.size,
+        // What was seen before it could be looked at no more may be long over.
+        attempts_live:
+          sections.attempts.status === 'ok' ? (sections.attempts.data?.live ?? 0) : live.running.size,
         restarts,
         sweep_repairs: repairs,
         dead_letters: plans?.dead_letters ?? 0,

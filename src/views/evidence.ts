@@ -24,6 +24,8 @@ export type Holding = Readonly<{
   /** Plans that hold some of them, with how many each holds. */
   held: readonly Readonly<{ plan: string; slots: number }>[]
   storage: StorageShape | null
+  /** Since when the runner, which tells how attempts end, has not answered; null while it does, and where nobody asks it. */
+  runnerSilentSince: string | null
 }>
 
 /** A home that nobody holds. */
@@ -36,6 +38,7 @@ export const NOT_HELD: Holding = {
   slots: null,
   held: [],
   storage: null,
+  runnerSilentSince: null,
 }
 
 /** What is on record of a plan, as far as explaining needs it. */

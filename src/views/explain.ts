@@ -65,6 +65,18 @@ const ofHome = ({ plan, holding }: Evidence): readonly FactShape[] => {
   return heldBack
 }
 
+/** What keeps the ends of attempts from being told; empty while the runner answers. */
+const ofSilence = ({ holding: { runnerSilentSince } }: Evidence): readonly FactShape[] =>
+  runnerSilentSince === null
+    ? []
+    : [
+        fact('the runner, which starts and ends attempts, does not answer; it may have been stopped', {
+          since: runnerSilentSince,
+          change: 'it answers again, or is gone',
+          command: 'tenuto doctor',
+        }),
+      ]
+
 /** The jobs that keep a held job waiting and do not wait for needs themselves, in the order in which they are met. */
 const rootsOf = (of: Evidence, first: JobShape): readonly JobShape[] => {
   const seen = new Set([first.name])
@@ -175,6 +187,17 @@ const ofRunning = (of: Evidence, job: JobShape): readonly FactShape[] => {
       }),
       ...ofHome(of),
     ]
+  const silence = ofSilence(of)
+  if (silence.length > 0)
+    return [
+      fact(`attempt ${job.attempt} ran${process} when the runner last answered`, {
+        ref,
+        since: attempt?.started_at ?? job.since,
+        change: 'the runner answers again, and tells an end that may have come since',
+        command: `tenuto logs ${ref} -f`,
+      }),
+      ...silence,
+    ]
   return [
     fact(`attempt ${job.attempt} runs${process}`, {
       ref,
@@ -195,14 +218,20 @@ const STOPPING: Readonly<Record<string, string>> = {
 const ofStopping = (of: Evidence, job: JobShape): readonly FactShape[] => {
   const ref = refOf(of, job.name)
   const order = cancelOf(of, job.name)
+  const silence = ofSilence(of)
+  const why = STOPPING[job.reason ?? ''] ?? 'it is stopped'
   return [
-    fact(`${STOPPING[job.reason ?? ''] ?? 'it is stopped'}; its attempt is being ended`, {
+    fact(`${why}; its attempt is ${silence.length === 0 ? 'being ended' : 'to be ended by the runner'}`, {
       ref,
       since: job.since,
-      change: 'its processes end; after its grace they are killed',
+      change:
+        silence.length === 0
+          ? 'its processes end; after its grace they are killed'
+          : 'the runner answers again, and tells how it ended',
       command: `tenuto logs ${ref} -f`,
     }),
     ...(job.reason === 'stop-cancel' && order ? [order] : []),
+    ...silence,
     ...(of.holding.holder === 'none' ? ofHome(of) : []),
   ]
 }
@@ -353,7 +382,7 @@ const ofPlan = (of: Evidence): readonly FactShape[] => {
     case 'succeeded':
       return [fact('every job that counts succeeded', { ref, since: plan.ended_at })]
     default:
-      return [...ofHome(of), ...ofOpen(of)]
+      return [...ofHome(of), ...ofSilence(of), ...ofOpen(of)]
   }
 }
 

@@ -185,11 +185,14 @@ test('a runner that is stopped is let go of: what it was told last waits in its 
   const pid = await runnerPid()
   process.kill(pid, 'SIGSTOP')
 
+  expect(before.silentSince()).toBeUndefined()
+  const askedAt = clock.now()
   const living = before.live()
   await clock.advance(5_000)
   expect((await living).map(({ key }) => key)).toEqual([spec.key])
   // It is known to be silent by now, and is not asked again.
   expect(await before.live()).toHaveLength(1)
+  expect(before.silentSince()).toBe(askedAt)
   before.stop(stopOf(spec))
   const closed = before.close()
   await clock.advance(1_000)

@@ -57,6 +57,7 @@ const made = (
       sweepPlan: (plan) => asked.push({ sweep: plan }),
       live: async () => [],
       watched: async () => watched,
+      silentSince: () => undefined,
       close: async () => {
         asked.push({ close: true })
       },

@@ -90,6 +90,22 @@ test.each(NAMES)(
   },
 )
 
+test('attempts that cannot be looked at are counted by what runs on record, and not by what was seen once', async () => {
+  let isStuck = false
+  const attempts: Looks['attempts'] = () =>
+    isStuck ? new Promise<never>(() => {}) : { data: { live: 2, running: 2 } }
+  const { clock, read } = document({ attempts })
+  expect((await read()).counts.attempts_live).toBe(2)
+
+  isStuck = true
+  const asked = read()
+  await clock.advance(50)
+  const state = await asked
+
+  expect(state.sections.attempts).toMatchObject({ status: 'stale', data: { live: 2 } })
+  expect(state.counts.attempts_live).toBe(0)
+})
+
 test('a journal whose reads never answer costs its section, and neither the document nor the work', async () => {
   const gate = gates()
   const journal = await memoryJournal(memoryDisk('home'), BOOT)

@@ -280,6 +280,7 @@ export const runners = (ports: RunnersPorts): Runners => {
         sweep(prefix)
       },
       live: async () => [],
+      silentSince: () => undefined,
       watched: () =>
         new Promise((resolve) => {
           const { line, runner } = connection ?? {}
