@@ -8,6 +8,7 @@ import { checkDefinition } from '../plans/define-plan.ts'
 import { parsePlan } from '../plans/plan-file.ts'
 import { diagrams, type Runtime } from '../runtime.ts'
 import { askerOf } from './entrance.ts'
+import { headerValues } from './gate.ts'
 import { operate } from './routing.ts'
 import { isLive, type LogOf, logText, type Streams } from './streams.ts'
 import { BASE, HEADERS, LOG_BYTES_MAX, type Page } from './wire.ts'
@@ -141,6 +142,11 @@ export const readingRoutes = (app: FastifyInstance, runtime: Runtime, streaming:
 export const submitRoute = (app: FastifyInstance, runtime: Runtime): void => {
   operate(app, 'POST /api/v1/plans', async ({ body, headers, request, reply }) => {
     const { plan, yaml, base, env, secrets = {}, ...given } = body
+    // Joined they would be a key of their own, under which the plan would run again.
+    if (headerValues(request.raw.rawHeaders, HEADERS.key).length > 1)
+      throw new TenutoError('USAGE', {
+        what: 'the header Idempotency-Key is there more than once; a plan has one key',
+      })
     const header = headers[HEADERS.key]
     const key = given.key ?? header
     if (header !== undefined && header !== key) {

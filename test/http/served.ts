@@ -73,7 +73,11 @@ export const connect = async (home: string): Promise<HomeClient> => {
 }
 
 export type Reply = Readonly<{ status: number; headers: IncomingHttpHeaders; text: string; json: unknown }>
-type Asked = Readonly<{ headers?: Readonly<Record<string, string>>; body?: unknown; raw?: string | Buffer }>
+type Asked = Readonly<{
+  headers?: Readonly<Record<string, string | readonly string[]>>
+  body?: unknown
+  raw?: string | Buffer
+}>
 
 /** Asks as any program would: `ask(path of the socket, 'GET /version')`, or of a port of this machine. */
 export const ask = (at: string | number, what: string, { headers, body, raw }: Asked = {}): Promise<Reply> =>

@@ -237,7 +237,7 @@ describe('submitting', () => {
   const openToSubmit = async () => {
     const gate = gates()
     const held = await hold({ handlers: { gate: gate.handler } })
-    const post = (body: unknown, headers: Record<string, string> = {}) =>
+    const post = (body: unknown, headers: Record<string, string | readonly string[]> = {}) =>
       ask(held.served.path, `POST ${API}/plans`, { body, headers })
     const base = held.home
     return { ...held, gate, post, base }
@@ -365,6 +365,9 @@ describe('submitting', () => {
     expect(refused(await post({ plan, base, env: { A: 1 } }))[2]).toBe('env.A is 1; it must be a text')
     expect(refused(await post({ plan, base, kye: 'k' }))[2]).toContain('the body has "kye"; it may have plan')
     expect(refused(await post({ plan, base, key: 'a' }, { 'idempotency-key': 'b' }))[0]).toBe(400)
+    expect(refused(await post({ plan, base }, { 'idempotency-key': ['a', 'a'] }))[2]).toBe(
+      'the header Idempotency-Key is there more than once; a plan has one key',
+    )
     expect(refused(await post([plan]))[2]).toBe('the body is a list; it must be an object')
     expect(refused(await post({ plan, base, inputs: { to: 'x' } }))[2]).toBe(
       'inputs has "to"; it may have nothing',
