@@ -4,6 +4,7 @@
 import { resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { TenutoError } from '../errors.ts'
+import { shellWord } from '../home.ts'
 import { inBytes } from './check.ts'
 import { backups, homeFlag, homeOf } from './home.ts'
 import { type Globals, screen } from './screen.ts'
@@ -26,7 +27,7 @@ export const backup = async (file: string | undefined, flags: Globals): Promise<
       on.talk(
         `the values of secrets of ${counted(made.secrets, 'plan')} are not in it; elsewhere give them again: tenuto secret set PLAN`,
       )
-    on.talk(`back from it: tenuto restore ${made.path}${homeFlag(flags)}`)
+    on.talk(`back from it: tenuto restore ${shellWord(made.path)}${homeFlag(flags)}`)
   }
   return 0
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -218,4 +219,16 @@ test('a backup of another home is refused, and restored when it is asked for by 
   expect(await plansOf(other)).toBe(own)
   expect((await other.run('restore', made, '--force')).code).toBe(0)
   expect(await plansOf(other)).toBe(await plansOf(first))
+})
+
+test('what a backup names as the way back from it works as it stands, whatever its path', async () => {
+  const { file, run, folder } = openFolder()
+  file('p.yaml', PLAN.replace('while ! test -e go; do sleep 0.05; done', 'true'))
+  await run('run', 'p.yaml')
+
+  const made = await run('backup', join(folder, "Ada's copy.db"))
+
+  const [, words = ''] = /back from it: tenuto restore (.+)/.exec(made.err) ?? []
+  const pasted = execFileSync('sh', ['-c', `printf '%s\\n' ${words}`], { encoding: 'utf8' })
+  expect(pasted.split('\n')[0]).toBe(join(folder, "Ada's copy.db"))
 })
