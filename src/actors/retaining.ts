@@ -6,17 +6,11 @@
  * What arrives must not outrun what goes. Rows are what grows first: they wait for no look at a folder and for no folder that is being
  * deleted, and where steps keep them waiting long they have a share of the time.
  */
-import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { planAttemptsDir } from '../attempt.ts'
 import type { Clock } from '../clock.ts'
-import { checkFolders, GONE_FOLDER, homePaths } from '../home.ts'
 import type { Journal } from '../journal/journal.ts'
-import { dropSecrets, keptSecrets } from '../secrets.ts'
 import { isPlanEnd, PLAN_STATES } from '../states.ts'
-import { codeOf } from '../thrown.ts'
-import { isOwnFolder } from './own-folder.ts'
-import { deleteTree, eachOf, namesIn, sizeOf, type TreeSize } from './tree-size.ts'
+import { type KeptFolders, keptFolders } from './kept-folders.ts'
+import { eachOf, type TreeSize } from './tree-size.ts'
 
 /** What is kept of plans that have ended. Whatever reaches one of these limits goes; `Infinity` sets none. */
 export type RetentionLimits = Readonly<{
@@ -58,6 +52,8 @@ export type RetainingPorts = Readonly<{
   between: <T>(act: () => Promise<T>) => Promise<T>
   /** Whether somebody has a plan in hand: it is in memory, or its end is waited for. */
   isBusy: (plan: string) => boolean
+  /** What lies in the home beside the journal; default what is on the disk. */
+  folders?: KeptFolders
 }>
 
 /** One pass: what it goes by, and whether it only looks. */
@@ -120,12 +116,10 @@ const unmeasured = ({ id, endedAt }: Ended): Gone => ({ name: id, endedAt, attem
 /** Retention on a home; `leaving` is what the journal says of removals that were begun before. */
 export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[]): Retaining => {
   const { home, journal, clock, log, between, isBusy } = ports
-  const { pruning } = journal
-  const { attempts, work } = homePaths(home)
+  const { folders: kept = keptFolders(home, journal.opening.home, clock.now) } = ports
   const leaving = new Set(leavingBefore)
   /** The folders of an ended plan do not change; a plan that was opened again has another end. */
   const sizes = new Map<string, TreeSize & Readonly<{ endedAt: number }>>()
-  let moved = 0
   let turn: Promise<unknown> = Promise.resolve()
 
   const yielded = (): Promise<void> => new Promise((resolve) => clock.soon(resolve))
@@ -153,7 +147,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     return size?.endedAt === endedAt ? { name: id, ...size } : undefined
   }
   const measured = async ({ id, endedAt }: Ended): Promise<Gone> => {
-    const size = await sizeOf(planAttemptsDir(home, id))
+    const size = await kept.sizeOf(id)
     sizes.set(id, { ...size, endedAt })
     return { name: id, endedAt, ...size }
   }
@@ -167,12 +161,11 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   ): Promise<readonly Gone[]> => {
     const found: Gone[] = []
     for (const name of folders) {
-      const path = join(attempts, name)
-      const changedAt = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
+      const changedAt = kept.changedAt(name)
       if (changedAt === undefined || clock.now() - changedAt < limits.attemptsMs) continue
       if ((await journal.plan(name)) !== undefined) continue
-      if (!(await isOwnFolder(path, journal.opening.home))) continue
-      found.push({ name, endedAt: null, ...(await sizeOf(path)) })
+      if (!(await kept.isOwn(name))) continue
+      found.push({ name, endedAt: null, ...(await kept.sizeOf(name)) })
     }
     return found
   }
@@ -225,32 +218,24 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
 
   // Removing.
 
-  /** In one moment, so that whoever comes next finds the name free or the folder whole. */
-  const moveAside = (name: string, from = attempts): void => {
-    const to = join(attempts, GONE_FOLDER)
-    try {
-      mkdirSync(to, { recursive: true, mode: 0o700 })
-      moved += 1
-      renameSync(join(from, name), join(to, `${name}.${clock.now()}.${moved}`))
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-    }
+  const moveAside = (name: string, ...which: Parameters<KeptFolders['moveAside']>[1][]): void => {
+    for (const folder of which) kept.moveAside(name, folder)
     // They were kept to mask the logs.
-    dropSecrets(home, name)
+    kept.dropSecrets(name)
   }
   /** Secrets of plans that were never taken in, or are not there any more: of another journal, or of a process that was killed. */
   const dropOrphans = async (): Promise<void> => {
-    for (const { plan, path, since } of keptSecrets(home))
-      if (clock.now() - since >= ORPHAN_MS && (await journal.plan(plan)) === undefined) rmSync(path)
+    for (const { plan, since, drop } of kept.secrets())
+      if (clock.now() - since >= ORPHAN_MS && (await journal.plan(plan)) === undefined) drop()
   }
   const deleteAll = async (): Promise<void> => {
     const tried = new Set<string>()
     for (;;) {
-      const names = (await namesIn(join(attempts, GONE_FOLDER))).filter((name) => !tried.has(name))
+      const names = (await kept.moved()).filter((name) => !tried.has(name))
       if (names.length === 0) return
       await eachOf(names, DELETED_AT_ONCE, async (name) => {
         tried.add(name)
-        await deleteTree(join(attempts, GONE_FOLDER, name)).catch((error: unknown) => {
+        await kept.deleteMoved(name).catch((error: unknown) => {
           log.warn({ name, error: String(error) }, 'a folder that is kept no longer cannot be deleted')
         })
       })
@@ -292,19 +277,22 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   ): Promise<readonly string[]> => {
     const some = queue.slice(0, PLANS_AT_ONCE)
     const busy = new Set(some.filter((id) => !leaving.has(id) && isBusy(id)))
-    const { begun, done, kept } = await pruning.remove(
+    const {
+      begun,
+      done,
+      kept: staying,
+    } = await journal.pruning.remove(
       some.filter((id) => !busy.has(id)),
       ROWS,
     )
     for (const id of begun) {
       leaving.add(id)
       removed.add(id)
-      moveAside(id)
-      moveAside(id, work)
+      moveAside(id, 'attempts', 'work')
     }
-    if (done.length > 0) await pruning.forget(done)
+    if (done.length > 0) await journal.pruning.forget(done)
     for (const id of done) leaving.delete(id)
-    const over = new Set([...done, ...kept, ...busy])
+    const over = new Set([...done, ...staying, ...busy])
     return queue.filter((id) => !over.has(id))
   }
   /** What was begun before this process ended. */
@@ -312,22 +300,21 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     const known = [...leaving]
     for (const id of known) {
       if ((await journal.plan(id)) !== undefined) continue
-      moveAside(id)
-      moveAside(id, work)
+      moveAside(id, 'attempts', 'work')
     }
     await removePlans(known)
   }
   const clear = (plan: string): Promise<boolean> =>
     between(async () => {
-      if (isBusy(plan) || !(await pruning.clear(plan))) return false
-      moveAside(plan)
+      if (isBusy(plan) || !(await journal.pruning.clear(plan))) return false
+      moveAside(plan, 'attempts')
       sizes.delete(plan)
       return true
     })
   const clearOrphan = (name: string): Promise<boolean> =>
     between(async () => {
       if ((await journal.plan(name)) !== undefined) return false
-      moveAside(name)
+      moveAside(name, 'attempts')
       return true
     })
   const those = async (
@@ -341,11 +328,11 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   const take = async (pass: Pass): Promise<Reclaimed> => {
     const { limits, dryRun, isAsked } = pass
     // Somebody may have put something else in the place of one since the home was opened.
-    checkFolders(home)
+    kept.check()
     if (!dryRun) await goOn()
     if (!dryRun) await dropOrphans()
     // Folders first: what the journal does not know then, it never knew, or knows no more.
-    const folders = new Set(await namesIn(attempts))
+    const folders = new Set(await kept.names())
     const ended = await endedPlans()
     const ids = new Set(ended.map(({ id }) => id))
     for (const id of sizes.keys()) if (!ids.has(id)) sizes.delete(id)
@@ -361,14 +348,14 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     const oldest = clock.now() - limits.deadLettersMs
     const isWhole = looked.length === rest.length
     if (dryRun) {
-      const deadLetters = await pruning.oldDeadLetters(limits.deadLetters, oldest)
+      const deadLetters = await journal.pruning.oldDeadLetters(limits.deadLetters, oldest)
       return { plans, cleared: toClear, orphans: orphaned, deadLetters, isWhole }
     }
     const cleared = await those(toClear, clear)
     const orphans = await those(orphaned, clearOrphan)
-    const deadLetters = await pruning.dropDeadLetters(limits.deadLetters, oldest)
+    const deadLetters = await journal.pruning.dropDeadLetters(limits.deadLetters, oldest)
     if (deadLetters > 0) log.warn({ deadLetters }, 'dead letters that are kept no longer were removed')
-    await pruning.dropHomeNotes(HOME_NOTES_MAX)
+    await journal.pruning.dropHomeNotes(HOME_NOTES_MAX)
     if (isAsked) await deleteMoved()
     else deleteBeside()
     return { plans: plans.filter(({ name }) => removed.has(name)), cleared, orphans, deadLetters, isWhole }
@@ -380,8 +367,6 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       turn = mine.catch(() => {})
       return mine
     },
-    isUsed: (plan) =>
-      leaving.has(plan) ||
-      [attempts, work].some((of) => lstatSync(join(of, plan), { throwIfNoEntry: false }) !== undefined),
+    isUsed: (plan) => leaving.has(plan) || kept.isThere(plan),
   }
 }

@@ -22,9 +22,11 @@ import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Pass, RETENTION, type RetentionLimits, retaining } from '../../src/actors/retaining.ts'
 import type { Clock } from '../../src/clock.ts'
+import { TenutoError } from '../../src/errors.ts'
 import type { Journal, Pruning } from '../../src/journal/journal.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
+import { restartingJournal } from '../../src/journal/restarting.ts'
 import { secretsFile, vault } from '../../src/secrets.ts'
 import { BOOT, batch, moved, planAddress, planOf } from '../journal/batches.ts'
 import { removeFolder } from '../support/folders.ts'
@@ -96,7 +98,7 @@ const makeRetaining = async (count: number, { waitMs, commitMs }: Busy, tickMs =
     },
     [],
   )
-  return { home, journal, retain, turns }
+  return { home, journal, clock, retain, turns }
 }
 
 const passOf = (limits: Partial<RetentionLimits>, isAsked: boolean): Pass => ({
@@ -259,6 +261,38 @@ test('a folder among the attempts that this home has not made stays, however old
   expect(readdirSync(join(home, 'attempts')).toSorted()).toEqual(
     [...Object.keys(foreign), 'p-linked'].toSorted(),
   )
+})
+
+test('what is kept no longer goes also when the writer of the journal was replaced', async () => {
+  const { journal, home, clock } = await makeRetaining(1, { waitMs: 0, commitMs: 0 })
+  let isClosed = false
+  const refused: Pruning = {
+    ...journal.pruning,
+    remove: () => (isClosed ? Promise.reject(new TenutoError('STOPPED')) : journal.pruning.remove([], 0)),
+  }
+  const first: Journal = {
+    ...journal,
+    pruning: refused,
+    commit: async () => Promise.reject(new Error('the writer broke')),
+    close: async () => void (isClosed = true),
+  }
+  const writer = restartingJournal(first, async () => journal)
+  const ports = {
+    home,
+    journal: writer.journal,
+    clock,
+    log: { warn: () => {} },
+    between: <T>(act: () => Promise<T>) => act(),
+    isBusy: () => false,
+  }
+  const retain = retaining(ports, [])
+  await writer.start(() => {})
+
+  await expect(writer.journal.commit(batch({}))).rejects.toMatchObject({ code: 'STORE_RESTARTED' })
+  await writer.start(() => {})
+
+  expect((await retain.pass(passOf({ plansMs: 0 }, true))).plans).toHaveLength(1)
+  expect(await journal.plans()).toEqual([])
 })
 
 test('a link in what goes is removed as a link: in a folder, and in the place of one', async () => {
