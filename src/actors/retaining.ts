@@ -109,14 +109,22 @@ const DELETED_AT_ONCE = 8
 /** Secrets without a plan wait so long: their plan may just be being taken in. */
 const ORPHAN_MS = 3_600_000
 
-type Ended = Readonly<{ id: string; endedAt: number }>
+/** A plan that has ended, and the seq of the step that ended it. */
+type Ended = Readonly<{ id: string; endedAt: number; seq: number }>
+/** By which of its steps each plan had ended when it was looked at. */
+type Ends = ReadonlyMap<string, number>
 
-const unmeasured = ({ id, endedAt }: Ended): Gone => ({ name: id, endedAt, attempts: 0, bytes: 0 })
+const unmeasured = ({ id, endedAt }: Pick<Ended, 'id' | 'endedAt'>): Gone => ({
+  name: id,
+  endedAt,
+  attempts: 0,
+  bytes: 0,
+})
 
 /** Retention on a home; `leaving` is what the journal says of removals that were begun before. */
 export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[]): Retaining => {
   const { home, journal, clock, log, between, isBusy } = ports
-  const { folders: kept = keptFolders(home, journal.opening.home, clock.now) } = ports
+  const { folders: disk = keptFolders(home, journal.opening.home, clock.now) } = ports
   const leaving = new Set(leavingBefore)
   /** The folders of an ended plan do not change; a plan that was opened again has another end. */
   const sizes = new Map<string, TreeSize & Readonly<{ endedAt: number }>>()
@@ -134,7 +142,8 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
         limit: PAGE,
         ...(before === undefined ? {} : { before }),
       })
-      for (const { id, since, submittedAt } of page) found.push({ id, endedAt: since ?? submittedAt })
+      for (const { id, since, submittedAt, seq } of page)
+        found.push({ id, endedAt: since ?? submittedAt, seq })
       before = page.at(-1)?.id
       if (page.length < PAGE) return found
       await yielded()
@@ -147,7 +156,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     return size?.endedAt === endedAt ? { name: id, ...size } : undefined
   }
   const measured = async ({ id, endedAt }: Ended): Promise<Gone> => {
-    const size = await kept.sizeOf(id)
+    const size = await disk.sizeOf(id)
     sizes.set(id, { ...size, endedAt })
     return { name: id, endedAt, ...size }
   }
@@ -161,11 +170,11 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   ): Promise<readonly Gone[]> => {
     const found: Gone[] = []
     for (const name of folders) {
-      const changedAt = kept.changedAt(name)
+      const changedAt = disk.changedAt(name)
       if (changedAt === undefined || clock.now() - changedAt < limits.attemptsMs) continue
       if ((await journal.plan(name)) !== undefined) continue
-      if (!(await kept.isOwn(name))) continue
-      found.push({ name, endedAt: null, ...(await kept.sizeOf(name)) })
+      if (!(await disk.isOwn(name))) continue
+      found.push({ name, endedAt: null, ...(await disk.sizeOf(name)) })
     }
     return found
   }
@@ -219,23 +228,23 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   // Removing.
 
   const moveAside = (name: string, ...which: Parameters<KeptFolders['moveAside']>[1][]): void => {
-    for (const folder of which) kept.moveAside(name, folder)
+    for (const folder of which) disk.moveAside(name, folder)
     // They were kept to mask the logs.
-    kept.dropSecrets(name)
+    disk.dropSecrets(name)
   }
   /** Secrets of plans that were never taken in, or are not there any more: of another journal, or of a process that was killed. */
   const dropOrphans = async (): Promise<void> => {
-    for (const { plan, since, drop } of kept.secrets())
+    for (const { plan, since, drop } of disk.secrets())
       if (clock.now() - since >= ORPHAN_MS && (await journal.plan(plan)) === undefined) drop()
   }
   const deleteAll = async (): Promise<void> => {
     const tried = new Set<string>()
     for (;;) {
-      const names = (await kept.moved()).filter((name) => !tried.has(name))
+      const names = (await disk.moved()).filter((name) => !tried.has(name))
       if (names.length === 0) return
       await eachOf(names, DELETED_AT_ONCE, async (name) => {
         tried.add(name)
-        await kept.deleteMoved(name).catch((error: unknown) => {
+        await disk.deleteMoved(name).catch((error: unknown) => {
           log.warn({ name, error: String(error) }, 'a folder that is kept no longer cannot be deleted')
         })
       })
@@ -255,7 +264,10 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       log.warn({ error: String(error) }, 'folders that are kept no longer cannot be deleted')
     })
   }
-  const removePlans = async (plans: readonly string[]): Promise<ReadonlySet<string>> => {
+  /** Whether a plan may not go now: somebody has it in hand, or has had since it was looked at, so that it has another end. */
+  const isWanted = async (plan: string, ends: Ends): Promise<boolean> =>
+    isBusy(plan) || (await journal.plan(plan))?.seq !== ends.get(plan)
+  const removePlans = async (plans: readonly string[], ends: Ends): Promise<ReadonlySet<string>> => {
     const removed = new Set<string>()
     let queue = plans
     while (queue.length > 0) {
@@ -263,7 +275,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       await between(async () => {
         const began = clock.monotonic()
         const until = began + Math.min(TURN_MS_MAX, SHARE * (began - asked))
-        do queue = await removePortion(queue, removed)
+        do queue = await removePortion(queue, ends, removed)
         while (queue.length > 0 && clock.monotonic() < until)
       })
       await yielded()
@@ -273,16 +285,14 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   /** One commit; answers the plans that are still to go. */
   const removePortion = async (
     queue: readonly string[],
+    ends: Ends,
     removed: Set<string>,
   ): Promise<readonly string[]> => {
     const some = queue.slice(0, PLANS_AT_ONCE)
-    const busy = new Set(some.filter((id) => !leaving.has(id) && isBusy(id)))
-    const {
-      begun,
-      done,
-      kept: staying,
-    } = await journal.pruning.remove(
-      some.filter((id) => !busy.has(id)),
+    const wanted = new Set<string>()
+    for (const id of some) if (!leaving.has(id) && (await isWanted(id, ends))) wanted.add(id)
+    const { begun, done, kept } = await journal.pruning.remove(
+      some.filter((id) => !wanted.has(id)),
       ROWS,
     )
     for (const id of begun) {
@@ -292,21 +302,23 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
     }
     if (done.length > 0) await journal.pruning.forget(done)
     for (const id of done) leaving.delete(id)
-    const over = new Set([...done, ...staying, ...busy])
+    const over = new Set([...done, ...kept, ...wanted])
     return queue.filter((id) => !over.has(id))
   }
-  /** What was begun before this process ended. */
+  /** What was begun and has not come to its end: that is what the journal says, whatever a pass has seen of it before it failed. */
   const goOn = async (): Promise<void> => {
-    const known = [...leaving]
+    const known = await journal.pruning.leaving()
+    leaving.clear()
+    for (const id of known) leaving.add(id)
     for (const id of known) {
       if ((await journal.plan(id)) !== undefined) continue
       moveAside(id, 'attempts', 'work')
     }
-    await removePlans(known)
+    await removePlans(known, new Map())
   }
-  const clear = (plan: string): Promise<boolean> =>
+  const clear = (plan: string, ends: Ends): Promise<boolean> =>
     between(async () => {
-      if (isBusy(plan) || !(await journal.pruning.clear(plan))) return false
+      if ((await isWanted(plan, ends)) || !(await journal.pruning.clear(plan))) return false
       moveAside(plan, 'attempts')
       sizes.delete(plan)
       return true
@@ -328,22 +340,22 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
   const take = async (pass: Pass): Promise<Reclaimed> => {
     const { limits, dryRun, isAsked } = pass
     // Somebody may have put something else in the place of one since the home was opened.
-    kept.check()
+    disk.check()
     if (!dryRun) await goOn()
     if (!dryRun) await dropOrphans()
     // Folders first: what the journal does not know then, it never knew, or knows no more.
-    const folders = new Set(await kept.names())
+    const folders = new Set(await disk.names())
     const ended = await endedPlans()
-    const ids = new Set(ended.map(({ id }) => id))
-    for (const id of sizes.keys()) if (!ids.has(id)) sizes.delete(id)
+    const ends: Ends = new Map(ended.map(({ id, seq }) => [id, seq]))
+    for (const id of sizes.keys()) if (!ends.has(id)) sizes.delete(id)
     const { due, rest } = choose(ended, pass)
     const plans = (isAsked ? await allMeasured(due, folders, null) : due.map(unmeasured)).toReversed()
-    const removed = await removePlans(dryRun ? [] : plans.map(({ name }) => name))
+    const removed = await removePlans(dryRun ? [] : plans.map(({ name }) => name), ends)
     if (!isAsked) deleteBeside()
 
     const looked = await allMeasured(rest, folders, isAsked ? null : clock.monotonic() + MEASURING_MS_MAX)
     const toClear = chooseCleared(looked, folders, pass)
-    const others = [...folders].filter((name) => !ids.has(name) && !leaving.has(name))
+    const others = [...folders].filter((name) => !ends.has(name) && !leaving.has(name))
     const orphaned = await orphansAmong(others, limits)
     const oldest = clock.now() - limits.deadLettersMs
     const isWhole = looked.length === rest.length
@@ -351,7 +363,7 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       const deadLetters = await journal.pruning.oldDeadLetters(limits.deadLetters, oldest)
       return { plans, cleared: toClear, orphans: orphaned, deadLetters, isWhole }
     }
-    const cleared = await those(toClear, clear)
+    const cleared = await those(toClear, (name) => clear(name, ends))
     const orphans = await those(orphaned, clearOrphan)
     const deadLetters = await journal.pruning.dropDeadLetters(limits.deadLetters, oldest)
     if (deadLetters > 0) log.warn({ deadLetters }, 'dead letters that are kept no longer were removed')
@@ -367,6 +379,6 @@ export const retaining = (ports: RetainingPorts, leavingBefore: readonly string[
       turn = mine.catch(() => {})
       return mine
     },
-    isUsed: (plan) => leaving.has(plan) || kept.isThere(plan),
+    isUsed: (plan) => leaving.has(plan) || disk.isThere(plan),
   }
 }

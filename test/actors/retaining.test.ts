@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { type KeptFolders, keptFolders } from '../../src/actors/kept-folders.ts'
 import { type Pass, RETENTION, type RetentionLimits, retaining } from '../../src/actors/retaining.ts'
 import type { Clock } from '../../src/clock.ts'
 import { TenutoError } from '../../src/errors.ts'
@@ -294,6 +295,86 @@ test('what is kept no longer goes also when the writer of the journal was replac
   expect((await retain.pass(passOf({ plansMs: 0 }, true))).plans).toHaveLength(1)
   expect(await journal.plans()).toEqual([])
 })
+
+test.each(['before it has moved a folder', 'after its commit, unseen'])(
+  'what a pass leaves half removed because it fails %s, the next one removes',
+  async (when) => {
+    const { home, journal, clock } = await makeRetaining(2, { waitMs: 0, commitMs: 0 })
+    const folders = keptFolders(home, journal.opening.home, clock.now)
+    let fails = true
+    const once = (): void => {
+      if (!fails) return
+      fails = false
+      throw new Error('planted')
+    }
+    const isUnseen = when.startsWith('after')
+    const pruning: Pruning = {
+      ...journal.pruning,
+      // Both in one commit.
+      remove: async (plans) => {
+        const removed = await journal.pruning.remove(plans, 1_000)
+        if (isUnseen && removed.begun.length > 0) once()
+        return removed
+      },
+    }
+    const ports = {
+      home,
+      journal: { ...journal, pruning },
+      clock,
+      log: { warn: () => {} },
+      between: <T>(act: () => Promise<T>) => act(),
+      isBusy: () => false,
+      folders: {
+        ...folders,
+        moveAside: (...asked: Parameters<KeptFolders['moveAside']>) => {
+          if (!isUnseen) once()
+          folders.moveAside(...asked)
+        },
+      },
+    }
+    const retain = retaining(ports, [])
+    await expect(retain.pass(passOf({ plansMs: 0 }, true))).rejects.toThrow('planted')
+    expect(readdirSync(join(home, 'attempts'))).toContain('p-plan1')
+
+    await retain.pass(passOf({}, true))
+
+    expect(readdirSync(join(home, 'attempts'))).toEqual(['.gone'])
+    expect(await journal.pruning.leaving()).toEqual([])
+    expect(retain.isUsed('p-plan0')).toBe(false)
+  },
+)
+
+test.each<[string, Partial<RetentionLimits>]>([
+  ['it stays', { plansMs: 0 }],
+  ['its attempt folders stay', { attemptsMs: 0 }],
+])(
+  'a plan that was opened again while a pass went on does not go by its former end: %s',
+  async (_, limits) => {
+    const { home, journal, clock } = await makeRetaining(1, { waitMs: 0, commitMs: 0 })
+    const opened = moved(STEPS, planAddress('p-plan0'), STEPS, 2, { state: 'succeeded' })
+    const retain = retaining(
+      {
+        home,
+        journal,
+        clock,
+        log: { warn: () => {} },
+        // Somebody comes before it.
+        between: async (act) => {
+          if ((await journal.head()).position === STEPS) await journal.commit(batch(opened))
+          return act()
+        },
+        isBusy: () => false,
+      },
+      [],
+    )
+
+    expect(await retain.pass(passOf(limits, true))).toMatchObject({ plans: [], cleared: [] })
+    expect(readdirSync(join(home, 'attempts'))).toEqual(['p-plan0'])
+
+    await retain.pass(passOf(limits, true))
+    expect(readdirSync(join(home, 'attempts'))).toEqual(['.gone'])
+  },
+)
 
 test('a link in what goes is removed as a link: in a folder, and in the place of one', async () => {
   const { retain, home } = await makeRetaining(2, { waitMs: 0, commitMs: 0 })
