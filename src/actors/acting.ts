@@ -55,6 +55,8 @@ export const acting = (memory: Memory, { attempts, forgotten }: ActingPorts): Ac
         for (const { name, at } of effect.timers) alarms.arm(address, name, at)
         return
       case 'ensureAttempt':
+        // Its end has come in the same drain. Once its plan is removed, a runner that is asked for it finds nothing and starts it anew.
+        if (isJobEnd(entry.value)) return
         attempts.ensure(
           { resident: of, job, attempt: effect.attempt, generation: effect.generation },
           effect.deadlineAt,

@@ -798,6 +798,20 @@ test('a failed commit leaves no trace: no effect, no step; what was offered is t
   expect(life.failures).toEqual([])
 })
 
+test('an attempt whose end is taken as it would be asked for again is not asked for: its folder may be gone by then', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {} }))
+  life.failCommits(1)
+
+  life.attempts.end('a', 'succeeded')
+  const idle = life.quiet()
+  await life.clock.advance(60_000)
+  await idle
+
+  expect(await life.plan()).toMatchObject({ state: 'succeeded' })
+  expect(life.attempts.orders.map((order) => order.do)).toEqual(['ensure', 'sweep'])
+})
+
 test('a message that made its actor fail is not lost with the commit that was to keep it', async () => {
   const life = await openLife()
   await life.submit(planOf({ a: { retry: POISON }, b: {} }))
