@@ -196,7 +196,8 @@ export const loading = (memory: Memory, { journal, now, log, note, migrations }:
     }
   }
   const load = async (plan: string, reported: boolean): Promise<boolean> => {
-    const counted = !journal.opening.clean && reported
+    // What is asked of a plan that is not there, or no longer, leaves nothing on record of it.
+    const counted = !journal.opening.clean && reported && (await journal.plan(plan)) !== undefined
     if (counted) await countLoading(plan)
     // After a clean stop nothing is counted, and what was counted before it is no longer in a row.
     const isOver = counted || (reported && (await journal.loading(plan)) > 0)

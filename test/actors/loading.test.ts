@@ -102,6 +102,20 @@ const damages: readonly Damage[] = [
 const contexts = new WeakMap<object, object>()
 const contextOf = (life: Life): object => contexts.get(life) ?? {}
 
+test('what is asked of a plan that is no longer there leaves nothing on record of it', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {} }))
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+  await life.restart({ takesUp: false })
+  await life.journal().pruning.remove([PLAN], 1_000)
+  await life.journal().pruning.forget([PLAN])
+
+  expect(await life.tell(null, 'retry.requested')).toMatchObject({ taken: false, state: null })
+
+  expect(await life.journal().loading(PLAN)).toBe(0)
+})
+
 test.each(damages)(
   '$name quarantines its plan and nothing else, until an operator lets it go on',
   async (damage) => {
