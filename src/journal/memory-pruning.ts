@@ -26,6 +26,7 @@ export const memoryPruning = (
   const dropRows = (plan: string, rows: number): number => {
     const steps = tables.stepsOfPlan.get(plan) ?? []
     const gone = new Set(steps.splice(0, rows).map(({ position }) => position))
+    if (steps.length === 0) tables.stepsOfPlan.delete(plan)
     if (gone.size > 0) {
       keepOnly(tables.steps, ({ position }) => !gone.has(position))
       for (const [address, of] of tables.stepsOfActor) {

@@ -40,7 +40,8 @@ export const memoryJournal = async (disk: MemoryDisk, boot: Boot = SOME_BOOT): P
   }
   const hasEnded = (plan: string): boolean => {
     const actor = tables.actors.get(plan)?.get(`plan:${plan}`)
-    return tables.plans.has(plan) && actor !== undefined && isPlanEnd(actor.state) && !tables.aside.has(plan)
+    const isSound = actor !== undefined && !faults.damaged?.has(actor.address)
+    return tables.plans.has(plan) && isSound && isPlanEnd(actor.state) && !tables.aside.has(plan)
   }
   return {
     ...reader,

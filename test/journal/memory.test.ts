@@ -4,7 +4,7 @@ import { isTenutoError, TenutoError } from '../../src/errors.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { memoryReader } from '../../src/journal/memory-reader.ts'
-import { BOOT, batch, everything, jobAddress, moved, planOf } from './batches.ts'
+import { BOOT, batch, everything, jobAddress, moved, planAddress, planOf } from './batches.ts'
 import { journalSuite, type Medium } from './journal.suite.ts'
 import { pruningSuite } from './pruning.suite.ts'
 
@@ -53,6 +53,20 @@ test('a fault after a commit loses the acknowledgement, not the commit', async (
   const next = await memoryJournal(disk, BOOT)
   expect(next.opening).toMatchObject({ position: 1, clean: false })
   expect(await next.plan(P)).toBeDefined()
+})
+
+test('a plan whose own row is damaged is not removed, as if it had not ended', async () => {
+  const disk = memoryDisk()
+  const journal = await memoryJournal(disk, BOOT)
+  const own = planAddress(P)
+  await journal.commit(batch({ plans: [planOf(P)], ...moved(0, own, 0, 1, { state: 'succeeded' }) }))
+
+  disk.faults.damaged = new Set([own])
+  expect(await journal.pruning.remove([P], 100)).toEqual({ begun: [], done: [], kept: [P] })
+  disk.faults.damaged = undefined
+
+  expect(await journal.pruning.remove([P], 100)).toEqual({ begun: [P], done: [P], kept: [] })
+  expect(disk.tables.stepsOfPlan.has(P)).toBe(false)
 })
 
 test('a damaged address is told by name; the rest stays readable', async () => {
