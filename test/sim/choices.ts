@@ -31,6 +31,13 @@ export const FAULTS = {
   'remove a folder': 0.5,
   'fail a part': 0.004,
   'fail an actor': 0.03,
+  'make a pass': 0.04,
+  'crash at a removal': 0.08,
+  'fail a removal': 0.1,
+  'slow a removal': 0.3,
+  'crash beside a folder': 0.1,
+  'fail a folder': 0.1,
+  'submit again': 0.02,
   // What messages alone cannot survive; only with the sweep on.
   'delete a message': 0.4,
   'swallow a report': 0.05,

@@ -50,4 +50,15 @@ export const corpus: readonly Past[] = [
     sweep: false,
     why: 'a retry that its job could not take was a dead letter, and the plan waited for the end of what never began',
   },
+  {
+    seed: 1879,
+    sweep: false,
+    why: 'an attempt that was asked for with its end, and whose folder was removed with its plan meanwhile, ran again',
+  },
+  {
+    seed: 287,
+    sweep: false,
+    why: 'a removal that was begun, and not seen to be, was gone on with by the next process only',
+  },
+  { seed: 76, sweep: false, why: 'what was asked of a removed plan left a row of it' },
 ]

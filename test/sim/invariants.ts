@@ -4,18 +4,21 @@
 import { attemptKey } from '../../src/attempt.ts'
 import { auditPlan, auditPositions } from '../../src/audit/audit.ts'
 import { auditStranded } from '../../src/audit/stranded.ts'
-import type { JournalReader } from '../../src/journal/journal.ts'
+import type { JournalReader, StepRow } from '../../src/journal/journal.ts'
 import type { SimPlan } from './plans.ts'
 import type { Premises } from './premises.ts'
 
-/** What is wrong with the journal. `complete`: no message was taken out of it. `last`: all is over. */
+/**
+ * What is wrong with the journal. `complete`: no message was taken out of it. `last`: all is over. `ever`: all steps
+ * there have been.
+ */
 export const journalWrong = async (
   reader: JournalReader,
   plans: readonly SimPlan[],
-  { complete, last }: Readonly<{ complete: boolean; last: boolean }>,
+  { complete, last, ever }: Readonly<{ complete: boolean; last: boolean; ever: readonly StepRow[] }>,
 ): Promise<readonly string[]> => {
   const all = await reader.steps({ after: 0, limit: Number.MAX_SAFE_INTEGER })
-  const found = [...auditPositions(all)]
+  const found = [...auditPositions(ever)]
   for (const { id, definition } of plans) {
     const [jobs, actors, mail] = [await reader.jobs(id), await reader.actors(id), await reader.mail(id)]
     const [own, ...others] = [`plan:${id}`, `job:${id}/`, `note:${id}/`]
@@ -35,21 +38,17 @@ export const journalWrong = async (
 type Ended = Readonly<{ attempt: number; outcome: string; pid: number | null }>
 
 /** What is wrong with the attempts when all is over. */
-export const attemptsWrong = async (
-  reader: JournalReader,
+export const attemptsWrong = (
   plans: readonly SimPlan[],
   premises: Premises,
+  steps: readonly StepRow[],
   dirOf: (plan: string, job: string, attempt: number) => string,
-): Promise<readonly string[]> => {
+): readonly string[] => {
   const found: string[] = []
   for (const { key } of premises.living()) found.push(`a process of ${key} lives when all is over`)
   for (const { id } of plans) {
     const prefix = `job:${id}/`
-    for (const { address, type, event } of await reader.steps({
-      after: 0,
-      limit: Number.MAX_SAFE_INTEGER,
-      plan: id,
-    })) {
+    for (const { address, type, event } of steps) {
       if (type !== 'attempt.ended' || !address.startsWith(prefix)) continue
       const job = address.slice(prefix.length)
       const { attempt, outcome, pid } = JSON.parse(event) as Ended

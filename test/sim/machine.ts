@@ -62,6 +62,11 @@ export const machineOf = (
       }
       act()
     })
+  const within = (dir: string) => {
+    const directory = of.writable(dir)
+    if (directory === undefined) throw failure('ENOENT')
+    return directory
+  }
   const look = <T>(act: () => T): T => {
     living()
     return act()
@@ -93,14 +98,14 @@ export const machineOf = (
       step(
         `the claim of ${ref.key}`,
         () => {
-          const directory = of.directory(ref.dir)
+          const directory = of.made(ref.dir)
           if (directory.claim !== undefined) return false
           if (isFull(`the claim of ${ref.key}`)) throw failure('ENOSPC')
           directory.claim = { v: RECORD_VERSION, key: ref.key, ...claim } satisfies Claim
           return true
         },
         () => {
-          of.directory(ref.dir).claim ??= 'cut off'
+          of.made(ref.dir).claim ??= 'cut off'
         },
       ),
     claimOf: (dir) =>
@@ -108,10 +113,10 @@ export const machineOf = (
         const { claim } = of.directory(dir)
         return claim === 'cut off' ? undefined : claim
       }),
-    writeNeeds: (dir) => write(`the needs of ${dir}`, () => {}),
+    writeNeeds: (dir) => write(`the needs of ${dir}`, () => void within(dir)),
     openLog: (dir) => {
       write(`the log of ${dir}`, () => {
-        of.directory(dir).log = true
+        within(dir).log = true
       })
       return LOG_DESCRIPTOR
     },
@@ -123,16 +128,16 @@ export const machineOf = (
     punchOut: async () => false,
     noteMain: (dir, pid) =>
       look(() => {
-        of.directory(dir).main = pid
+        within(dir).main = pid
       }),
     mainOf: (dir) => look(() => of.directory(dir).main),
     writeProcess: (dir, key, identity, startedAt, startedMono) =>
       write(`the process of ${key}`, () => {
-        of.directory(dir).process = { v: RECORD_VERSION, key, ...identity, startedAt, startedMono }
+        within(dir).process = { v: RECORD_VERSION, key, ...identity, startedAt, startedMono }
       }),
     writeStop: (dir, stop) =>
       write(`the stop of ${stop.key}`, () => {
-        of.directory(dir).stop = { v: RECORD_VERSION, ...stop }
+        within(dir).stop = { v: RECORD_VERSION, ...stop }
       }),
     stopOf: (dir) => look(() => of.directory(dir).stop),
     processOf: (dir) => look(() => of.directory(dir).process),
@@ -140,7 +145,7 @@ export const machineOf = (
       write(
         `the exit record of ${record.key}`,
         () => {
-          const directory = of.directory(dir)
+          const directory = of.made(dir)
           directory.exit = record
           directory.exitAt = time.wall()
         },

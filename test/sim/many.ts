@@ -22,7 +22,7 @@ export type Found = Readonly<{
 /** The part of one process. */
 type Part = Many & Readonly<{ part: number }>
 
-const COUNTED = ['steps', 'executions', 'crashes', 'failedCommits', 'refused', 'repairs'] as const
+const COUNTED = ['steps', 'executions', 'crashes', 'failedCommits', 'refused', 'repairs', 'removed'] as const
 
 /** Lives through many seeds; each process stops at the first that goes wrong. */
 export const liveMany = async (many: Many): Promise<Found> => {
@@ -39,7 +39,7 @@ export const liveMany = async (many: Many): Promise<Found> => {
 }
 
 const livePart = async ({ from, seeds, sweeps, workers, part }: Part): Promise<Found> => {
-  const totals = { steps: 0, executions: 0, crashes: 0, failedCommits: 0, refused: 0, repairs: 0 }
+  const totals = { steps: 0, executions: 0, crashes: 0, failedCommits: 0, refused: 0, repairs: 0, removed: 0 }
   for (let seed = from + part; seed < from + seeds; seed += Math.max(1, workers)) {
     for (const sweep of sweeps) {
       const life = await liveCase({ seed, sweep })

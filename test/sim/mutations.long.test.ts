@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -12,7 +12,9 @@ const root = join(import.meta.dirname, '../..')
 const SEEDS = 200
 
 type Edit = Readonly<{ from: string; to: string }>
-type Mutation = Readonly<{ name: string; says: RegExp; file: string; more?: readonly Edit[] }> & Edit
+/** What is planted besides, in the same file or in another. */
+type More = Edit & Readonly<{ file?: string }>
+type Mutation = Readonly<{ name: string; says: RegExp; file: string; more?: readonly More[] }> & Edit
 
 const mutations: readonly Mutation[] = [
   {
@@ -134,6 +136,46 @@ const mutations: readonly Mutation[] = [
     from: 'for (const { refuse } of [submissions, ',
     to: 'const kept = submissions.take()\n    for (const { fail } of kept) fail(error)\n    submissions.putBack(kept)\n    for (const { refuse } of [',
   },
+  {
+    name: 'a plan that goes on removed as one that has ended',
+    says: /is removed although it is (?:running|paused|cancelling|quarantined|undefined)/,
+    file: 'src/actors/retaining.ts',
+    from: '        states: ENDS,\n',
+    to: '',
+    more: [
+      { from: 'if (isBusy(plan.id)) continue', to: '' },
+      { from: 'isBusy(plan) || (await', to: '(await' },
+      { file: 'src/journal/memory-pruning.ts', from: 'hasEnded(plan) && !', to: '!' },
+    ],
+  },
+  {
+    name: 'the folders of a plan moved aside before the commit that removes it',
+    says: /(?:the secrets of \S+ are|the folder that \S+ (?:ran|runs) in is|\d is) gone/,
+    file: 'src/actors/retaining.ts',
+    from: '    const { begun, done, kept } = await',
+    to: "    for (const id of some) if (!wanted.has(id)) moveAside(id, 'attempts', 'work')\n    const { begun, done, kept } = await",
+  },
+  {
+    name: 'a removal forgotten that was begun before a crash',
+    says: /is removed, and of it is left/,
+    file: 'src/actors/retaining.ts',
+    from: 'const known = await journal.pruning.leaving()',
+    to: 'const known: string[] = []',
+  },
+  {
+    name: 'a removal forgotten whose folders could not be moved',
+    says: /is removed, and of it is left/,
+    file: 'src/actors/retaining.ts',
+    from: 'const known = await journal.pruning.leaving()',
+    to: 'const known = [...leaving]',
+  },
+  {
+    name: 'the key of a removed plan kept',
+    says: /the host gave up|of it is left: key/,
+    file: 'src/journal/memory-pruning.ts',
+    from: 'if (key !== null) tables.keys.delete(key)',
+    to: '',
+  },
 ]
 
 /** Plants a mutation in a copy of the source; each text it replaces must stand there exactly once. */
@@ -144,16 +186,17 @@ const plant = ({ name, file, from, to, more = [] }: Mutation): string => {
   cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true })
   cpSync(join(root, 'test/sim'), join(folder, 'test/sim'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  const path = join(folder, file)
-  const planted = [{ from, to }, ...more].reduce(
-    (text, edit) => {
-      expect(text.split(edit.from).length, `${file} has changed; this mutation is out of date`).toBe(2)
-      return text.replace(edit.from, () => edit.to)
-    },
-    readFileSync(path, 'utf8'),
-  )
-  const late = file.endsWith('transaction.ts') ? '\nconst late: number[] = []\n' : ''
-  writeFileSync(path, planted + late)
+  const edits: readonly More[] = [{ from, to }, ...more]
+  for (const edit of edits) {
+    const path = join(folder, edit.file ?? file)
+    const text = readFileSync(path, 'utf8')
+    expect(text.split(edit.from).length, `${path} has changed; this mutation is out of date`).toBe(2)
+    writeFileSync(
+      path,
+      text.replace(edit.from, () => edit.to),
+    )
+  }
+  if (file.endsWith('transaction.ts')) appendFileSync(join(folder, file), '\nconst late: number[] = []\n')
   return folder
 }
 

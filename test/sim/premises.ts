@@ -44,7 +44,7 @@ type Process = {
 }
 
 /** The files of one attempt. A claim that was cut off in writing is there and says nothing. */
-type Directory = {
+export type Directory = {
   claim?: Claim | 'cut off'
   main?: number
   log?: true
@@ -53,14 +53,27 @@ type Directory = {
   exit?: ExitRecord
   /** When the exit record was written, on the wall. */
   exitAt?: number
+  /** When the folder was made, on the wall. */
+  readonly madeAt: number
 }
 
 /** The machine of a world. */
 export type Premises = Readonly<{
   bootId: string
-  directory: (dir: string) => Directory
+  /** What is in the folder of an attempt; nothing where there is none. */
+  directory: (dir: string) => Readonly<Partial<Directory>>
+  /** The folder of an attempt, to be written to; undefined: there is none. */
+  writable: (dir: string) => Directory | undefined
+  /** The same, made where there is none. */
+  made: (dir: string) => Directory
   /** Somebody removes the folder of an attempt. */
   remove: (dir: string) => void
+  /** The folders that somebody has removed. */
+  removed: ReadonlySet<string>
+  /** Retention moves one aside. */
+  moveAside: (dir: string) => void
+  /** The folders of attempts there are, by their paths. */
+  directories: ReadonlyMap<string, Readonly<Directory>>
   /** How often each attempt was executed, by its key. */
   executions: ReadonlyMap<string, number>
   /** Attempts whose end a full disk has kept from being recorded at least once. */
@@ -136,12 +149,13 @@ const WORLD: Life = { alive: true }
 /** An empty machine. `wrong` is told what must never happen on it. */
 export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string) => void): Premises => {
   const directories = new Map<string, Directory>()
+  const removed = new Set<string>()
   const processes = new Map<number, Process>()
   const executions = new Map<string, number>()
   let lastPid = 100
 
-  const directory = (dir: string): Directory => {
-    const known = directories.get(dir) ?? {}
+  const made = (dir: string): Directory => {
+    const known = directories.get(dir) ?? { madeAt: time.wall() }
     directories.set(dir, known)
     return known
   }
@@ -191,8 +205,16 @@ export const premises = (time: Timeline, scripts: Scripts, wrong: (what: string)
   }
   return {
     bootId: BOOT,
-    directory,
-    remove: (dir) => void directories.delete(dir),
+    directory: (dir) => directories.get(dir) ?? {},
+    writable: (dir) => directories.get(dir),
+    made,
+    directories,
+    remove: (dir) => {
+      removed.add(dir)
+      directories.delete(dir)
+    },
+    removed,
+    moveAside: (dir) => void directories.delete(dir),
     executions,
     unrecorded: new Set(),
     runners: new Set(),

@@ -7,11 +7,12 @@ import type { Host, HostPorts } from '../../src/actors/contract.ts'
 import { host } from '../../src/actors/host.ts'
 import type { Faults, Part } from '../../src/actors/part.ts'
 import { processAttempts } from '../../src/actors/processes.ts'
+import { type Retaining, retaining } from '../../src/actors/retaining.ts'
 import type { Missed } from '../../src/actors/sweeping.ts'
 import { type Address, jobAddress, parseAddress } from '../../src/address.ts'
 import { attemptDir } from '../../src/attempt.ts'
 import { isTenutoError } from '../../src/errors.ts'
-import type { StepRow } from '../../src/journal/journal.ts'
+import type { Batch, StepRow } from '../../src/journal/journal.ts'
 import { memoryJournal } from '../../src/journal/memory.ts'
 import { memoryDisk } from '../../src/journal/memory-disk.ts'
 import { memoryReader } from '../../src/journal/memory-reader.ts'
@@ -19,9 +20,13 @@ import { executorPart } from '../../src/runtime/executing.ts'
 import { isPlanEnd } from '../../src/states.ts'
 import type { Choices } from './choices.ts'
 import { commandOf, decide } from './commands.ts'
+import { folders as newFolders } from './folders.ts'
 import { attemptsWrong, journalWrong } from './invariants.ts'
+import { ledger as newLedger } from './ledger.ts'
+import { Gone } from './machine.ts'
 import type { SimPlan } from './plans.ts'
 import { premises as newPremises, type Scripts } from './premises.ts'
+import { LAST_PASS, type Passes, passes, passOf } from './retention.ts'
 import { runners as newRunners } from './runners.ts'
 import { faultyJournal, type Shelf } from './store.ts'
 import { type Life, timeline } from './timeline.ts'
@@ -52,6 +57,8 @@ export type Verdict = Readonly<{
   /** Requests that a store which was away made the host refuse. */
   refused: number
   executions: number
+  /** Plans that were kept no longer. */
+  removed: number
   /** How each job ended, by plan and name. */
   ends: Readonly<Record<string, string>>
 }>
@@ -62,9 +69,12 @@ const HOME = '/simulated'
 const HOME_ID = 'simulated'
 const MENDED = /damaged|could not be read|does not fit|took this plan up|planted/
 const WORLD: Life = { alive: true }
+const DAY_MS = 86_400_000
+const SLOW_MS_MOST = 10_000
 
 /** Lives through everything that a setting holds. */
-export const live = async ({ plans, scripts, choices, ...setting }: Setting): Promise<Verdict> => {
+export const live = async ({ plans: given, scripts, choices, ...setting }: Setting): Promise<Verdict> => {
+  const plans = [...given]
   const time = timeline()
   const wrong: string[] = []
   const story: string[] = []
@@ -75,15 +85,22 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const shelf: Shelf = { awayUntil: 0 }
   /** What was asked and refused; each says so in the step that takes it. */
   const refused = new Set<string>()
+  /** Plans that were refused, and not submitted again so far. */
+  const turnedAway = new Set<string>()
   let asks = 0
   const disk = memoryDisk(HOME_ID)
   const reader = memoryReader({ ...disk, faults: {} })
   const premises = newPremises(time, scripts, (what) => wrong.push(what))
+  const book = newLedger(disk, time.wall, (what) => wrong.push(what))
+  /** The plans that were not removed. */
+  const kept = (): readonly SimPlan[] => plans.filter(({ id }) => !book.removed.has(id))
   const dirOf = (plan: string, job: string, attempt: number) => attemptDir(HOME, plan, job, attempt)
   /** What only the sweep can repair has happened. */
   let losses = 0
   let daemon: Life = { alive: false }
   let current: Host | null = null
+  let keeping: Readonly<{ retain: Retaining; passes: Passes }> | null = null
+  let jumps = 0
 
   const crash = (where: string): void => {
     if (!daemon.alive) return
@@ -91,8 +108,18 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     tell(`crash ${where}`)
     daemon.alive = false
     current = null
+    keeping = null
     time.at(1 + choices.random('downtime')() * 500, WORLD, () => void boot())
   }
+  const folders = newFolders({
+    home: HOME,
+    time,
+    premises,
+    choices,
+    crash,
+    tell,
+    wrong: (what) => wrong.push(what),
+  })
   const runners = newRunners({
     time,
     premises,
@@ -118,7 +145,9 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     })
   }
 
-  const committed = (steps: readonly StepRow[]): void => {
+  const committed = (batch: Batch): void => {
+    const { steps } = batch
+    book.took(batch)
     setting.shown?.(steps)
     for (const { type, address, reason } of steps) {
       if (home === 'holds' && type === 'slot.granted') wrong.push(`${address} starts in a home that holds`)
@@ -228,7 +257,14 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
         clock,
         executor: (news) => runners.executor(life, journal.opening.epoch, news),
         needs: async () => ({}),
-        secrets: () => ({}),
+        secrets: ({ resident: { id } }) => {
+          const { work, secrets } = folders.of(id)
+          // That one that was refused is there all the same is said where it is asked for again.
+          if (turnedAway.has(id)) return {}
+          if (!work) wrong.push(`the folder that ${id} runs in is gone`)
+          if (!secrets && !book.cleared.has(id)) wrong.push(`the secrets of ${id} are gone`)
+          return {}
+        },
         tell: hear,
         recordedAt: (dir) => premises.directory(dir).exitAt,
       })
@@ -263,8 +299,25 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       })
       return executor.port
     }
+    const making = passes((error) => {
+      const isAway = isTenutoError(error, 'STORE_FULL') || isTenutoError(error, 'STORE_RESTARTED')
+      if (error instanceof Gone || isAway || /planted/.test(String(error))) return
+      wrong.push(`a pass of retention failed: ${String(error)}`)
+    })
+    const pruning = book.watch(journal, making.now, (plan) => made.residents.has(plan))
+    const faulty = faultyJournal(journal, {
+      life,
+      shelf,
+      time,
+      choices,
+      crash,
+      failed,
+      tell,
+      committed,
+      pruning,
+    })
     const made = host({
-      journal: faultyJournal(journal, { life, shelf, time, choices, crash, failed, tell, committed }),
+      journal: faulty,
       clock,
       random: choices.random('host'),
       attempts,
@@ -288,7 +341,22 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     })
     current = made
     for (const part of [made.parts.slots, made.parts.timers, executor]) keepUp(part, life)
-    for (const plan of plans) {
+    const ports = {
+      home: HOME,
+      journal: faulty,
+      clock,
+      log: { warn: () => {} },
+      // Somebody else has much to do.
+      between: async <T>(act: () => Promise<T>): Promise<T> => {
+        const slow = choices.strike('slow a removal', 'between two drains')
+        if (slow !== undefined) await new Promise<void>((done) => time.at(slow * SLOW_MS_MOST, life, done))
+        return made.between(act)
+      },
+      isBusy: (plan: string) => made.residents.has(plan),
+      folders: folders.kept(life),
+    }
+    keeping = { retain: retaining(ports, [...disk.tables.leaving]), passes: making }
+    for (const plan of kept()) {
       if (disk.tables.plans.has(plan.id)) made.takeUp(plan.id).catch(() => {})
       else submit(made, plan, life)
     }
@@ -307,20 +375,25 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     const row = {
       id,
       name: definition.name,
-      key: null,
+      key: definition.name,
       hash: 'h',
       inputs: '{}',
       environment: '{}',
       base: '/',
       submittedAt: time.wall(),
     }
+    folders.make(id)
+    turnedAway.delete(id)
     to.submit({ row, definition }).then(
       () => {
-        if (!disk.tables.plans.has(id)) wrong.push(`${id} was acknowledged and is not in the journal`)
+        if (!disk.tables.plans.has(id) && !book.removed.has(id))
+          wrong.push(`${id} was acknowledged and is not in the journal`)
       },
       (error: unknown) => {
         if (!isTenutoError(error, 'STORE_FULL')) return
         counts.refused += 1
+        folders.drop(id)
+        turnedAway.add(id)
         tell(`${id} is refused`)
         // Whoever was refused tries again in their own time; until then nothing of it may happen.
         time.at(choices.random('patience')() * 10_000, life, () => {
@@ -353,7 +426,9 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
     })
   }
   const auditNow = async (last = false): Promise<void> => {
-    wrong.push(...(await journalWrong(reader, plans, { complete: last || losses === 0, last })))
+    const complete = last || losses === 0
+    wrong.push(...(await journalWrong(reader, kept(), { complete, last, ever: book.steps })))
+    wrong.push(...(await book.wrong(reader)))
   }
 
   // A phase in which everything goes wrong, and one in which everything must settle.
@@ -378,11 +453,51 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       },
     )
   }
+  const pass = (how: number): void => {
+    if (!keeping) return
+    const asked = passOf(how)
+    tell(`a pass of retention: ${JSON.stringify(asked)}`)
+    const before = jumps
+    void keeping.passes.make(keeping.retain, { ...asked, jumped: () => jumps > before })
+  }
+  /** Whoever has a key submits its plan again, under an id of its own where the one before was removed. */
+  const submitAgain = async (how: number): Promise<void> => {
+    const [to, life] = [current, daemon]
+    const first = given[Math.floor(how * given.length)] as SimPlan
+    const key = first.definition.name
+    const known = await reader.planByKey(key)
+    const last = plans.findLast(({ definition }) => definition.name === key) as SimPlan
+    const isGone = book.removed.has(last.id)
+    if (known && (isGone || known.id !== last.id)) wrong.push(`the key ${key} is that of ${known.id}`)
+    if (!to || !isGone) return
+    const times = plans.filter(({ definition }) => definition.name === key).length
+    const again = { ...last, id: `${key}-aaaaa${String.fromCharCode(97 + times)}` }
+    tell(`${again.id} is submitted by the key of ${last.id}`)
+    plans.push(again)
+    submit(to, again, life)
+  }
   const deciding = async (): Promise<void> => {
-    settled = !(await decide(current, reader, plans, time.wall()))
+    settled = !(await decide(current, reader, kept(), time.wall()))
     if (!settled) time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
   }
   let settled = false
+  /** What a report says twice of a plan that is removed meanwhile reaches nobody. */
+  const isLate = (address: Address, error: string): boolean =>
+    error === 'there is no such plan' && book.removed.has(parseAddress(address).plan)
+  /** Of what was removed nothing is left when what was begun has come to its end. */
+  const keepNothingMore = async (): Promise<void> => {
+    time.jump(DAY_MS)
+    let isOver = false
+    const last = keeping?.passes.make(keeping.retain, { ...LAST_PASS, jumped: () => false })
+    void last?.then(() => {
+      isOver = true
+    })
+    // Nothing else may be about to happen: what the pass waits for comes with its own first words.
+    time.at(0, WORLD, () => {})
+    for (let turns = 0; turns < TURNS_MAX && !isOver && (await time.next()); turns += 1);
+    if (!isOver) wrong.push('the last pass of retention does not come to its end')
+    wrong.push(...book.left(folders), ...(await book.wrong(reader)))
+  }
 
   await boot()
   for (let turns = 0; turns < setting.faultyTurns && wrong.length === 0; turns += 1) {
@@ -393,11 +508,16 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
       order('is to hold')
       time.at(held * 8_000, WORLD, () => order('goes on'))
     }
+    const looked = choices.strike('make a pass', 'now')
+    if (looked !== undefined) pass(looked)
+    const resubmitted = choices.strike('submit again', 'now')
+    if (resubmitted !== undefined) await submitAgain(resubmitted)
     const jumped = choices.strike('jump the clock', 'now')
     if (jumped !== undefined) {
       const ms = (jumped - 0.5) * (jumped * 10 ** 6 - Math.floor(jumped * 10 ** 6) < 0.1 ? 1_200_000 : 4_000)
       tell(`the clock jumps by ${Math.round(ms)} ms`)
       time.jump(ms)
+      jumps += 1
     }
     if (!(await time.next())) break
   }
@@ -409,7 +529,7 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   time.at(DECIDES_EVERY_MS, WORLD, () => void deciding())
   for (let turns = 0; turns < TURNS_MAX && !settled && wrong.length === 0; turns += 1) await time.next()
   if (!settled && wrong.length === 0) {
-    for (const { id } of plans) {
+    for (const { id } of kept()) {
       const head = await reader.plan(id)
       if (!head || !isPlanEnd(head.state))
         wrong.push(`${id} does not settle: ${JSON.stringify(await reader.counts(id))} ${head?.state}`)
@@ -419,22 +539,31 @@ export const live = async ({ plans, scripts, choices, ...setting }: Setting): Pr
   const until = time.monotonic() + 10_000
   while (settled && wrong.length === 0 && time.monotonic() < until && (await time.next()));
   await auditNow(true)
-  for (const { position, event } of await reader.steps({ after: 0, limit: Number.MAX_SAFE_INTEGER })) {
+  for (const { position, event } of book.steps) {
     const { why } = JSON.parse(event) as { why?: string }
     if (why !== undefined && refused.has(why)) wrong.push(`${why} was refused and is step ${position}`)
   }
-  wrong.push(...(await attemptsWrong(reader, plans, premises, dirOf)))
+  wrong.push(...attemptsWrong(plans, premises, book.steps, dirOf))
+  if (wrong.length === 0) await keepNothingMore()
   // Whatever happens, every message finds somebody; only what a crash or a fault met again and again may be set aside.
   for (const { address, event, error } of await reader.deadLetters(10))
-    if (!/^the process ended|planted/.test(error))
+    if (!/^the process ended|planted/.test(error) && !isLate(address, error))
       wrong.push(`a dead letter to ${address}: ${event}: ${error}`)
   const ends: Record<string, string> = {}
   for (const { id } of plans) {
-    ends[id] = (await reader.plan(id))?.state ?? 'none'
+    ends[id] = book.state(id) ?? 'none'
     for (const { name, state } of await reader.jobs(id)) ends[`${id}/${name}`] = state
   }
   const executions = [...premises.executions.values()].reduce((sum, times) => sum + times, 0)
-  return { wrong, story, steps: disk.tables.position, ...counts, executions, ends }
+  return {
+    wrong,
+    story,
+    steps: disk.tables.position,
+    ...counts,
+    executions,
+    removed: book.removed.size,
+    ends,
+  }
 }
 
 const isOfTime = /^(?:delay a report|jump the clock|cut the line|slow a commit)/
