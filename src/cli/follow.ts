@@ -40,6 +40,8 @@ export type FollowOptions = Readonly<{
   fromStart?: boolean
   /** Whether this process drives the plan: without it nothing new starts. */
   here: boolean
+  /** How many attempts of the plan live, where the journal cannot take in their ends; undefined where it can. */
+  living?: () => Promise<number | undefined>
   /** How the home is named in the commands that are suggested. */
   homeFlag: string
 }>
@@ -233,7 +235,7 @@ const lastWords = async (
   progress: Progress,
   exit: number,
   on: Screen,
-  { homeFlag, here }: FollowOptions,
+  { homeFlag, here, living }: FollowOptions,
 ): Promise<void> => {
   const { id } = progress
   if (on.quiet || on.json) return
@@ -249,9 +251,9 @@ const lastWords = async (
       on.talk(`\n${paint.red(marks.failed)} ${failureLine(job)}`)
       const error = attempts.at(-1)?.error
       if (error) on.talk(`    ${plain(error)}`)
-      const said = await tail(source, id, job)
-      for (const line of said) on.talk(`    ${line}`)
-      if (said.length > 0)
+      const { lines, isShown } = await tail(source, id, job)
+      for (const line of lines) on.talk(`    ${line}`)
+      if (isShown && lines.length > 0)
         on.talk(paint.dim(`  see all of it: tenuto logs ${id}/${plain(job.name)}${homeFlag}`))
     }
     const more = failed.length - FAILURES_SHOWN
@@ -260,7 +262,7 @@ const lastWords = async (
   }
   if (exit === 8) {
     const { counts } = progress
-    const alive = (counts.get('running') ?? 0) + (counts.get('stopping') ?? 0)
+    const alive = (await living?.()) ?? (counts.get('running') ?? 0) + (counts.get('stopping') ?? 0)
     const then = here
       ? `${running(alive)}, and nothing new of ${id} starts before: tenuto resume ${id}${homeFlag}`
       : `${id} goes on.  follow: tenuto resume ${id}${homeFlag}`
@@ -295,16 +297,22 @@ const lastWords = async (
 }
 
 /** The end of what a job wrote, as lines that cannot steer the terminal; its log itself keeps every byte. */
-const tail = async (source: Source, plan: string, job: JobProgress): Promise<readonly string[]> => {
-  if (job.attempt === 0) return []
+const tail = async (
+  source: Source,
+  plan: string,
+  job: JobProgress,
+): Promise<Readonly<{ lines: readonly string[]; isShown: boolean }>> => {
+  if (job.attempt === 0) return { lines: [], isShown: false }
   try {
     const { size } = await source.catalog.log(plan, job.name, job.attempt, 0, 1)
     const from = Math.max(0, size - TAIL_BYTES)
     const { bytes } = await source.catalog.log(plan, job.name, job.attempt, from, TAIL_BYTES)
-    return lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
+    const lines = lastLines(Buffer.from(bytes).toString('utf8'), LOG_LINES, from > 0)
+    return { lines, isShown: true }
   } catch (error) {
     // How the plan ended is told all the same.
-    if (isTenutoError(error, 'SECRETS_GONE') || isTenutoError(error, 'LOG_WITHHELD')) return [error.message]
+    if (isTenutoError(error, 'SECRETS_GONE') || isTenutoError(error, 'LOG_WITHHELD'))
+      return { lines: [error.message], isShown: false }
     throw error
   }
 }

@@ -339,6 +339,10 @@ const followHere = async (
   await nameOthers(runtime, [plan, ...besides], on, flags)
   const options = {
     here: true,
+    living: async () =>
+      runtime.storage().error === null
+        ? undefined
+        : (await runtime.live()).filter((attempt) => attempt.plan === plan).length,
     homeFlag: homeFlag(flags),
     fromStart,
     asking: asking.signal,

@@ -1,6 +1,6 @@
 import picocolors from 'picocolors'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { follow } from '../../src/cli/follow.ts'
+import { type FollowOptions, follow } from '../../src/cli/follow.ts'
 import type { Source } from '../../src/cli/home.ts'
 import { telling } from '../../src/cli/run.ts'
 import { ASCII, type Screen } from '../../src/cli/screen.ts'
@@ -43,7 +43,7 @@ const still = (
   }) as unknown as Source
 
 /** Follows it; answers what was said and the exit code. */
-const following = async (source: Source, flags: Partial<Screen> = {}) => {
+const following = async (source: Source, flags: Partial<Screen> = {}, more: Partial<FollowOptions> = {}) => {
   let said = '\n'
   const paint = picocolors.createColors(false)
   const on: Screen = {
@@ -64,7 +64,7 @@ const following = async (source: Source, flags: Partial<Screen> = {}) => {
     talkThrough: () => {},
     ...flags,
   }
-  const { exit } = await follow(source, 'release-3k9d2a', on, { homeFlag: ' --home h', here: false })
+  const { exit } = await follow(source, 'release-3k9d2a', on, { homeFlag: ' --home h', here: false, ...more })
   return { said, exit }
 }
 
@@ -154,6 +154,25 @@ test.each([
 
   expect([exit, said]).toEqual([1, expect.stringContaining('x unit failed: ')])
   expect(said.replaceAll(/\s+/g, ' ')).toContain(withheld.message)
+  expect(said).not.toContain('tenuto logs')
+})
+
+test('an attempt whose end a full disk keeps from being taken in is not said to run on when time is up', async () => {
+  const source = {
+    ...still(plan({ state: 'running' }), [job('unit', { state: 'running', attempt: 1 })]),
+    events: async function* ({ follow: on = true, signal }: { follow?: boolean; signal?: AbortSignal }) {
+      if (on) await new Promise((resolve) => signal?.addEventListener('abort', resolve))
+      yield* []
+    },
+  } as unknown as Source
+  const up = { here: true, timeoutMs: 1 }
+
+  const { said, exit } = await following(source, {}, { ...up, living: async () => 0 })
+  const before = await following(source, {}, up)
+
+  expect([exit, before.exit]).toEqual([8, 8])
+  expect(said).toContain('time is up; no attempt runs, and nothing new of')
+  expect(before.said).toContain('time is up; 1 attempt still runs')
 })
 
 test('of many failures five are told, and how many more there are', async () => {
