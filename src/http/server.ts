@@ -128,8 +128,7 @@ export const serveHome = async (runtime: Runtime, tcp?: TcpOptions): Promise<Ser
     } catch (error) {
       // To close would remove what is at its path, which may be the socket of another home by now.
       if (isTenutoError(error, 'HOME_GONE')) return apps.forEach(abandon)
-      // A runtime that has stopped describes itself no more.
-      if (!isTenutoError(error, 'STOPPED')) throw error
+      // A runtime that has stopped describes itself no more, and a full disk takes no description; who lets go of the home removes it.
     }
     const waited = hangUps(connections)
     for (const each of apps) await each.close()

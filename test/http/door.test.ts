@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { TenutoError } from '../../src/errors.ts'
 import { DAEMON, noAnswer, readHolder } from '../../src/holder.ts'
 import { homePaths } from '../../src/home.ts'
 import { serveHome } from '../../src/http/server.ts'
@@ -75,6 +76,23 @@ test('a home is let go of also while its socket cannot be made', async () => {
   await served.close()
   await runtime.stop()
 
+  expect(existsSync(homePaths(home).daemon)).toBe(false)
+})
+
+test('a home is let go of also while a full disk does not take that it is served no more', async () => {
+  const full = new TenutoError('STORE_FULL', { path: 'daemon.json', why: 'ENOSPC' })
+  const { home, runtime, served } = await hold({}, (runtime) => ({
+    ...runtime,
+    describe: (more) => {
+      if (more.sock === null) throw full
+      runtime.describe(more)
+    },
+  }))
+
+  await served.close()
+  await runtime.stop()
+
+  expect(existsSync(served.path)).toBe(false)
   expect(existsSync(homePaths(home).daemon)).toBe(false)
 })
 
