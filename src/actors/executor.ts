@@ -90,6 +90,8 @@ export type ProcessExecutor = Readonly<{
   stop: (order: StopOrder) => void
   /** Whether the attempt of this key is asked for and its end has not come. */
   awaits: (key: string) => boolean
+  /** Whether that of any attempt of a plan is, also of one whose end was told before: the order is on its way to its folder. */
+  awaitsPlan: (plan: string) => boolean
   /** Ends what ended attempts of a plan left behind. */
   sweepPlan: (plan: string) => void
   /** The attempts of this home whose processes live, of whatever plan. */
@@ -421,8 +423,23 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
   }
 
   const awaits = (key: string): boolean => asked.has(key)
+  const awaitsPlan = (plan: string): boolean => {
+    const prefix = planKeyPrefix(ports.homeId, plan)
+    for (const key of asked.keys()) if (key.startsWith(prefix)) return true
+    return false
+  }
 
-  return { ensure, stop, awaits, sweepPlan, live, watched, silentSince: () => silentSince, close }
+  return {
+    ensure,
+    stop,
+    awaits,
+    awaitsPlan,
+    sweepPlan,
+    live,
+    watched,
+    silentSince: () => silentSince,
+    close,
+  }
 }
 
 /** The attempts of a home whose processes live, found by their marker: also where no runner serves. */

@@ -50,7 +50,10 @@ export type RetainingPorts = Readonly<{
   log: Readonly<Record<'warn', (fields: object, message: string) => void>>
   /** Does something when no plan is being loaded or changed. */
   between: <T>(act: () => Promise<T>) => Promise<T>
-  /** Whether somebody has a plan in hand: it is in memory, or its end is waited for. */
+  /**
+   * Whether somebody has a plan in hand: it is in memory, its end is waited for, or an order about one of its attempts is on its way, which
+   * would find no folder and take the attempt for a new one.
+   */
   isBusy: (plan: string) => boolean
   /** What lies in the home beside the journal; default what is on the disk. */
   folders?: KeptFolders

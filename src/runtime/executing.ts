@@ -46,6 +46,8 @@ export type Execution = Readonly<{
   live: () => Promise<readonly LiveAttempt[]>
   /** Since when the runner has not answered, epoch ms; undefined while it does. */
   silentSince: () => number | undefined
+  /** Whether something about a process of a plan was ordered and is not answered. */
+  awaits: (plan: string) => boolean
 }>
 
 /** Attempts as a part that is replaced when it fails. One that has yet to be told of an attempt has not missed it. */
@@ -72,6 +74,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
   let executor: Part<Attempts> | undefined
   let live: Execution['live'] = async () => []
   let silentSince: Execution['silentSince'] = () => undefined
+  let awaits: Execution['awaits'] = () => false
 
   const replaceable = (make: () => Attempts): Attempts => {
     executor = executorPart({ make, tell: ports.again, faults: ports.faults })
@@ -102,6 +105,7 @@ export const executing = (ports: ExecutingPorts): Execution => {
       })
       live = made.live
       silentSince = made.silentSince
+      awaits = made.awaitsPlan
       return made
     }
     const { bootedSince } = opening
@@ -119,5 +123,6 @@ export const executing = (ports: ExecutingPorts): Execution => {
     part: { start: (exit) => executor?.start(exit) },
     live: () => live(),
     silentSince: () => silentSince(),
+    awaits: (plan) => awaits(plan),
   }
 }

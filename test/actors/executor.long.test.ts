@@ -116,6 +116,20 @@ test('an attempt that is adopted after its time says that it is being stopped, u
   expect(stops.filter(({ key }) => key === cancelled.key)).toEqual([])
 })
 
+test('an order about a plan is on its way until it is answered, also where the end of its attempt was told before', async () => {
+  const { shell, executor } = openHome()
+  const { ensure, ended, awaitsPlan } = executor()
+  const spec = shell('true')
+
+  for (const _ of ['first', 'again']) {
+    ensure(spec)
+    expect(awaitsPlan(spec.plan)).toBe(true)
+    expect(awaitsPlan('another-bbbbbb')).toBe(false)
+    await ended(spec.key)
+    expect(awaitsPlan(spec.plan)).toBe(false)
+  }
+})
+
 test('an attempt that ended while no runner lived is lost', async () => {
   const { shell, executor, runnerPid, home, main: mainOf } = openHome()
   const before = executor(1)

@@ -54,6 +54,7 @@ const made = (
       ensure: (spec) => asked.push({ ensure: spec }),
       stop: (order) => asked.push({ stop: order }),
       awaits: (key) => key.endsWith('/awaited/1'),
+      awaitsPlan: () => false,
       sweepPlan: (plan) => asked.push({ sweep: plan }),
       live: async () => [],
       watched: async () => watched,

@@ -60,5 +60,10 @@ export const corpus: readonly Past[] = [
     sweep: false,
     why: 'a removal that was begun, and not seen to be, was gone on with by the next process only',
   },
+  {
+    seed: 4121,
+    sweep: false,
+    why: 'a plan was removed while an order about an attempt of it, whose end was told, was on its way to its folder',
+  },
   { seed: 76, sweep: false, why: 'what was asked of a removed plan left a row of it' },
 ]

@@ -5,6 +5,7 @@ import { attemptKey } from '../../src/attempt.ts'
 import { auditPlan, auditPositions } from '../../src/audit/audit.ts'
 import { auditStranded } from '../../src/audit/stranded.ts'
 import type { JournalReader, StepRow } from '../../src/journal/journal.ts'
+import type { Ledger } from './ledger.ts'
 import type { SimPlan } from './plans.ts'
 import type { Premises } from './premises.ts'
 
@@ -41,7 +42,7 @@ type Ended = Readonly<{ attempt: number; outcome: string; pid: number | null }>
 export const attemptsWrong = (
   plans: readonly SimPlan[],
   premises: Premises,
-  steps: readonly StepRow[],
+  { steps, removed }: Pick<Ledger, 'steps' | 'removed'>,
   dirOf: (plan: string, job: string, attempt: number) => string,
 ): readonly string[] => {
   const found: string[] = []
@@ -56,7 +57,8 @@ export const attemptsWrong = (
       const key = attemptKey('simulated', id, job, attempt)
       const { exit } = premises.directory(dirOf(id, job, attempt))
       // An end that was told and could not be recorded is gone with its runner; whoever asks again hears what is known then.
-      if (exit && exit.outcome !== outcome && !premises.unrecorded.has(key))
+      // A stop that was on its way makes a folder anew where the plan is removed; it goes as one that nobody knows.
+      if (exit && exit.outcome !== outcome && !premises.unrecorded.has(key) && !removed.has(id))
         found.push(`${where} ended as ${outcome}, and its exit record says ${exit.outcome}`)
       const executed = premises.executions.has(key)
       if (executed && (outcome === 'never-started' || (outcome === 'cancelled' && pid === null)))

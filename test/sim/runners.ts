@@ -272,6 +272,8 @@ export const runners = (ports: RunnersPorts): Runners => {
         say((attempts) => attempts.stop(order))
       },
       awaits: (key) => asked.has(key),
+      awaitsPlan: (plan) =>
+        [...asked.keys()].some((key) => key.startsWith(planKeyPrefix(ports.homeId, plan))),
       sweepPlan: (plan) => {
         const prefix = planKeyPrefix(ports.homeId, plan)
         if (!daemon.alive) return

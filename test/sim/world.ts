@@ -243,6 +243,7 @@ export const live = async ({ plans: given, scripts, choices, ...setting }: Setti
     const failed = (): void => {
       counts.failedCommits += 1
     }
+    let awaits = (_plan: string): boolean => false
     const attemptsOf = (told: TellAttempt): Attempts => {
       const hear: TellAttempt = (plan, job, news) => {
         if (!life.alive) return
@@ -255,7 +256,11 @@ export const live = async ({ plans: given, scripts, choices, ...setting }: Setti
         homeId: HOME_ID,
         bootedSince: null,
         clock,
-        executor: (news) => runners.executor(life, journal.opening.epoch, news),
+        executor: (news) => {
+          const line = runners.executor(life, journal.opening.epoch, news)
+          awaits = line.awaitsPlan
+          return line
+        },
         needs: async () => ({}),
         secrets: ({ resident: { id } }) => {
           const { work, secrets } = folders.of(id)
@@ -352,7 +357,7 @@ export const live = async ({ plans: given, scripts, choices, ...setting }: Setti
         if (slow !== undefined) await new Promise<void>((done) => time.at(slow * SLOW_MS_MOST, life, done))
         return made.between(act)
       },
-      isBusy: (plan: string) => made.residents.has(plan),
+      isBusy: (plan: string) => made.residents.has(plan) || awaits(plan),
       folders: folders.kept(life),
     }
     keeping = { retain: retaining(ports, [...disk.tables.leaving]), passes: making }
@@ -543,7 +548,7 @@ export const live = async ({ plans: given, scripts, choices, ...setting }: Setti
     const { why } = JSON.parse(event) as { why?: string }
     if (why !== undefined && refused.has(why)) wrong.push(`${why} was refused and is step ${position}`)
   }
-  wrong.push(...attemptsWrong(plans, premises, book.steps, dirOf))
+  wrong.push(...attemptsWrong(plans, premises, book, dirOf))
   if (wrong.length === 0) await keepNothingMore()
   // Whatever happens, every message finds somebody; only what a crash or a fault met again and again may be set aside.
   for (const { address, event, error } of await reader.deadLetters(10))
