@@ -210,7 +210,8 @@ export const createRuntime = async (options: RuntimeOptions = {}): Promise<Runti
       clock,
       log,
       between: actors.between,
-      isBusy: (id) => actors.residents.has(id) || plans.isAwaited(id) || execution.awaits(id),
+      isBusy: (id) =>
+        actors.residents.has(id) || actors.isAside(id) || plans.isAwaited(id) || execution.awaits(id),
     },
     options.retention ?? {},
     options.starts ?? true,

@@ -95,6 +95,8 @@ export type Host = Readonly<{
   parts: Memory['parts']
   /** The plans in memory. */
   residents: ReadonlyMap<string, Resident>
+  /** Whether a plan is set aside, also where that is yet to be committed. */
+  isAside: (plan: string) => boolean
   /**
    * Shows what every live actor does, in order, after the commit it belongs to; those that live already come first, as they are then.
    * `dropped` hears why an inspector that throws or is too slow is shown nothing more. The answer ends it.

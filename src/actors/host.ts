@@ -494,6 +494,7 @@ export const host = (ports: HostPorts): Host => {
     between,
     record: (told) => ask(tellings, () => note(told), end()),
     residents,
+    isAside: (plan) => aside.has(plan),
     inspect,
     counts: () => ({ ...counts }),
     live,

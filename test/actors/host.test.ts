@@ -812,6 +812,27 @@ test('an attempt whose end is taken as it would be asked for again is not asked 
   expect(life.attempts.orders.map((order) => order.do)).toEqual(['ensure', 'sweep'])
 })
 
+test('whoever comes between two drains is told of a plan that is set aside before that is committed', async () => {
+  const life = await openLife()
+  await life.submit(planOf({ a: {} }))
+  life.attempts.end('a', 'succeeded')
+  await life.quiet()
+  life.disk.faults.damaged = new Set([planAddress(PLAN)])
+
+  const taken = life.host().takeUp(PLAN)
+  const found = await life
+    .host()
+    .between(async () => [
+      life.host().residents.has(PLAN),
+      life.host().isAside(PLAN),
+      await life.journal().aside(PLAN),
+    ])
+  await taken
+
+  expect(found).toEqual([false, true, undefined])
+  expect(await life.journal().aside(PLAN)).toBeDefined()
+})
+
 test('a message that made its actor fail is not lost with the commit that was to keep it', async () => {
   const life = await openLife()
   await life.submit(planOf({ a: { retry: POISON }, b: {} }))

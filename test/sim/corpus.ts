@@ -65,5 +65,10 @@ export const corpus: readonly Past[] = [
     sweep: false,
     why: 'a plan was removed while an order about an attempt of it, whose end was told, was on its way to its folder',
   },
+  {
+    seed: 21005,
+    sweep: true,
+    why: 'a plan that was about to be set aside was removed, and the row that said so stayed',
+  },
   { seed: 76, sweep: false, why: 'what was asked of a removed plan left a row of it' },
 ]

@@ -357,7 +357,7 @@ export const live = async ({ plans: given, scripts, choices, ...setting }: Setti
         if (slow !== undefined) await new Promise<void>((done) => time.at(slow * SLOW_MS_MOST, life, done))
         return made.between(act)
       },
-      isBusy: (plan: string) => made.residents.has(plan) || awaits(plan),
+      isBusy: (plan: string) => made.residents.has(plan) || made.isAside(plan) || awaits(plan),
       folders: folders.kept(life),
     }
     keeping = { retain: retaining(ports, [...disk.tables.leaving]), passes: making }
