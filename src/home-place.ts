@@ -2,7 +2,8 @@
  * Whether a home still is where it was taken. A folder that is removed or moved stays open for whoever works in it: all seems to go on,
  * and nobody finds any of it again.
  */
-import { closeSync, fstatSync, openSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
 
 /** How a home has gone. `unlocked`: it is there, and the file of the lock is not, or is another. */
@@ -39,6 +40,29 @@ export const homePlace = (home: string, lock?: string): HomePlace => {
     folder = undefined
   }
   return { look, close }
+}
+
+/**
+ * Makes a folder in a home, with what leads to it there, for its user alone. The home itself is not made again: one that is not there was
+ * removed or moved, at whatever moment. Idempotent.
+ */
+export const makeFolders = (home: string, path: string): void => {
+  try {
+    makeFolder(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === home) throw error
+    makeFolders(home, dirname(path))
+    makeFolder(path)
+  }
+}
+
+/** Somebody else may make it at the same moment. */
+const makeFolder = (path: string): void => {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 /** Calls `gone` once, a second or two after the home, or what else is looked for, has gone; answers how to look no more. */

@@ -2,12 +2,13 @@
  * The values of secrets that plans name. They are in no journal: each plan has a file of its own in `secrets/` of the home, for its user
  * alone, as long as its logs are kept, since logs are masked by these values.
  */
-import { lstatSync, mkdirSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { folderName } from './attempt.ts'
 import type { Definition, JobDefinition } from './definition.ts'
 import { TenutoError } from './errors.ts'
 import { homePaths } from './home.ts'
+import { makeFolders } from './home-place.ts'
 import { isObject, isString, type Json, readObject } from './json.ts'
 import { joined, MASK, type Masking, masked, masking, SECRET_CHARACTERS_LEAST } from './masking.ts'
 import { readWhole, unwritten, writeWhole } from './whole-file.ts'
@@ -365,7 +366,7 @@ const readKept = (path: string): Kept | undefined => {
  */
 const writeKept = (path: string, kept: Kept): void => {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolders(dirname(dirname(path)), dirname(path))
     writeWhole(path, JSON.stringify({ v: VERSION, ...kept }))
   } catch (error) {
     throw unwritten(path, error)

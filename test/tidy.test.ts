@@ -74,6 +74,12 @@ const planted: readonly (readonly [string, Rule, Readonly<Record<string, string>
   ['a relative import names the ending', rules.importsResolve, { 'src/a.ts': "import './b.js'" }, 'src/a.ts'],
   ['a relative import names a file', rules.importsResolve, { 'test/a.ts': "import './b.ts'" }, 'test/a.ts'],
   [
+    'only the files of the home make folders',
+    rules.homeIsNotMadeAgain,
+    { 'src/a.ts': 'mkdirSync(path, { recursive: true })' },
+    'src/a.ts:1',
+  ],
+  [
     'only the clock reads wall time',
     rules.clockIsAPort,
     { 'src/a.ts': 'const at = Date.now()' },

@@ -3,7 +3,7 @@
  * ends. It holds no truth: what it is asked for it asks again of every new runner, and the attempt directories decide.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { shortHash } from '../artefact.ts'
@@ -209,7 +209,6 @@ export const processExecutor = (ports: Ports): ProcessExecutor => {
     connecting = true
     let socket: Socket
     try {
-      if (place === undefined) mkdirSync(ports.home, { recursive: true, mode: 0o700 })
       place ??= homePlace(ports.home)
       socket = createConnection(socketPath(ports.home, RUNNER_SOCKET))
     } catch (error) {

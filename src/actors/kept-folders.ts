@@ -2,9 +2,10 @@
  * What lies in a home of its plans beside the journal, as retention uses it: the folders of their attempts, those they were given to run
  * in, and their secrets. It is a port, so that all of it can be virtual.
  */
-import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { lstatSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkFolders, GONE_FOLDER, homePaths } from '../home.ts'
+import { makeFolders } from '../home-place.ts'
 import { dropSecrets, keptSecrets } from '../secrets.ts'
 import { codeOf } from '../thrown.ts'
 import { isOwnFolder } from './own-folder.ts'
@@ -57,7 +58,7 @@ export const keptFolders = (home: string, homeId: string, now: () => number): Ke
     isThere: (name) => [attempts, work].some((of) => statsOf(join(of, name)) !== undefined),
     moveAside: (name, which) => {
       try {
-        mkdirSync(gone, { recursive: true, mode: 0o700 })
+        makeFolders(home, gone)
         moves += 1
         renameSync(join(which === 'work' ? work : attempts, name), join(gone, `${name}.${now()}.${moves}`))
       } catch (error) {

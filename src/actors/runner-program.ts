@@ -2,13 +2,14 @@
  * The program of the runner, kept in the home. A runner may have to be started when the files of this build have long been replaced or
  * removed, and must then be the one that this process speaks with; so a holder puts a copy aside before it touches a plan.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Artefact, readArtefact } from '../artefact.ts'
 import { digestOf, hashOf, readIfThere } from '../build.ts'
 import { TenutoError } from '../errors.ts'
 import { PROGRAM_FOLDER } from '../home.ts'
+import { makeFolders } from '../home-place.ts'
 
 /** Node takes the copied modules for what they are. */
 const MANIFEST = { path: 'package.json', content: Buffer.from('{"type":"module"}\n') }
@@ -38,7 +39,7 @@ export const runnerProgram = (home: string, artefact: Artefact | null = readArte
   const folder = join(programs, hash.slice(0, HASH_CHARACTERS))
   const make = (): string => {
     try {
-      for (const { path, content } of [MANIFEST, ...files]) put(join(folder, path), content)
+      for (const { path, content } of [MANIFEST, ...files]) put(home, join(folder, path), content)
       for (const name of readdirSync(programs)) {
         const other = join(programs, name)
         if (other !== folder && isProgram(other)) rmSync(other, { recursive: true, force: true })
@@ -76,9 +77,9 @@ const contentOf = ({ dist }: Artefact, path: string): Buffer => {
 }
 
 /** What is there already is not trusted: a power cut may have torn it. */
-const put = (path: string, content: Buffer): void => {
+const put = (home: string, path: string, content: Buffer): void => {
   if (readIfThere(path)?.equals(content)) return
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolders(home, dirname(path))
   writeFileSync(`${path}.new`, content, { mode: 0o600 })
   renameSync(`${path}.new`, path)
 }

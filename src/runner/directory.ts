@@ -5,16 +5,14 @@
 import {
   linkSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
   statfsSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import {
   type AttemptRef,
   type Claim,
@@ -32,6 +30,7 @@ import {
   readStopRecord,
   type StopRecord,
 } from '../attempt.ts'
+import { makeFolders } from '../home-place.ts'
 import { readRecord } from '../record-file.ts'
 import { codeOf } from '../thrown.ts'
 
@@ -39,9 +38,9 @@ const PRIVATE = 0o600
 
 /** Creates the claim, with the directory around it; whether this call made it. */
 export const takeClaim = (ref: AttemptRef, claim: Omit<Claim, 'v' | 'key'>): boolean => {
-  makeFolders(ref.dir, dirname(ref.dir))
-  makeFolder(ref.dir)
-  makeFolder(join(ref.dir, FILES.artifacts))
+  const home = homeOfAttempt(ref.dir)
+  makeFolders(home, ref.dir)
+  makeFolders(home, join(ref.dir, FILES.artifacts))
   try {
     const text = JSON.stringify({ v: RECORD_VERSION, key: ref.key, ...claim } satisfies Claim)
     writeFileSync(join(ref.dir, FILES.claim), text, { flag: 'wx', mode: PRIVATE })
@@ -129,7 +128,7 @@ export const writeExit = (dir: string, record: ExitRecord): void => {
     replace(dir, FILES.exit, JSON.stringify(record))
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
-    makeFolders(dir, dir)
+    makeFolders(homeOfAttempt(dir), dir)
     replace(dir, FILES.exit, JSON.stringify(record))
   }
 }
@@ -160,21 +159,6 @@ export const fullBlock = (dir: string): number | undefined => {
   // Some file systems count no blocks.
   const isFull = blocks > 0 && (process.getuid?.() === 0 ? bfree : bavail) === 0
   return isFull ? Math.min(bsize, PAGE_BYTES) : undefined
-}
-
-/** The home is not made again: one that is not there was removed or moved. */
-const makeFolders = (dir: string, path: string): void => {
-  statSync(homeOfAttempt(dir))
-  mkdirSync(path, { recursive: true, mode: 0o700 })
-}
-
-/** One call where `recursive` makes several from the bottom up. */
-const makeFolder = (path: string): void => {
-  try {
-    mkdirSync(path, 0o700)
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-  }
 }
 
 const replace = (dir: string, name: string, text: string): void => {

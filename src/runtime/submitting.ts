@@ -1,8 +1,8 @@
 /**
  * Taking plans in: the same plan under the same key is one plan, and whoever submitted it can wait for its end.
  */
-import { mkdirSync, rmSync } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
+import { rmSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Handler } from '../actors/calls.ts'
 import type { Host } from '../actors/contract.ts'
 import { planAddress } from '../address.ts'
@@ -14,6 +14,7 @@ import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
 import { isTenutoError, TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
+import { makeFolders } from '../home-place.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
 import type { JsonObject } from '../json.ts'
@@ -209,7 +210,7 @@ export const checkHandlers = (definition: Definition, handlers: Readonly<Record<
 
 const makeFolder = (path: string): void => {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolders(dirname(dirname(path)), path)
   } catch (error) {
     throw new TenutoError(
       hasNoRoom(error) ? 'STORE_FULL' : 'FILE_UNWRITABLE',

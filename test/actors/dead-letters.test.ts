@@ -106,6 +106,7 @@ test.each([
     const wrong = await journalWrong(life.journal(), [{ id: PLAN, definition }], {
       complete: true,
       last: false,
+      ever: await life.journal().steps({ after: 0, limit: 100 }),
     })
     expect(wrong).toEqual([])
 

@@ -18,6 +18,8 @@ export const entryPoints = [
 const clockFiles = ['src/clock.ts', 'src/runner/clock.ts']
 const environmentFiles = ['src/config.ts', 'src/runner/main.ts']
 const chanceFiles = ['src/ids.ts']
+/** Files that make the folder of a home, those in it, and that of sockets whose home has too long a path. */
+const folderFiles = ['src/home.ts', 'src/home-place.ts', 'src/socket.ts']
 
 type Floor = Readonly<{
   floors: readonly string[]
@@ -202,6 +204,13 @@ export function importsResolve(tree: Tree): string[] {
           : []
       }),
   )
+}
+
+/** A home that was removed or moved, in whatever moment, is not made again by who works in it. */
+export function homeIsNotMadeAgain(tree: Tree): string[] {
+  return uses(sources(tree), folderFiles, 'make it with makeFolders of src/home-place.ts', [
+    [/\bmkdir(?:Sync)?\s*\(/, 'mkdir'],
+  ])
 }
 
 /** Time is a port: nothing but the clock file asks for it. */
