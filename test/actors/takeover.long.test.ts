@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -131,17 +131,9 @@ const connected = async (path: string): Promise<Socket> => {
 const olderRunner = async (home: string, spec: Spec) => {
   const older = join(home, 'older')
   cpSync(new URL(source('runner')), join(older, 'runner'), { recursive: true })
-  for (const leaf of [
-    'attempt',
-    'bounded-file',
-    'home-place',
-    'json',
-    'process',
-    'protocol',
-    'socket',
-    'thrown',
-  ])
-    cpSync(new URL(source(`${leaf}.ts`)), join(older, `${leaf}.ts`))
+  const around = new URL('..', source('runner/main.ts'))
+  for (const name of readdirSync(around))
+    if (name.endsWith('.ts')) cpSync(new URL(name, around), join(older, name))
   writeFileSync(join(older, 'package.json'), '{"type":"module"}')
   const protocol = join(older, 'protocol.ts')
   const now = `PROTOCOL_VERSION = ${PROTOCOL_VERSION}`
