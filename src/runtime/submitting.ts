@@ -12,11 +12,12 @@ import type { Clock } from '../clock.ts'
 import type { Asker } from '../command.ts'
 import { jobEnvironment, namedVariables } from '../config.ts'
 import { type Definition, definitionHash } from '../definition.ts'
-import { isTenutoError, TenutoError } from '../errors.ts'
+import { TenutoError } from '../errors.ts'
 import type { Feed } from '../feed.ts'
 import { makeFolders } from '../home-place.ts'
 import { planId, type Random } from '../ids.ts'
 import type { Journal, PlanHead } from '../journal/journal.ts'
+import { isStoreAway } from '../journal/restarting.ts'
 import type { JsonObject } from '../json.ts'
 import { checkDefinition } from '../plans/define-plan.ts'
 import { checkNotInClear, chooseSecrets, type SecretValues, secretPlaces, type Vault } from '../secrets.ts'
@@ -111,15 +112,18 @@ export const submitting = (ports: SubmittingPorts): Submitting => {
       checkNotInClear(secrets, { ...stored, ...asked })
       vault.keep(id, secrets)
     }
+    let mayBeThere = false
     try {
       if (own !== undefined) makeFolder(own)
       // What is of other plans has no place in it, either.
-      await host.submit({ row, definition, asked: asker(asked) })
+      const submission = { row, definition, asked: asker(asked) }
+      mayBeThere = true
+      await host.submit(submission)
     } catch (error) {
+      // What else fails may have been committed all the same, and its jobs need their secrets and their folder.
+      if (mayBeThere && !isStoreAway(error)) throw error
       if (hasSecrets) vault.drop(id)
-      // What else fails may have been committed all the same, and its jobs need their folder.
-      if (own !== undefined && isTenutoError(error, 'STORE_FULL'))
-        rmSync(own, { recursive: true, force: true })
+      if (own !== undefined) rmSync(own, { recursive: true, force: true })
       throw error
     }
     return handle(id, false)

@@ -9,6 +9,7 @@ import type { Definition } from '../../src/definition.ts'
 import { homePaths } from '../../src/home.ts'
 import { createRuntime, definePlan, TenutoError } from '../../src/index.ts'
 import { sqliteJournal } from '../../src/journal/sqlite.ts'
+import { bootId } from '../../src/process.ts'
 import { secretsFile } from '../../src/secrets.ts'
 import { removeFolder } from '../support/folders.ts'
 
@@ -228,6 +229,38 @@ test('of a plan that the store did not take, no value is left', async () => {
   await expect(runtime.submit(plan, { secrets: { CANARY } })).rejects.toMatchObject({ code: 'STORE_FULL' })
 
   expect(readdirSync(homePaths(folder).secrets)).toEqual([])
+})
+
+test('of a plan whose commit was not seen to end the values are kept, for it may be there', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tenuto-secrets-'))
+  onTestFinished(() => removeFolder(folder))
+  const file = join(folder, 'journal.db')
+  const boot = { bootId: bootId(), pid: 1, build: 'test', at: 0 }
+  const journal = async () => {
+    const sound = await sqliteJournal({ file, boot, durability: 'normal' })
+    const commit: typeof sound.commit = async (batch) => {
+      await sound.commit(batch)
+      throw new TenutoError('STORE_BROKEN', { path: file, why: 'the test says so' })
+    }
+    return { ...sound, commit }
+  }
+  const first = await createRuntime({ home: folder, ports: { journal } })
+  first.failed.catch(() => {})
+  const plan = definePlan({
+    name: 'p',
+    jobs: { a: { run: 'test "${#CANARY}" = 11', secrets: ['CANARY'] } },
+  })
+  await expect(first.submit(plan, { key: 'k', secrets: { CANARY: 'canary-7f3a' } })).rejects.toMatchObject({
+    code: 'STORE_BROKEN',
+  })
+  await first.stop()
+
+  const second = await createRuntime({ home: folder })
+  onTestFinished(() => second.stop())
+  const again = await second.submit(plan, { key: 'k' })
+
+  expect(again.replayed).toBe(true)
+  expect((await again.settled()).state).toBe('succeeded')
 })
 
 test('values are kept for their user alone, over a restart, until the plan is kept no longer', async () => {
