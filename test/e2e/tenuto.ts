@@ -5,9 +5,10 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { sendSignal } from '../../src/process.ts'
 import { readHome } from '../../src/unserved.ts'
 import type { EventShape } from '../../src/views/shapes.ts'
-import { readOr } from '../runner/home.ts'
+import { pidsAbout, readOr } from '../runner/home.ts'
 import { removeFolder } from '../support/folders.ts'
 
 export const bin = join(import.meta.dirname, '../../bin/tenuto.cjs')
@@ -46,6 +47,8 @@ export const openFolder = (launcher = bin) => {
         await once(child, 'close')
       }
     }
+    // A test that failed has left what it had stopped, and what waits for a file that will never be there.
+    for (const pid of pidsAbout(folder)) sendSignal(pid, 'SIGKILL')
     removeFolder(folder)
   })
   const startAs = (program: string, args: readonly string[]): Running => {

@@ -260,6 +260,15 @@ export const pidsOf = (fits: (commandLine: string) => boolean): readonly number[
     .filter((name) => fits(readOr(`/proc/${name}/cmdline`, '').replaceAll('\0', ' ')))
     .map(Number)
 
+/** The pids of what was started with this folder among its arguments or variables: a runner, and the jobs of a home in it. */
+export const pidsAbout = (folder: string): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) =>
+      ['cmdline', 'environ'].some((file) => readOr(`/proc/${name}/${file}`, '').includes(folder)),
+    )
+    .map(Number)
+
 const statusOf = (pid: number): string => readOr(`/proc/${pid}/status`, 'State: Z')
 
 /** The text of a file, or something else where there is none. */
