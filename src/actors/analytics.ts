@@ -320,7 +320,7 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
   const take = (of: Life, message: FromGuest): void => {
     switch (message.type) {
       case 'hello':
-        return greeted(of, message.v)
+        return greeted(of, message)
       case 'steps':
         if (of.asked) return failed(of, 'it asked again before it had its answer')
         of.asked = { after: message.after, limit: message.limit }
@@ -341,9 +341,11 @@ export const analytics = (ports: AnalyticsPorts): Analytics => {
         of.lastWords = message.error.slice(0, LAST_WORDS_CHARACTERS)
     }
   }
-  const greeted = (of: Life, v: number): void => {
+  const greeted = (of: Life, { v, cursor }: Extract<FromGuest, { type: 'hello' }>): void => {
     if (v !== GUEST_PROTOCOL) return failed(of, `it speaks protocol ${v}, and this build ${GUEST_PROTOCOL}`)
     isThere = true
+    // What the life before has counted is not said of one that begins elsewhere.
+    if (reckoning?.cursor !== cursor) reckoning = null
     tell({ type: 'greeted', at: clock.monotonic() })
     pingLater(of)
   }

@@ -196,6 +196,20 @@ test('numbers whose file is damaged while they are counted are right, also in th
   await expectRecount(home, runtime)
 })
 
+test('what a life has counted is not said of the next, which begins anew', async () => {
+  const { home, program, put } = openHome('sound')
+  const runtime = await hold(home, program)
+  await runPlan(runtime)
+  await isCounted(runtime)
+  const { pid } = (await sectionOf(runtime)).data ?? {}
+  put('greets, and counts nothing')
+
+  process.kill(pid ?? Number.NaN, 'SIGKILL')
+
+  const begun = { restarts: 1, state: 'catching-up', cursor: null, behind: null, total: null }
+  await expect.poll(async () => (await sectionOf(runtime)).data).toMatchObject(begun)
+})
+
 test('what retention has removed before it was counted is named as missed; the rest is counted', async () => {
   const { home, program } = openHome('sound')
   const without = await hold(home, null)

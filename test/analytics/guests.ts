@@ -48,6 +48,7 @@ return count(known, { ...batch, steps, upTo: steps.length < 10 ? batch.upTo : st
   ),
   hangs: real('', 'for (;;) ;'),
   'never greets': other('setInterval(() => {}, 1000)'),
+  'greets, and counts nothing': other(`say({ type: 'hello', v: 1, cursor: 0 })`),
   'eats memory': real(
     '',
     `const eaten = []; for (let n = 0; ; n += 1) eaten.push(new Array(10_000).fill(n))`,
