@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from './clock.ts'
+import { codeOf } from './thrown.ts'
 
 /** How a home has gone. `unlocked`: it is there, and the file of the lock is not, or is another. */
 export type Gone = Readonly<{ how: 'removed' | 'moved' | 'unlocked'; why: string }>
@@ -50,18 +51,19 @@ export const makeFolders = (home: string, path: string): void => {
   try {
     makeFolder(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === home) throw error
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === home) throw error
     makeFolders(home, dirname(path))
     makeFolder(path)
   }
 }
 
-/** Somebody else may make it at the same moment. */
-const makeFolder = (path: string): void => {
+/** Makes a folder for its user alone, in one that is there. Idempotent. */
+export const makeFolder = (path: string): void => {
   try {
     mkdirSync(path, 0o700)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // Somebody else may make it at the same moment.
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 

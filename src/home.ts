@@ -1,12 +1,12 @@
 /**
  * The home: one folder that holds everything of one runtime, and the names of what is in it. It belongs to its user alone.
  */
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { allowsNetworkHome } from './config.ts'
 import { TenutoError } from './errors.ts'
 import { NETWORK, typeOf } from './file-system.ts'
-import { codeOf } from './thrown.ts'
+import { makeFolder } from './home-place.ts'
 
 /** The paths of what a home holds. */
 export type HomePaths = Readonly<{
@@ -152,7 +152,7 @@ export const makeHome = (home: string, typeOfFolder = typeOf): HomePaths => {
     checkHome(paths.home)
     checkDisk(paths.home, typeOfFolder)
     // One by one: where nothing can be made, as in /proc, Node's own recursion does not end.
-    for (const part of trail(paths.home)) makeFolder(part)
+    for (const part of trail(paths.home)) if (!existsSync(part)) makeFolder(part)
     own(paths, lstatSync(paths.home))
     checkFolders(paths.home)
   } catch (error) {
@@ -171,17 +171,6 @@ const trail = (path: string): readonly string[] => {
   const parts = [path]
   for (let at = path; dirname(at) !== at; at = dirname(at)) parts.unshift(dirname(at))
   return parts
-}
-
-/** Makes a folder for its user alone, in one that is there. Idempotent. */
-export const makeFolder = (path: string): void => {
-  if (existsSync(path)) return
-  try {
-    mkdirSync(path, { mode: 0o700 })
-  } catch (error) {
-    // Somebody else may make it at the same moment.
-    if (codeOf(error) !== 'EEXIST') throw error
-  }
 }
 
 const own = ({ home, lock }: HomePaths, stats: Stats): void => {

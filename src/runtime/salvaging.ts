@@ -4,7 +4,8 @@
 import { dirname } from 'node:path'
 import { backupPath } from '../backup-place.ts'
 import { TenutoError } from '../errors.ts'
-import { homePaths, makeFolder, shellWord } from '../home.ts'
+import { homePaths, shellWord } from '../home.ts'
+import { makeFolder } from '../home-place.ts'
 import type { Journal } from '../journal/journal.ts'
 import { wordsOf } from '../thrown.ts'
 

@@ -18,8 +18,8 @@ export const entryPoints = [
 const clockFiles = ['src/clock.ts', 'src/runner/clock.ts']
 const environmentFiles = ['src/config.ts', 'src/runner/main.ts']
 const chanceFiles = ['src/ids.ts']
-/** Files that make the folder of a home, those in it, and that of sockets whose home has too long a path. */
-const folderFiles = ['src/home.ts', 'src/home-place.ts', 'src/socket.ts']
+/** Files that make the folders of a home, and that of sockets whose home has too long a path. */
+const folderFiles = ['src/home-place.ts', 'src/socket.ts']
 
 type Floor = Readonly<{
   floors: readonly string[]
